@@ -1,0 +1,15 @@
+//! What travels between machines, and the words it is written in.
+//!
+//! The vocabulary of a Kafka deployment as plain data: identities ([`ids`]), time ([`time`]), errors
+//! ([`error`]), record batches ([`batch`]), the records of the metadata log ([`metadata`]), one file
+//! per API ([`api`]), and the configuration names with their defaults ([`config`]). Nothing here
+//! decides anything.
+
+pub mod config;
+pub mod error;
+pub mod ids;
+pub mod time;
+
+pub use error::ErrorCode;
+pub use ids::*;
+pub use time::{Now, Span, Time, Timestamp};
