@@ -123,7 +123,9 @@ impl std::str::FromStr for NodeId {
         };
         let digits = characters.as_str();
         match digits.parse() {
-            Ok(number) if number > 0 && !digits.starts_with(['0', '+']) => Ok(NodeId { kind, number }),
+            Ok(number) if number > 0 && !digits.starts_with(['0', '+']) => {
+                Ok(NodeId { kind, number })
+            }
             _ => Err(()),
         }
     }

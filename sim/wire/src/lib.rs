@@ -5,11 +5,17 @@
 //! per API ([`api`]), and the configuration names with their defaults ([`config`]). Nothing here
 //! decides anything.
 
+pub mod api;
+pub mod batch;
 pub mod config;
 pub mod error;
 pub mod ids;
+pub mod metadata;
 pub mod time;
 
+pub use api::*;
+pub use batch::*;
 pub use error::ErrorCode;
 pub use ids::*;
+pub use metadata::*;
 pub use time::{Now, Span, Time, Timestamp};
