@@ -53,50 +53,32 @@ pub struct NodeId {
 impl NodeId {
     /// The broker with this number.
     pub const fn broker(number: u16) -> Self {
-        NodeId {
-            kind: NodeKind::Broker,
-            number,
-        }
+        NodeId { kind: NodeKind::Broker, number }
     }
 
     /// The KRaft controller with this number.
     pub const fn voter(number: u16) -> Self {
-        NodeId {
-            kind: NodeKind::Voter,
-            number,
-        }
+        NodeId { kind: NodeKind::Voter, number }
     }
 
     /// The ZooKeeper server with this number.
     pub const fn zookeeper(number: u16) -> Self {
-        NodeId {
-            kind: NodeKind::ZooKeeper,
-            number,
-        }
+        NodeId { kind: NodeKind::ZooKeeper, number }
     }
 
     /// The producer with this number.
     pub const fn producer(number: u16) -> Self {
-        NodeId {
-            kind: NodeKind::Producer,
-            number,
-        }
+        NodeId { kind: NodeKind::Producer, number }
     }
 
     /// The consumer with this number.
     pub const fn consumer(number: u16) -> Self {
-        NodeId {
-            kind: NodeKind::Consumer,
-            number,
-        }
+        NodeId { kind: NodeKind::Consumer, number }
     }
 
     /// The administrator's tool with this number.
     pub const fn admin(number: u16) -> Self {
-        NodeId {
-            kind: NodeKind::Admin,
-            number,
-        }
+        NodeId { kind: NodeKind::Admin, number }
     }
 
     /// One number that differs between any two nodes: the name of a random stream, for example.
@@ -285,10 +267,7 @@ pub struct TopicPartition {
 impl TopicPartition {
     /// The partition `index` of `topic`.
     pub fn new(topic: impl Into<TopicName>, index: u32) -> Self {
-        TopicPartition {
-            topic: topic.into(),
-            partition: PartitionId(index),
-        }
+        TopicPartition { topic: topic.into(), partition: PartitionId(index) }
     }
 
     /// The one partition of the metadata log (`Topic.CLUSTER_METADATA_TOPIC_NAME`).
@@ -331,10 +310,8 @@ impl TopicId {
 
 impl TopicIdPartition {
     /// The one partition of the metadata log.
-    pub const CLUSTER_METADATA: TopicIdPartition = TopicIdPartition {
-        topic: TopicId::CLUSTER_METADATA,
-        partition: PartitionId(0),
-    };
+    pub const CLUSTER_METADATA: TopicIdPartition =
+        TopicIdPartition { topic: TopicId::CLUSTER_METADATA, partition: PartitionId(0) };
 }
 
 #[cfg(test)]

@@ -88,10 +88,7 @@ impl fmt::Display for Span {
         let (whole, thousandths) = (self.0 / unit, (self.0 % unit) * 1_000 / unit);
         let text = match thousandths {
             0 => format!("{whole}{name}"),
-            _ => format!(
-                "{whole}.{}{name}",
-                format!("{thousandths:03}").trim_end_matches('0')
-            ),
+            _ => format!("{whole}.{}{name}", format!("{thousandths:03}").trim_end_matches('0')),
         };
         f.pad(&text)
     }

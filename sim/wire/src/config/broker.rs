@@ -198,15 +198,10 @@ mod tests {
     fn the_names_of_all_parts_are_set_alike() {
         let mut broker = BrokerConfig::default();
         broker.set("log.segment.bytes", "1000").unwrap();
-        broker
-            .set("controller.quorum.fetch.timeout.ms", "300")
-            .unwrap();
+        broker.set("controller.quorum.fetch.timeout.ms", "300").unwrap();
         broker.set("broker.rack", "a").unwrap();
         assert_eq!(broker.log.log_segment_bytes, 1_000);
-        assert_eq!(
-            broker.quorum.controller_quorum_fetch_timeout_ms,
-            Span::from_millis(300)
-        );
+        assert_eq!(broker.quorum.controller_quorum_fetch_timeout_ms, Span::from_millis(300));
         assert_eq!(broker.broker_rack, Some(RackId::from("a")));
     }
 }

@@ -4,9 +4,9 @@ use super::ConfigError;
 use super::kind::{Bool, INT_MAX, Int, Millis, OrNull, OrUnlimited, Text};
 use super::table::config_table;
 use super::words::{
-    Assignor, AutoOffsetReset, GroupProtocol, IsolationLevel, MetadataRecoveryStrategy, Reset,
-    Word, Words,
+    Assignor, AutoOffsetReset, GroupProtocol, MetadataRecoveryStrategy, Reset, Word, Words,
 };
+use crate::api::IsolationLevel;
 use crate::ids::RackId;
 use crate::time::Span;
 use std::collections::BTreeSet;
@@ -97,10 +97,7 @@ fn settle_group(config: &mut ConsumerConfig, given: &BTreeSet<&str>) -> Result<(
     let classic = config.group_protocol == GroupProtocol::Classic;
     if config.group_id.is_none() && config.enable_auto_commit {
         if given.contains("enable.auto.commit") {
-            return conflict(
-                "enable.auto.commit",
-                "`enable.auto.commit` needs a `group.id`",
-            );
+            return conflict("enable.auto.commit", "`enable.auto.commit` needs a `group.id`");
         }
         config.enable_auto_commit = false;
     }
@@ -128,11 +125,7 @@ mod tests {
     #[test]
     fn a_consumer_without_a_group_commits_nothing() {
         assert!(!consumer(&[]).unwrap().enable_auto_commit);
-        assert!(
-            consumer(&[("group.id", "billing")])
-                .unwrap()
-                .enable_auto_commit
-        );
+        assert!(consumer(&[("group.id", "billing")]).unwrap().enable_auto_commit);
         let asked = consumer(&[("enable.auto.commit", "true")]);
         assert_eq!(asked, Err("enable.auto.commit".into()));
     }

@@ -219,9 +219,7 @@ impl Kind<u32> for Ratio {
 
 fn whole_number(text: &str, min: i64, max: i64) -> Option<i64> {
     // `parse` takes "+5", Kafka's `Integer.parseInt` as well; TOML's "1_000" arrives as a number.
-    text.parse()
-        .ok()
-        .filter(|number| (min..=max).contains(number))
+    text.parse().ok().filter(|number| (min..=max).contains(number))
 }
 
 #[cfg(test)]

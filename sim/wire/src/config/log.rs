@@ -6,7 +6,8 @@
 use super::ConfigError;
 use super::kind::{Bool, INT_MAX, Int, LONG_MAX, Millis, OrNull, OrUnlimited, Ratio};
 use super::table::config_table;
-use super::words::{CleanupPolicy, TimestampType, Word};
+use super::words::{CleanupPolicy, Word};
+use crate::batch::TimestampType;
 use crate::time::Span;
 use std::collections::BTreeSet;
 
@@ -76,9 +77,7 @@ config_table! {
 impl ServerLogConfig {
     /// How long records are kept, none for ever: the finest unit that is set wins.
     pub fn retention(&self) -> Option<Span> {
-        let minutes = self
-            .log_retention_minutes
-            .map(|minutes| (minutes, MINUTE_MS));
+        let minutes = self.log_retention_minutes.map(|minutes| (minutes, MINUTE_MS));
         let (count, unit) = match self.log_retention_ms {
             Some(millis) => (millis, 1),
             None => minutes.unwrap_or((self.log_retention_hours, HOUR_MS)),
@@ -94,8 +93,7 @@ impl ServerLogConfig {
 
     /// How long a record may stay unflushed: `log.flush.interval.ms` before the scheduler's interval.
     pub fn flush_interval(&self) -> Span {
-        self.log_flush_interval_ms
-            .unwrap_or(self.log_flush_scheduler_interval_ms)
+        self.log_flush_interval_ms.unwrap_or(self.log_flush_scheduler_interval_ms)
     }
 }
 
@@ -130,27 +128,14 @@ mod tests {
         let hours = |hours: u64| Some(Span::from_secs(hours * 3_600));
         assert_eq!(log(&[]).retention(), hours(168));
         assert_eq!(log(&[("log.retention.hours", "1")]).retention(), hours(1));
-        let minutes = [
-            ("log.retention.hours", "1"),
-            ("log.retention.minutes", "120"),
-        ];
+        let minutes = [("log.retention.hours", "1"), ("log.retention.minutes", "120")];
         assert_eq!(log(&minutes).retention(), hours(2));
-        let millis = [
-            ("log.retention.minutes", "120"),
-            ("log.retention.ms", "10800000"),
-        ];
+        let millis = [("log.retention.minutes", "120"), ("log.retention.ms", "10800000")];
         assert_eq!(log(&millis).retention(), hours(3));
         assert_eq!(log(&[("log.retention.ms", "-1")]).retention(), None);
+        assert_eq!(log(&[("log.roll.hours", "2"), ("log.roll.ms", "5")]).roll().as_millis(), 5);
         assert_eq!(
-            log(&[("log.roll.hours", "2"), ("log.roll.ms", "5")])
-                .roll()
-                .as_millis(),
-            5
-        );
-        assert_eq!(
-            log(&[("log.flush.scheduler.interval.ms", "9")])
-                .flush_interval()
-                .as_millis(),
+            log(&[("log.flush.scheduler.interval.ms", "9")]).flush_interval().as_millis(),
             9
         );
     }

@@ -121,9 +121,7 @@ pub trait ConfigTable: Default + Clone {
             if config.value(name).is_none() {
                 continue; // A name of another part of the same kind's table.
             }
-            config
-                .set(name, text)
-                .expect("a release's defaults are values of the table");
+            config.set(name, text).expect("a release's defaults are values of the table");
         }
         config
     }
@@ -209,27 +207,14 @@ mod tests {
             let text = defaults.value(row.name).expect(row.name);
             assert_eq!(text, (row.default)(), "{}", row.name);
             let mut again = T::default();
-            again
-                .set(row.name, &text)
-                .unwrap_or_else(|error| panic!("{error}"));
+            again.set(row.name, &text).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(again.value(row.name), Some(text), "{}", row.name);
-            assert!(
-                row.doc.ends_with('.'),
-                "{} is explained by a sentence",
-                row.name
-            );
+            assert!(row.doc.ends_with('.'), "{} is explained by a sentence", row.name);
             assert!(!(row.form)().is_empty(), "{}", row.name);
         }
         let names: BTreeSet<_> = T::names().into_iter().collect();
-        assert_eq!(
-            names.len(),
-            T::names().len(),
-            "no name stands in a table twice"
-        );
-        assert!(
-            defaults.clone().settle(&BTreeSet::new()).is_ok(),
-            "the defaults agree"
-        );
+        assert_eq!(names.len(), T::names().len(), "no name stands in a table twice");
+        assert!(defaults.clone().settle(&BTreeSet::new()).is_ok(), "the defaults agree");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use super::ConfigError;
 use super::kind::{Bool, INT_MAX, Int, LONG_MAX, Millis, OrNull, OrUnlimited, Text};
 use super::table::config_table;
-use super::words::{Acks, CompressionType, MetadataRecoveryStrategy, PartitionerClass, Word};
+use super::words::{MetadataRecoveryStrategy, PartitionerClass, Word};
+use crate::api::Acks;
+use crate::batch::CompressionType;
 use crate::ids::RackId;
 use crate::time::Span;
 use std::collections::BTreeSet;
@@ -96,10 +98,7 @@ fn settle_idempotence(
         let broken = idempotence_needs(config);
         match broken {
             Some(rule) if given.contains("enable.idempotence") || rule.0 == IN_FLIGHT.0 => {
-                return Err(ConfigError::Conflict {
-                    name: rule.0,
-                    rule: rule.1,
-                });
+                return Err(ConfigError::Conflict { name: rule.0, rule: rule.1 });
             }
             Some(_) => config.enable_idempotence = false,
             None => {}
@@ -122,10 +121,7 @@ const IN_FLIGHT: (&str, &str) = (
 /// The first requirement of idempotence that does not hold: the name at fault and the rule.
 fn idempotence_needs(config: &ProducerConfig) -> Option<(&'static str, &'static str)> {
     if config.retries == 0 {
-        return Some((
-            "retries",
-            "with `enable.idempotence`, `retries` may not be 0",
-        ));
+        return Some(("retries", "with `enable.idempotence`, `retries` may not be 0"));
     }
     if config.acks != Acks::All {
         return Some(("acks", "with `enable.idempotence`, `acks` must be all"));

@@ -28,16 +28,7 @@ const fn change(
     before: &'static str,
     after: &'static str,
 ) -> Change {
-    Change {
-        kind,
-        name,
-        since: Release {
-            major: since.0,
-            minor: since.1,
-        },
-        before,
-        after,
-    }
+    Change { kind, name, since: Release { major: since.0, minor: since.1 }, before, after }
 }
 
 /// From the upgrade notes of the releases and the KIPs named; each row is one default.
@@ -93,19 +84,9 @@ impl Release {
 
     /// The defaults that this release ever changed or had changed, as names and texts.
     pub fn defaults(self, kind: ConfigKind) -> impl Iterator<Item = (&'static str, &'static str)> {
-        CHANGES
-            .iter()
-            .filter(move |change| change.kind == kind)
-            .map(move |change| {
-                (
-                    change.name,
-                    if self >= change.since {
-                        change.after
-                    } else {
-                        change.before
-                    },
-                )
-            })
+        CHANGES.iter().filter(move |change| change.kind == kind).map(move |change| {
+            (change.name, if self >= change.since { change.after } else { change.before })
+        })
     }
 }
 
@@ -121,10 +102,7 @@ impl FromStr for Release {
     fn from_str(text: &str) -> Result<Self, ()> {
         let known = Release::ALL.contains(&text);
         let (major, minor) = text.split_once('.').filter(|_| known).ok_or(())?;
-        Ok(Release {
-            major: major.parse().map_err(drop)?,
-            minor: minor.parse().map_err(drop)?,
-        })
+        Ok(Release { major: major.parse().map_err(drop)?, minor: minor.parse().map_err(drop)? })
     }
 }
 
@@ -149,17 +127,14 @@ impl Serialize for Release {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{
-        Acks, BrokerConfig, ConfigTable, ConsumerConfig, ProducerConfig, TopicConfig,
-    };
+    use crate::api::Acks;
+    use crate::config::{BrokerConfig, ConfigTable, ConsumerConfig, ProducerConfig, TopicConfig};
     use crate::time::Span;
 
     #[test]
     fn releases_are_in_order() {
-        let releases: Vec<Release> = Release::ALL
-            .iter()
-            .map(|text| text.parse().expect(text))
-            .collect();
+        let releases: Vec<Release> =
+            Release::ALL.iter().map(|text| text.parse().expect(text)).collect();
         assert!(releases.is_sorted());
         assert!("5.9".parse::<Release>().is_err());
         assert!("4".parse::<Release>().is_err());
@@ -169,14 +144,8 @@ mod tests {
     fn the_tables_hold_the_defaults_of_the_default_release() {
         assert_eq!(BrokerConfig::at(Release::DEFAULT), BrokerConfig::default());
         assert_eq!(TopicConfig::at(Release::DEFAULT), TopicConfig::default());
-        assert_eq!(
-            ProducerConfig::at(Release::DEFAULT),
-            ProducerConfig::default()
-        );
-        assert_eq!(
-            ConsumerConfig::at(Release::DEFAULT),
-            ConsumerConfig::default()
-        );
+        assert_eq!(ProducerConfig::at(Release::DEFAULT), ProducerConfig::default());
+        assert_eq!(ConsumerConfig::at(Release::DEFAULT), ConsumerConfig::default());
     }
 
     #[test]
@@ -195,10 +164,7 @@ mod tests {
         let old = ProducerConfig::at(Release::new(2, 8));
         assert_eq!((old.acks, old.enable_idempotence), (Acks::Leader, false));
         assert_eq!(ProducerConfig::at(Release::new(3, 9)).linger_ms, Span::ZERO);
-        assert_eq!(
-            ProducerConfig::at(Release::new(4, 0)).linger_ms,
-            Span::from_millis(5)
-        );
+        assert_eq!(ProducerConfig::at(Release::new(4, 0)).linger_ms, Span::from_millis(5));
         assert!(BrokerConfig::at(Release::new(0, 10)).unclean_leader_election_enable);
     }
 }

@@ -7,52 +7,24 @@ use std::collections::BTreeSet;
 pub const TOPIC_SYNONYMS: &[(&str, &[&str])] = &[
     ("segment.bytes", &["log.segment.bytes"]),
     ("segment.ms", &["log.roll.ms", "log.roll.hours"]),
-    (
-        "retention.ms",
-        &[
-            "log.retention.ms",
-            "log.retention.minutes",
-            "log.retention.hours",
-        ],
-    ),
+    ("retention.ms", &["log.retention.ms", "log.retention.minutes", "log.retention.hours"]),
     ("retention.bytes", &["log.retention.bytes"]),
     ("cleanup.policy", &["log.cleanup.policy"]),
     ("file.delete.delay.ms", &["log.segment.delete.delay.ms"]),
     ("index.interval.bytes", &["log.index.interval.bytes"]),
     ("flush.messages", &["log.flush.interval.messages"]),
-    (
-        "flush.ms",
-        &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
-    ),
+    ("flush.ms", &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"]),
     ("max.message.bytes", &["message.max.bytes"]),
     ("message.timestamp.type", &["log.message.timestamp.type"]),
-    (
-        "message.timestamp.before.max.ms",
-        &["log.message.timestamp.before.max.ms"],
-    ),
-    (
-        "message.timestamp.after.max.ms",
-        &["log.message.timestamp.after.max.ms"],
-    ),
+    ("message.timestamp.before.max.ms", &["log.message.timestamp.before.max.ms"]),
+    ("message.timestamp.after.max.ms", &["log.message.timestamp.after.max.ms"]),
     ("compression.type", &["compression.type"]),
     ("min.insync.replicas", &["min.insync.replicas"]),
-    (
-        "unclean.leader.election.enable",
-        &["unclean.leader.election.enable"],
-    ),
-    (
-        "min.cleanable.dirty.ratio",
-        &["log.cleaner.min.cleanable.ratio"],
-    ),
+    ("unclean.leader.election.enable", &["unclean.leader.election.enable"]),
+    ("min.cleanable.dirty.ratio", &["log.cleaner.min.cleanable.ratio"]),
     ("delete.retention.ms", &["log.cleaner.delete.retention.ms"]),
-    (
-        "min.compaction.lag.ms",
-        &["log.cleaner.min.compaction.lag.ms"],
-    ),
-    (
-        "max.compaction.lag.ms",
-        &["log.cleaner.max.compaction.lag.ms"],
-    ),
+    ("min.compaction.lag.ms", &["log.cleaner.min.compaction.lag.ms"]),
+    ("max.compaction.lag.ms", &["log.cleaner.max.compaction.lag.ms"]),
 ];
 
 impl TopicConfig {
@@ -126,11 +98,7 @@ mod tests {
                 broker.set(synonym, other_value(topic_name)).unwrap();
                 let topic = TopicConfig::inherited(&broker);
                 let default = TopicConfig::default();
-                assert_ne!(
-                    topic.value(topic_name),
-                    default.value(topic_name),
-                    "{synonym}"
-                );
+                assert_ne!(topic.value(topic_name), default.value(topic_name), "{synonym}");
             }
         }
     }
@@ -141,10 +109,8 @@ mod tests {
             .into_iter()
             .filter(|name| !TOPIC_SYNONYMS.iter().any(|(topic, _)| topic == name))
             .collect();
-        let throttles = [
-            "leader.replication.throttled.replicas",
-            "follower.replication.throttled.replicas",
-        ];
+        let throttles =
+            ["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"];
         assert_eq!(without, throttles);
     }
 
@@ -156,9 +122,6 @@ mod tests {
         let topic = TopicConfig::on(&broker, [("min.insync.replicas", "3")]).unwrap();
         assert_eq!(topic.min_insync_replicas, 3);
         assert_eq!(topic.retention_ms, Some(Span::from_secs(3_600)));
-        assert_eq!(
-            TopicConfig::inherited(&BrokerConfig::default()),
-            TopicConfig::default()
-        );
+        assert_eq!(TopicConfig::inherited(&BrokerConfig::default()), TopicConfig::default());
     }
 }

@@ -6,9 +6,8 @@
 use super::ConfigError;
 use super::kind::{INT_MAX, Int, LONG_MAX, Millis, OrUnlimited, Ratio};
 use super::table::config_table;
-use super::words::{
-    CleanupPolicy, ReplicaList, ThrottledReplicas, TimestampType, TopicCompression, Word,
-};
+use super::words::{CleanupPolicy, ReplicaList, ThrottledReplicas, TopicCompression, Word};
+use crate::batch::TimestampType;
 use crate::time::Span;
 use std::collections::BTreeSet;
 

@@ -1,6 +1,8 @@
 //! The configuration values that are words: Kafka's enums, lists and class names.
 
 use super::kind::Kind;
+use crate::api::{Acks, IsolationLevel};
+use crate::batch::{CompressionType, TimestampType};
 use crate::time::Span;
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -19,12 +21,8 @@ pub trait Worded: Copy + 'static {
     fn word(self) -> &'static str;
 }
 
-macro_rules! words {
-    ($($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal $(| $other:literal)*,)* })*) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$variant_meta])* $variant,)* }
-
+macro_rules! worded {
+    ($($name:ident { $($variant:ident = $word:literal $(| $other:literal)*,)* })*) => {$(
         impl Worded for $name {
             const WORDS: &'static [(&'static str, Self)] =
                 &[$(($word, $name::$variant), $(($other, $name::$variant),)*)*];
@@ -32,6 +30,26 @@ macro_rules! words {
                 match self { $($name::$variant => $word,)* }
             }
         }
+    )*};
+}
+
+// These travel in requests and batches as well, so they stand with those.
+worded! {
+    Acks { All = "all" | "-1", Leader = "1", None = "0", }
+    CompressionType {
+        None = "none", Gzip = "gzip", Snappy = "snappy", Lz4 = "lz4", Zstd = "zstd",
+    }
+    TimestampType { CreateTime = "CreateTime", LogAppendTime = "LogAppendTime", }
+    IsolationLevel { ReadUncommitted = "read_uncommitted", ReadCommitted = "read_committed", }
+}
+
+macro_rules! words {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal $(| $other:literal)*,)* })*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_meta])* $variant,)* }
+
+        worded! { $name { $($variant = $word $(| $other)*,)* } }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,30 +66,6 @@ macro_rules! words {
 }
 
 words! {
-    /// When a producer takes a record for written (`acks`).
-    Acks {
-        /// When every replica of the ISR has it.
-        All = "all" | "-1",
-        /// When the leader has it.
-        Leader = "1",
-        /// When it has been sent; nobody answers.
-        None = "0",
-    }
-
-    /// The codec of a producer's batches (`compression.type` of `ProducerConfig`).
-    CompressionType {
-        /// Not compressed.
-        None = "none",
-        /// gzip.
-        Gzip = "gzip",
-        /// Snappy.
-        Snappy = "snappy",
-        /// LZ4.
-        Lz4 = "lz4",
-        /// Zstandard (KIP-110).
-        Zstd = "zstd",
-    }
-
     /// The codec of the batches in a topic's log (`BrokerCompressionType`).
     TopicCompression {
         /// As the producer sent them.
@@ -96,22 +90,6 @@ words! {
         Compact = "compact",
         /// Both.
         CompactAndDelete = "compact,delete" | "delete,compact",
-    }
-
-    /// Whose clock stamps a record (`message.timestamp.type`, KIP-32).
-    TimestampType {
-        /// The producer's.
-        CreateTime = "CreateTime",
-        /// The leader's, when it appends.
-        LogAppendTime = "LogAppendTime",
-    }
-
-    /// Which records of transactions a consumer sees (`isolation.level`).
-    IsolationLevel {
-        /// All of them.
-        ReadUncommitted = "read_uncommitted",
-        /// Those of committed transactions, up to the last stable offset.
-        ReadCommitted = "read_committed",
     }
 
     /// The protocol by which a group is coordinated (`group.protocol`, KIP-848).
@@ -168,10 +146,7 @@ impl<T: Worded> Kind<T> for Word {
     fn read(text: &str) -> Option<T> {
         let word = text.rsplit('.').next().unwrap_or(text);
         let word: String = word.split_whitespace().collect();
-        T::WORDS
-            .iter()
-            .find(|(known, _)| *known == word)
-            .map(|(_, value)| *value)
+        T::WORDS.iter().find(|(known, _)| *known == word).map(|(_, value)| *value)
     }
 
     fn print(value: &T) -> String {
@@ -185,9 +160,7 @@ impl<T: Worded> Kind<Vec<T>> for Words {
     }
 
     fn read(text: &str) -> Option<Vec<T>> {
-        text.split(',')
-            .map(|word| Word::read(word.trim()))
-            .collect()
+        text.split(',').map(|word| Word::read(word.trim())).collect()
     }
 
     fn print(value: &Vec<T>) -> String {
@@ -275,13 +248,7 @@ fn iso_8601_duration(text: &str) -> Option<Span> {
     if days.is_empty() && time.is_empty() {
         return None;
     }
-    let mut units = [
-        ('D', 86_400_000),
-        ('H', 3_600_000),
-        ('M', 60_000),
-        ('S', 1_000),
-    ]
-    .into_iter();
+    let mut units = [('D', 86_400_000), ('H', 3_600_000), ('M', 60_000), ('S', 1_000)].into_iter();
     let (mut rest, mut millis) = (format!("{days}{time}"), 0u64);
     let day_units = usize::from(!days.is_empty());
     if day_units == 1 && !days.ends_with('D') || time.contains('D') {
@@ -303,11 +270,7 @@ fn scaled(number: &str, unit: u64, may_have_decimals: bool) -> Option<u64> {
         return None;
     }
     let thousandths: u64 = format!("{decimals:0<3}").parse().ok()?;
-    whole
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(unit)?
-        .checked_add(thousandths * unit / 1_000)
+    whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(thousandths * unit / 1_000)
 }
 
 /// The replicas of a topic whose replication traffic is throttled (`ThrottledReplicaListValidator`).
@@ -344,11 +307,7 @@ impl Kind<ThrottledReplicas> for ReplicaList {
         match text {
             "*" => Some(ThrottledReplicas::All),
             "" => Some(ThrottledReplicas::Listed(Vec::new())),
-            _ => text
-                .split(',')
-                .map(replica)
-                .collect::<Option<_>>()
-                .map(ThrottledReplicas::Listed),
+            _ => text.split(',').map(replica).collect::<Option<_>>().map(ThrottledReplicas::Listed),
         }
     }
 
@@ -376,10 +335,7 @@ mod tests {
     fn a_class_is_known_by_its_last_name() {
         let text = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
         assert_eq!(Word::read(text), Some(ReplicaSelector::RackAware));
-        assert_eq!(
-            <Words as Kind<Vec<Assignor>>>::read("RangeAssignor, Nobody"),
-            None
-        );
+        assert_eq!(<Words as Kind<Vec<Assignor>>>::read("RangeAssignor, Nobody"), None);
     }
 
     #[test]
