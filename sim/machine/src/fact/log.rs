@@ -1,0 +1,30 @@
+use super::facts;
+use klab_wire::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition};
+
+facts! {
+    /// What happened to a partition's log on one broker.
+    LogFact {
+        /// A batch was appended: by the leader, or fetched from it.
+        BatchAppended { partition: TopicPartition, epoch: LeaderEpoch, base: Offset, last: Offset, digest: u64, as_leader: bool } => "{partition} offsets {base}..{last} (epoch {epoch}, leader: {as_leader})";
+        /// A producer's batch was already in the log; it is answered with its old offset.
+        DuplicateBatchDetected { partition: TopicPartition, producer: ProducerId, producer_epoch: ProducerEpoch, base_sequence: Sequence, offset: Offset } => "{partition} producer {producer} sequence {base_sequence} is at offset {offset}";
+        /// The log lost its end: everything from this offset on.
+        LogTruncated { partition: TopicPartition, from: Offset, to: Offset } => "{partition} log end from {from} to {to}";
+        /// The log was emptied and starts afresh at this offset.
+        LogStartedAfresh { partition: TopicPartition, from: Offset, at: Offset } => "{partition} log end was {from}, starts at {at}";
+        /// The log's start moved on: by retention, DeleteRecords, or the leader's example.
+        LogStartAdvanced { partition: TopicPartition, from: Offset, to: Offset, by_retention: bool } => "{partition} log start from {from} to {to}, by retention: {by_retention}";
+        /// A new segment was begun.
+        SegmentRolled { partition: TopicPartition, base: Offset } => "{partition} at {base}";
+        /// The log was flushed up to this offset.
+        LogFlushed { partition: TopicPartition, to: Offset } => "{partition} to {to}";
+        /// After an unclean stop the log was read batch by batch from its recovery point.
+        LogRecovered { partition: TopicPartition, from: Offset, end: Offset, discarded_batches: u32 } => "{partition} from {from}, log end {end}, {discarded_batches} damaged batches discarded";
+        /// The log was opened at a start.
+        LogLoaded { partition: TopicPartition, start: Offset, end: Offset, clean: bool } => "{partition} offsets {start}..{end}, clean: {clean}";
+        /// A batch failed its checksum when it was read.
+        CorruptBatchFound { partition: TopicPartition, offset: Offset } => "{partition} at {offset}";
+        /// A producer was forgotten after its silence.
+        ProducerExpired { partition: TopicPartition, producer: ProducerId } => "{partition} producer {producer}";
+    }
+}

@@ -1,0 +1,165 @@
+//! Facts: noteworthy truths that machines (and the world) state about a step.
+//!
+//! A fact is stated where the change is made, in Kafka's words, in the past tense. One file per area;
+//! names are unique over all of them, because scenarios and explanations call a fact by its name alone.
+
+mod client;
+mod controller;
+mod log;
+mod raft;
+mod replication;
+mod world;
+
+pub use client::ClientFact;
+pub use controller::ControllerFact;
+pub use log::LogFact;
+pub use raft::RaftFact;
+pub use replication::ReplicationFact;
+pub use world::WorldFact;
+
+use serde::Serialize;
+use std::fmt;
+
+/// Declares one area's facts: an enum with names, fields by name, and a line of text for each.
+macro_rules! facts {
+    (
+        $(#[$area_doc:meta])*
+        $area:ident {
+            $(
+                $(#[$doc:meta])*
+                $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? } => $text:literal;
+            )*
+        }
+    ) => {
+        $(#[$area_doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+        #[allow(missing_docs, reason = "fields are named in full; the fact's sentence says the rest")]
+        pub enum $area {
+            $($(#[$doc])* $name { $($(#[$field_doc])* $field: $type),* },)*
+        }
+
+        impl $area {
+            /// The facts of this area: name and first sentence.
+            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+            /// The fact's name.
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $($area::$name { .. } => stringify!($name),)*
+                }
+            }
+
+            /// A field's value as text, if the fact has a field of that name.
+            #[allow(unused_variables, reason = "a fact may have no fields")]
+            pub fn field(&self, wanted: &str) -> Option<String> {
+                match self {
+                    $($area::$name { $($field),* } => match wanted {
+                        $(stringify!($field) => Some(format!("{:?}", $field)),)*
+                        _ => None,
+                    },)*
+                }
+            }
+        }
+
+        impl std::fmt::Display for $area {
+            #[allow(unused_variables, reason = "a fact's line need not show every field")]
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    $($area::$name { $($field),* } => {
+                        f.write_str(concat!(stringify!($name), " "))?;
+                        write!(f, $text)
+                    })*
+                }
+            }
+        }
+    };
+}
+use facts;
+
+macro_rules! areas {
+    ($($(#[$doc:meta])* $variant:ident($area:ident);)*) => {
+        /// A noteworthy truth about a step.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+        pub enum Fact {
+            $($(#[$doc])* $variant($area),)*
+        }
+
+        $(impl From<$area> for Fact {
+            fn from(fact: $area) -> Self {
+                Fact::$variant(fact)
+            }
+        })*
+
+        impl Fact {
+            /// Every fact's name, area by area.
+            pub fn names() -> impl Iterator<Item = &'static str> {
+                [$($area::NAMES),*].into_iter().flatten().copied()
+            }
+
+            /// The fact's name.
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Fact::$variant(fact) => fact.name(),)*
+                }
+            }
+
+            /// A field's value as text, if the fact has a field of that name.
+            pub fn field(&self, wanted: &str) -> Option<String> {
+                match self {
+                    $(Fact::$variant(fact) => fact.field(wanted),)*
+                }
+            }
+        }
+
+        impl fmt::Display for Fact {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Fact::$variant(fact) => fact.fmt(f),)*
+                }
+            }
+        }
+    };
+}
+
+areas! {
+    /// What was done to the deployment: acts of the scenario and their consequences.
+    World(WorldFact);
+    /// The partition log.
+    Log(LogFact);
+    /// The metadata quorum.
+    Raft(RaftFact);
+    /// The controller.
+    Controller(ControllerFact);
+    /// Replication and serving on the brokers.
+    Replication(ReplicationFact);
+    /// Producers, consumers and applications.
+    Client(ClientFact);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klab_wire::{LeaderEpoch, Offset, TopicPartition};
+
+    #[test]
+    fn every_name_is_used_once() {
+        let mut names: Vec<_> = Fact::names().collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn a_fact_reads_as_its_name_and_a_line() {
+        let fact = Fact::from(ReplicationFact::HighWatermarkAdvanced {
+            partition: TopicPartition::new("orders", 0),
+            epoch: LeaderEpoch(2),
+            from: Offset(5),
+            to: Offset(9),
+        });
+        assert_eq!(fact.to_string(), "HighWatermarkAdvanced orders-0 from 5 to 9 (epoch 2)");
+        assert_eq!(fact.field("to").as_deref(), Some("9"));
+        assert_eq!(fact.field("nothing"), None);
+    }
+}

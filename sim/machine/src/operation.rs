@@ -1,0 +1,165 @@
+//! What a client calls, and how the call ends: the history that checkers judge.
+//!
+//! As in Jepsen, an end has three kinds: it happened, it did not happen, or nobody knows.
+
+use klab_wire::{ErrorCode, Offset, Payload, TopicPartition};
+use serde::Serialize;
+use std::fmt;
+
+/// One call, by a number that its client never uses again, in any of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct OperationId(pub u64);
+
+/// A call begins or ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Operation {
+    /// The application calls.
+    Began {
+        /// The call's number.
+        id: OperationId,
+        /// What is called.
+        call: Call,
+    },
+    /// The call returns (or its callback runs).
+    Ended {
+        /// The call's number.
+        id: OperationId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// What an application calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Call {
+    /// `Producer.send`: one record, or a counted range of them.
+    Send {
+        /// Where to; the partition is chosen by the time the call ends.
+        topic: klab_wire::TopicName,
+        /// The key.
+        key: Option<Payload>,
+        /// The number of the first value; unique within the topic over the whole run.
+        first_value: u64,
+        /// How many records.
+        count: u32,
+    },
+    /// `Consumer.poll`.
+    Poll,
+    /// `Consumer.seek` and its like.
+    Seek {
+        /// Which partition.
+        partition: TopicPartition,
+    },
+    /// A call of the administrator's tool.
+    Administer {
+        /// The API.
+        api: klab_wire::ApiKey,
+        /// The request in words.
+        what: String,
+    },
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Outcome {
+    /// The records are acknowledged. Without an offset (`acks=0`) nobody has confirmed anything.
+    Sent {
+        /// The partition that was chosen.
+        partition: TopicPartition,
+        /// The offset of the first record, as far as it was told.
+        offset: Option<Offset>,
+    },
+    /// The records that the poll returned, by partition in the order of their offsets.
+    Polled(Vec<PolledRecords>),
+    /// It is done.
+    Done,
+    /// It has certainly not happened.
+    Failed(ErrorCode),
+    /// It may have happened, or may still.
+    Unknown(ErrorCode),
+}
+
+/// The records of one partition that one poll returned: ranges of consecutive offsets whose values are
+/// consecutive numbers too, so that counted batches stay counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct PolledRecords {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The ranges, in the order of their offsets.
+    pub ranges: Vec<RecordRange>,
+}
+
+/// Consecutive records with consecutive values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct RecordRange {
+    /// The first offset.
+    pub offset: Offset,
+    /// The value at it.
+    pub first_value: u64,
+    /// How many.
+    pub count: u32,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Operation::Began { id, call } => write!(f, "#{} calls {call}", id.0),
+            Operation::Ended { id, outcome } => write!(f, "#{} {outcome}", id.0),
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Call::Send { topic, key: Some(key), first_value, count: 1 } => {
+                write!(f, "send {topic} key {key} value {first_value}")
+            }
+            Call::Send { topic, first_value, count: 1, .. } => {
+                write!(f, "send {topic} value {first_value}")
+            }
+            Call::Send { topic, first_value, count, .. } => {
+                write!(f, "send {topic} {count} values from {first_value}")
+            }
+            Call::Poll => f.write_str("poll"),
+            Call::Seek { partition } => write!(f, "seek {partition}"),
+            Call::Administer { api, what } => write!(f, "{api} {what}"),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Sent { partition, offset: Some(offset) } => {
+                write!(f, "ok: {partition} offset {offset}")
+            }
+            Outcome::Sent { partition, offset: None } => {
+                write!(f, "ok: {partition}, unconfirmed")
+            }
+            Outcome::Polled(polled) if polled.is_empty() => f.write_str("ok: nothing"),
+            Outcome::Polled(polled) => {
+                f.write_str("ok:")?;
+                polled.iter().try_for_each(|records| write!(f, " {records}"))
+            }
+            Outcome::Done => f.write_str("ok"),
+            Outcome::Failed(error) => write!(f, "failed: {error}"),
+            Outcome::Unknown(error) => write!(f, "unknown: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for PolledRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.partition)?;
+        for range in &self.ranges {
+            let last = Offset(range.offset.0 + u64::from(range.count) - 1);
+            match range.count {
+                1 => write!(f, " @{}={}", range.offset, range.first_value)?,
+                _ => write!(f, " @{}..{last}={}..", range.offset, range.first_value)?,
+            }
+        }
+        Ok(())
+    }
+}

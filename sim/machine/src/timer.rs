@@ -1,0 +1,140 @@
+//! Every timer there is. Timers are named, not numbered: setting one twice moves it.
+
+use crate::ConnectionId;
+use klab_wire::{NodeId, TopicIdPartition};
+use serde::Serialize;
+
+/// A timer of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Timer {
+    /// Of a `NetworkClient`.
+    Network(NetworkTimer),
+    /// Of a replica of the metadata log.
+    Raft(RaftTimer),
+    /// Of a KRaft controller.
+    Controller(ControllerTimer),
+    /// Of a broker.
+    Broker(BrokerTimer),
+    /// Of a client and its application.
+    Client(ClientTimer),
+}
+
+/// The timers of a `NetworkClient`; a machine has several clients and numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum NetworkTimer {
+    /// The oldest request of a connection may have timed out (`request.timeout.ms`).
+    RequestTimeout(u32, ConnectionId),
+    /// A connection attempt has taken too long (`socket.connection.setup.timeout.ms`).
+    SetupTimeout(u32, ConnectionId),
+    /// A node may be connected to again (`reconnect.backoff.ms`).
+    Reconnect(u32, NodeId),
+}
+
+impl NetworkTimer {
+    /// The number of the network client that set it.
+    pub const fn client(self) -> u32 {
+        match self {
+            NetworkTimer::RequestTimeout(client, _)
+            | NetworkTimer::SetupTimeout(client, _)
+            | NetworkTimer::Reconnect(client, _) => client,
+        }
+    }
+}
+
+/// The timers of the Raft layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum RaftTimer {
+    /// A candidate or unattached voter has waited long enough (`controller.quorum.election.timeout.ms`).
+    Election,
+    /// A candidate that lost may stand again (`controller.quorum.election.backoff.max.ms`).
+    ElectionBackoff,
+    /// A follower has not heard of its leader (`controller.quorum.fetch.timeout.ms`).
+    Fetch,
+    /// A leader looks whether a majority still fetches from it (1.5 × the fetch timeout).
+    CheckQuorum,
+    /// A resigned leader stops waiting for a successor.
+    Resigned,
+    /// Appended records have waited long enough for company (`controller.quorum.append.linger.ms`).
+    Linger,
+    /// Ask a voter again (`controller.quorum.retry.backoff.ms`).
+    RetryBackoff(NodeId),
+    /// A leader tells a voter of its epoch again.
+    BeginQuorumEpoch,
+    /// A fetch that waits for records has waited long enough.
+    DelayedFetch(u64),
+}
+
+/// The timers of a KRaft controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ControllerTimer {
+    /// The broker with the oldest heartbeat may have to be fenced (`broker.session.timeout.ms`).
+    BrokerSession,
+    /// A no-op record is due (`metadata.max.idle.interval.ms`).
+    NoOp,
+    /// Look for partitions that their preferred replica does not lead (`leader.imbalance.check.interval.seconds`).
+    BalanceLeaders,
+    /// Look for offline partitions that may be elected uncleanly (`unclean.leader.election.interval.ms`).
+    UncleanElection,
+    /// A snapshot may be due (`metadata.log.max.snapshot.interval.ms`).
+    Snapshot,
+    /// A request that waits for its records to be committed has waited long enough.
+    RequestDeadline(u64),
+}
+
+/// The timers of a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum BrokerTimer {
+    /// The next heartbeat is due (`broker.heartbeat.interval.ms`).
+    Heartbeat,
+    /// Try to register again.
+    Registration,
+    /// Look for followers that are out of sync (half of `replica.lag.time.max.ms`).
+    IsrExpiration,
+    /// A fetcher may go on (`replica.fetch.backoff.ms`).
+    FetcherBackoff(NodeId, u32),
+    /// A produce request in purgatory has waited long enough.
+    DelayedProduce(u64),
+    /// A fetch in purgatory has waited long enough.
+    DelayedFetch(u64),
+    /// A DeleteRecords request in purgatory has waited long enough.
+    DelayedDeleteRecords(u64),
+    /// A forwarded request has waited long enough for its answer.
+    Forwarding(u64),
+    /// Write the high watermarks down (`replica.high.watermark.checkpoint.interval.ms`).
+    CheckpointHighWatermarks,
+    /// Write recovery points and log starts down (`log.flush.offset.checkpoint.interval.ms`).
+    CheckpointRecoveryPoints,
+    /// Flush logs that are due (`log.flush.scheduler.interval.ms`).
+    FlushLogs,
+    /// Look for segments past their retention (`log.retention.check.interval.ms`).
+    Retention,
+    /// Look for producers that have been silent too long (`producer.id.expiration.check.interval.ms`).
+    ExpireProducers,
+    /// Send pending ISR changes again.
+    AlterPartition,
+    /// A partition's throttle has quota again.
+    Throttle(NodeId),
+    /// A deleted log's files go (`file.delete.delay.ms`).
+    DeleteLog(TopicIdPartition),
+    /// Controlled shutdown is tried again, or given up.
+    ControlledShutdown,
+    /// The metadata log may need a snapshot.
+    MetadataSnapshot,
+}
+
+/// The timers of clients and of the applications on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ClientTimer {
+    /// The application does the next thing of its workload.
+    Workload,
+    /// The sender has something to do: a batch has lingered, backed off or expired.
+    Sender,
+    /// The consumer polls.
+    Poll,
+    /// Metadata is due (`metadata.max.age.ms`, `retry.backoff.ms`).
+    Metadata,
+    /// Try again what a client asked for (`retry.backoff.ms`).
+    Retry(u64),
+    /// A call has waited long enough (`default.api.timeout.ms`, `max.block.ms`).
+    Deadline(u64),
+}

@@ -1,0 +1,349 @@
+//! `NetworkClient`: requests by address, answered or failed exactly once.
+
+use crate::ExponentialBackoff;
+use klab_machine::random::Stream;
+use klab_machine::timer::NetworkTimer;
+use klab_machine::{Address, ConnectionId, CorrelationId, Input, Outbox, Timer};
+use klab_wire::{ErrorCode, NodeId, Now, Request, Response, Span, Time};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How patient a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// How long a request may take (`request.timeout.ms`).
+    pub request_timeout: Span,
+    /// How long opening a connection may take (`socket.connection.setup.timeout.ms`).
+    pub setup_timeout: Span,
+    /// How long to wait before connecting again (`reconnect.backoff.ms`, `reconnect.backoff.max.ms`).
+    pub reconnect_backoff: ExponentialBackoff,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkEvent<P> {
+    /// It was answered.
+    Answered {
+        /// By whom.
+        from: Address,
+        /// What the sender said the request was for.
+        purpose: P,
+        /// The answer.
+        response: Response,
+    },
+    /// It will not be answered; the peer may have carried it out all the same if it was sent.
+    Failed {
+        /// Whom it was for.
+        to: Address,
+        /// What the sender said the request was for.
+        purpose: P,
+        /// `NETWORK_EXCEPTION` when the connection broke, `REQUEST_TIMED_OUT` when it was given up.
+        error: ErrorCode,
+        /// It had left.
+        was_sent: bool,
+    },
+}
+
+/// What one input brought about. Usually one event, held without an allocation.
+pub struct NetworkEvents<P> {
+    first: Option<NetworkEvent<P>>,
+    rest: std::vec::IntoIter<NetworkEvent<P>>,
+}
+
+/// Connections to peers, and the requests in flight on them.
+///
+/// `P` is the purpose of a request: it comes back with the answer.
+#[derive(Clone, Debug)]
+pub struct NetworkClient<P> {
+    number: u32,
+    config: NetworkConfig,
+    jitter: Stream,
+    peers: BTreeMap<Address, Peer<P>>,
+    addresses: BTreeMap<ConnectionId, Address>,
+}
+
+#[derive(Clone, Debug)]
+struct Peer<P> {
+    state: State,
+    failures: u32,
+    next_correlation: u32,
+    in_flight: VecDeque<InFlight<P>>,
+    /// Requests that wait for the connection, oldest first.
+    held: VecDeque<Held<P>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Disconnected { not_before: Time },
+    Connecting(ConnectionId),
+    Connected(ConnectionId),
+}
+
+#[derive(Clone, Debug)]
+struct InFlight<P> {
+    correlation: CorrelationId,
+    deadline: Time,
+    purpose: P,
+}
+
+#[derive(Clone, Debug)]
+struct Held<P> {
+    request: Request,
+    deadline: Time,
+    purpose: P,
+}
+
+impl<P> NetworkClient<P> {
+    /// A client without connections. `number` tells it from the machine's other network clients.
+    pub fn new(number: u32, config: NetworkConfig, jitter: Stream) -> Self {
+        let (peers, addresses) = (BTreeMap::new(), BTreeMap::new());
+        NetworkClient { number, config, jitter, peers, addresses }
+    }
+
+    /// Whether a connection is open, so that a request would leave at once.
+    pub fn is_connected(&self, to: Address) -> bool {
+        matches!(self.peers.get(&to), Some(Peer { state: State::Connected(_), .. }))
+    }
+
+    /// Whether connecting has to wait for the back-off to pass (`connectionFailed`).
+    pub fn is_backing_off(&self, to: Address, now: Now) -> bool {
+        matches!(
+            self.peers.get(&to),
+            Some(Peer { state: State::Disconnected { not_before }, .. }) if *not_before > now.time
+        )
+    }
+
+    /// How many requests to this address are not answered yet, those not sent yet included.
+    pub fn in_flight(&self, to: Address) -> usize {
+        self.peers.get(&to).map_or(0, |peer| peer.in_flight.len() + peer.held.len())
+    }
+
+    /// Opens a connection, unless there is one or the back-off has not passed.
+    pub fn connect(&mut self, to: Address, now: Now, out: &mut Outbox) {
+        let peer = self.peers.entry(to).or_insert_with(Peer::new);
+        let State::Disconnected { not_before } = peer.state else { return };
+        let (number, setup) = (self.number, self.config.setup_timeout);
+        if not_before > now.time {
+            let timer = Timer::Network(NetworkTimer::Reconnect(number, to.node));
+            out.set_timer(timer, not_before.since(now.time));
+            return;
+        }
+        let connection = out.connect(to);
+        peer.state = State::Connecting(connection);
+        self.addresses.insert(connection, to);
+        out.set_timer(Timer::Network(NetworkTimer::SetupTimeout(number, connection)), setup);
+    }
+
+    /// Sends a request as soon as there is a connection, opening one if need be.
+    ///
+    /// A request without a response (`acks=0`) is forgotten once it has left.
+    pub fn send(
+        &mut self,
+        to: Address,
+        request: impl Into<Request>,
+        purpose: P,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let deadline = now.time + self.config.request_timeout;
+        let request = request.into();
+        let (number, timeout) = (self.number, self.config.request_timeout);
+        let peer = self.peers.entry(to).or_insert_with(Peer::new);
+        match peer.state {
+            State::Connected(connection) => {
+                peer.dispatch(number, connection, request, deadline, timeout, purpose, out);
+            }
+            State::Connecting(_) => peer.held.push_back(Held { request, deadline, purpose }),
+            State::Disconnected { .. } => {
+                peer.held.push_back(Held { request, deadline, purpose });
+                self.connect(to, now, out);
+            }
+        }
+    }
+
+    /// Closes the connection to an address; what was in flight or held fails.
+    pub fn disconnect(&mut self, to: Address, now: Now, out: &mut Outbox) -> NetworkEvents<P> {
+        match self.peers.get(&to).map(|peer| peer.state) {
+            Some(State::Connected(connection) | State::Connecting(connection)) => {
+                out.close(connection);
+                self.lose(connection, ErrorCode::NetworkException, now, out)
+            }
+            _ => NetworkEvents::none(),
+        }
+    }
+
+    /// Whether an input is this client's to handle.
+    pub fn owns(&self, input: &Input) -> bool {
+        match input {
+            Input::Response { connection, .. }
+            | Input::Connected { connection }
+            | Input::Disconnected { connection, .. } => self.addresses.contains_key(connection),
+            Input::Timer(Timer::Network(timer)) => self.number == timer.client(),
+            _ => false,
+        }
+    }
+
+    /// Handles an input that this client [owns](Self::owns).
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) -> NetworkEvents<P> {
+        match input {
+            Input::Response { connection, correlation, response } => {
+                self.answered(connection, correlation, response)
+            }
+            Input::Connected { connection } => self.connected(connection, out),
+            Input::Disconnected { connection, .. } => {
+                self.lose(connection, ErrorCode::NetworkException, now, out)
+            }
+            Input::Timer(Timer::Network(timer)) => self.timer(timer, now, out),
+            other => unreachable!("a network client does not own {other:?}"),
+        }
+    }
+
+    fn answered(
+        &mut self,
+        connection: ConnectionId,
+        correlation: CorrelationId,
+        response: Response,
+    ) -> NetworkEvents<P> {
+        let from = self.addresses[&connection];
+        let peer = self.peers.get_mut(&from).expect("an address with a connection has a peer");
+        let oldest = peer.in_flight.pop_front().expect("a response has a request in flight");
+        assert_eq!(oldest.correlation, correlation, "responses come in the order of requests");
+        peer.failures = 0;
+        NetworkEvents::one(NetworkEvent::Answered { from, purpose: oldest.purpose, response })
+    }
+
+    fn connected(&mut self, connection: ConnectionId, out: &mut Outbox) -> NetworkEvents<P> {
+        let (number, timeout) = (self.number, self.config.request_timeout);
+        out.stop_timer(Timer::Network(NetworkTimer::SetupTimeout(number, connection)));
+        let to = self.addresses[&connection];
+        let peer = self.peers.get_mut(&to).expect("an address with a connection has a peer");
+        peer.state = State::Connected(connection);
+        for Held { request, deadline, purpose } in std::mem::take(&mut peer.held) {
+            peer.dispatch(number, connection, request, deadline, timeout, purpose, out);
+        }
+        NetworkEvents::none()
+    }
+
+    fn timer(&mut self, timer: NetworkTimer, now: Now, out: &mut Outbox) -> NetworkEvents<P> {
+        match timer {
+            NetworkTimer::RequestTimeout(_, connection) => self.check_oldest(connection, now, out),
+            NetworkTimer::SetupTimeout(_, connection) => {
+                if !self.addresses.contains_key(&connection) {
+                    return NetworkEvents::none();
+                }
+                out.close(connection);
+                self.lose(connection, ErrorCode::NetworkException, now, out)
+            }
+            NetworkTimer::Reconnect(_, node) => {
+                let waiting: Vec<Address> = self.waiting_for(node).collect();
+                waiting.into_iter().for_each(|to| self.connect(to, now, out));
+                NetworkEvents::none()
+            }
+        }
+    }
+
+    fn waiting_for(&self, node: NodeId) -> impl Iterator<Item = Address> + '_ {
+        let waits = |peer: &Peer<P>| {
+            !peer.held.is_empty() && matches!(peer.state, State::Disconnected { .. })
+        };
+        self.peers
+            .iter()
+            .filter(move |(to, peer)| to.node == node && waits(peer))
+            .map(|(to, _)| *to)
+    }
+
+    /// `NetworkClient.handleTimedOutRequests`: one request that waited too long costs the connection.
+    fn check_oldest(
+        &mut self,
+        connection: ConnectionId,
+        now: Now,
+        out: &mut Outbox,
+    ) -> NetworkEvents<P> {
+        let Some(to) = self.addresses.get(&connection) else { return NetworkEvents::none() };
+        let Some(oldest) = self.peers[to].in_flight.front() else { return NetworkEvents::none() };
+        if oldest.deadline > now.time {
+            let timer = Timer::Network(NetworkTimer::RequestTimeout(self.number, connection));
+            out.set_timer(timer, oldest.deadline.since(now.time));
+            return NetworkEvents::none();
+        }
+        out.close(connection);
+        self.lose(connection, ErrorCode::RequestTimedOut, now, out)
+    }
+
+    /// The connection is gone: everything in flight or held fails, and the back-off begins.
+    fn lose(
+        &mut self,
+        connection: ConnectionId,
+        error: ErrorCode,
+        now: Now,
+        out: &mut Outbox,
+    ) -> NetworkEvents<P> {
+        out.stop_timer(Timer::Network(NetworkTimer::RequestTimeout(self.number, connection)));
+        out.stop_timer(Timer::Network(NetworkTimer::SetupTimeout(self.number, connection)));
+        let Some(to) = self.addresses.remove(&connection) else { return NetworkEvents::none() };
+        let peer = self.peers.get_mut(&to).expect("an address with a connection has a peer");
+        let wait = self.config.reconnect_backoff.after(peer.failures, &mut self.jitter);
+        peer.state = State::Disconnected { not_before: now.time + wait };
+        peer.failures += 1;
+        let failed = |purpose, was_sent| NetworkEvent::Failed { to, purpose, error, was_sent };
+        let sent = std::mem::take(&mut peer.in_flight).into_iter().map(|r| failed(r.purpose, true));
+        let held = std::mem::take(&mut peer.held).into_iter().map(|r| failed(r.purpose, false));
+        NetworkEvents::all(sent.chain(held).collect())
+    }
+}
+
+impl<P> Peer<P> {
+    fn new() -> Self {
+        Peer {
+            state: State::Disconnected { not_before: Time::ZERO },
+            failures: 0,
+            next_correlation: 0,
+            in_flight: VecDeque::new(),
+            held: VecDeque::new(),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one request with all that belongs to it")]
+    fn dispatch(
+        &mut self,
+        number: u32,
+        connection: ConnectionId,
+        request: Request,
+        deadline: Time,
+        timeout: Span,
+        purpose: P,
+        out: &mut Outbox,
+    ) {
+        let correlation = CorrelationId(self.next_correlation);
+        self.next_correlation = self.next_correlation.wrapping_add(1);
+        if request.expects_response() {
+            if self.in_flight.is_empty() {
+                let timer = Timer::Network(NetworkTimer::RequestTimeout(number, connection));
+                out.set_timer(timer, timeout);
+            }
+            self.in_flight.push_back(InFlight { correlation, deadline, purpose });
+        }
+        out.send(connection, correlation, request);
+    }
+}
+
+impl<P> NetworkEvents<P> {
+    fn none() -> Self {
+        NetworkEvents { first: None, rest: Vec::new().into_iter() }
+    }
+
+    fn one(event: NetworkEvent<P>) -> Self {
+        NetworkEvents { first: Some(event), rest: Vec::new().into_iter() }
+    }
+
+    fn all(events: Vec<NetworkEvent<P>>) -> Self {
+        NetworkEvents { first: None, rest: events.into_iter() }
+    }
+}
+
+impl<P> Iterator for NetworkEvents<P> {
+    type Item = NetworkEvent<P>;
+
+    fn next(&mut self) -> Option<NetworkEvent<P>> {
+        self.first.take().or_else(|| self.rest.next())
+    }
+}
