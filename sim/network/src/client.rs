@@ -66,6 +66,8 @@ struct Peer<P> {
     state: State,
     failures: u32,
     next_correlation: u32,
+    /// The time-out timer is set. It is not moved with every request, only looked at when it fires.
+    is_timed: bool,
     in_flight: VecDeque<InFlight<P>>,
     /// Requests that wait for the connection, oldest first.
     held: VecDeque<Held<P>>,
@@ -259,7 +261,11 @@ impl<P> NetworkClient<P> {
         out: &mut Outbox,
     ) -> NetworkEvents<P> {
         let Some(to) = self.addresses.get(&connection) else { return NetworkEvents::none() };
-        let Some(oldest) = self.peers[to].in_flight.front() else { return NetworkEvents::none() };
+        let peer = self.peers.get_mut(to).expect("an address with a connection has a peer");
+        let Some(oldest) = peer.in_flight.front() else {
+            peer.is_timed = false;
+            return NetworkEvents::none();
+        };
         if oldest.deadline > now.time {
             let timer = Timer::Network(NetworkTimer::RequestTimeout(self.number, connection));
             out.set_timer(timer, oldest.deadline.since(now.time));
@@ -284,6 +290,7 @@ impl<P> NetworkClient<P> {
         let wait = self.config.reconnect_backoff.after(peer.failures, &mut self.jitter);
         peer.state = State::Disconnected { not_before: now.time + wait };
         peer.failures += 1;
+        peer.is_timed = false;
         let failed = |purpose, was_sent| NetworkEvent::Failed { to, purpose, error, was_sent };
         let sent = std::mem::take(&mut peer.in_flight).into_iter().map(|r| failed(r.purpose, true));
         let held = std::mem::take(&mut peer.held).into_iter().map(|r| failed(r.purpose, false));
@@ -297,6 +304,7 @@ impl<P> Peer<P> {
             state: State::Disconnected { not_before: Time::ZERO },
             failures: 0,
             next_correlation: 0,
+            is_timed: false,
             in_flight: VecDeque::new(),
             held: VecDeque::new(),
         }
@@ -316,7 +324,8 @@ impl<P> Peer<P> {
         let correlation = CorrelationId(self.next_correlation);
         self.next_correlation = self.next_correlation.wrapping_add(1);
         if request.expects_response() {
-            if self.in_flight.is_empty() {
+            if !self.is_timed {
+                self.is_timed = true;
                 let timer = Timer::Network(NetworkTimer::RequestTimeout(number, connection));
                 out.set_timer(timer, timeout);
             }
@@ -345,5 +354,114 @@ impl<P> Iterator for NetworkEvents<P> {
 
     fn next(&mut self) -> Option<NetworkEvent<P>> {
         self.first.take().or_else(|| self.rest.next())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klab_machine::random::stream;
+    use klab_machine::{DisconnectReason, Effect};
+    use klab_wire::{DescribeQuorumRequest, DescribeQuorumResponse, LeaderEpoch, Timestamp};
+
+    const B1: Address = Address::broker(NodeId::broker(1));
+
+    fn client() -> NetworkClient<&'static str> {
+        let config = NetworkConfig {
+            request_timeout: Span::from_secs(30),
+            setup_timeout: Span::from_secs(10),
+            reconnect_backoff: ExponentialBackoff {
+                initial: Span::from_millis(50),
+                max: Span::from_secs(1),
+            },
+        };
+        NetworkClient::new(0, config, stream(1, "network", []))
+    }
+
+    fn at(millis: u64) -> Now {
+        Now { time: Time(millis * 1_000_000), wall: Timestamp::START }
+    }
+
+    fn ask() -> Request {
+        DescribeQuorumRequest {}.into()
+    }
+
+    fn answer() -> Response {
+        Response::DescribeQuorum(DescribeQuorumResponse {
+            error: ErrorCode::None,
+            leader: None,
+            leader_epoch: LeaderEpoch(0),
+            high_watermark: None,
+            current_voters: vec![],
+            observers: vec![],
+        })
+    }
+
+    fn sent(out: &mut Outbox) -> Vec<u32> {
+        let correlation = |effect| match effect {
+            Effect::Send { correlation, .. } => Some(correlation.0),
+            _ => None,
+        };
+        out.drain().filter_map(correlation).collect()
+    }
+
+    fn failures(events: NetworkEvents<&'static str>) -> Vec<(&'static str, ErrorCode, bool)> {
+        let failed = |event| match event {
+            NetworkEvent::Failed { purpose, error, was_sent, .. } => (purpose, error, was_sent),
+            other => panic!("{other:?} is no failure"),
+        };
+        events.map(failed).collect()
+    }
+
+    #[test]
+    fn requests_wait_for_the_connection_and_come_back_in_order_with_their_purpose() {
+        let (mut client, mut out) = (client(), Outbox::new(7));
+        client.send(B1, ask(), "first", at(0), &mut out);
+        client.send(B1, ask(), "second", at(0), &mut out);
+        assert_eq!(sent(&mut out), [0; 0]);
+        let connection = ConnectionId(7);
+        client.handle(at(1), Input::Connected { connection }, &mut out);
+        assert_eq!(sent(&mut out), [0, 1]);
+        for (correlation, expected) in [(0, "first"), (1, "second")] {
+            let correlation = CorrelationId(correlation);
+            let input = Input::Response { connection, correlation, response: answer() };
+            assert!(client.owns(&input));
+            let events: Vec<_> = client.handle(at(2), input, &mut out).collect();
+            assert!(
+                matches!(events[..], [NetworkEvent::Answered { purpose, .. }] if purpose == expected)
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_fails_everything_once_and_is_opened_again_after_the_back_off() {
+        let (mut client, mut out) = (client(), Outbox::new(0));
+        let connection = ConnectionId(0);
+        client.send(B1, ask(), "sent", at(0), &mut out);
+        client.handle(at(1), Input::Connected { connection }, &mut out);
+        let reason = DisconnectReason::Reset;
+        let events = client.handle(at(2), Input::Disconnected { connection, reason }, &mut out);
+        assert_eq!(failures(events), [("sent", ErrorCode::NetworkException, true)]);
+        assert!(client.is_backing_off(B1, at(3)));
+        out.drain();
+        client.send(B1, ask(), "held", at(3), &mut out);
+        assert!(!out.effects().iter().any(|e| matches!(e, Effect::Connect { .. })));
+        let again = Input::Timer(Timer::Network(NetworkTimer::Reconnect(0, B1.node)));
+        client.handle(at(100), again, &mut out);
+        assert!(out.effects().iter().any(|e| matches!(e, Effect::Connect { .. })));
+    }
+
+    #[test]
+    fn a_request_that_waited_too_long_costs_the_connection() {
+        let (mut client, mut out) = (client(), Outbox::new(0));
+        let connection = ConnectionId(0);
+        client.send(B1, ask(), "slow", at(0), &mut out);
+        client.handle(at(1), Input::Connected { connection }, &mut out);
+        let timer = || Input::Timer(Timer::Network(NetworkTimer::RequestTimeout(0, connection)));
+        assert_eq!(client.handle(at(29_999), timer(), &mut out).count(), 0);
+        let events = client.handle(at(30_000), timer(), &mut out);
+        assert_eq!(failures(events), [("slow", ErrorCode::RequestTimedOut, true)]);
+        assert!(out.effects().iter().any(|e| matches!(e, Effect::Close { .. })));
+        assert!(!client.is_connected(B1));
     }
 }
