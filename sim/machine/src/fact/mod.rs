@@ -26,7 +26,7 @@ macro_rules! facts {
         $(#[$area_doc:meta])*
         $area:ident {
             $(
-                $(#[$doc:meta])*
+                $(#[doc = $doc:literal])*
                 $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? } => $text:literal;
             )*
         }
@@ -35,12 +35,12 @@ macro_rules! facts {
         #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
         #[allow(missing_docs, reason = "fields are named in full; the fact's sentence says the rest")]
         pub enum $area {
-            $($(#[$doc])* $name { $($(#[$field_doc])* $field: $type),* },)*
+            $($(#[doc = $doc])* $name { $($(#[$field_doc])* $field: $type),* },)*
         }
 
         impl $area {
-            /// The facts of this area: name and first sentence.
-            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+            /// The facts of this area: each name with its sentence.
+            pub const SENTENCES: &[(&str, &str)] = &[$((stringify!($name), concat!($($doc),*))),*];
 
             /// The fact's name.
             pub const fn name(&self) -> &'static str {
@@ -93,7 +93,14 @@ macro_rules! areas {
         impl Fact {
             /// Every fact's name, area by area.
             pub fn names() -> impl Iterator<Item = &'static str> {
-                [$($area::NAMES),*].into_iter().flatten().copied()
+                Self::sentences().map(|(_, name, _)| name)
+            }
+
+            /// Every fact: its area, its name, and what it says.
+            pub fn sentences() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+                [$((stringify!($variant), $area::SENTENCES)),*].into_iter().flat_map(|(area, facts)| {
+                    facts.iter().map(move |(name, sentence)| (area, *name, sentence.trim()))
+                })
             }
 
             /// The fact's name.
