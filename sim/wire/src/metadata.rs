@@ -1,5 +1,6 @@
 //! The records of the metadata log, by Kafka's names (`metadata/src/main/resources/common/metadata`).
 
+use crate::SupportedFeature;
 use crate::ids::{
     BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, NodeId, PartitionEpoch, PartitionId,
     ProducerId, RackId, TopicId, TopicName,
@@ -11,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum MetadataRecord {
     /// A broker has registered; its epoch is the offset of this record.
-    RegisterBroker(RegisterBrokerRecord),
+    RegisterBroker(Arc<RegisterBrokerRecord>),
     /// A broker's registration was removed.
     UnregisterBroker {
         /// The broker.
@@ -92,6 +93,8 @@ pub struct RegisterBrokerRecord {
     pub in_controlled_shutdown: bool,
     /// Its log directories that are online.
     pub log_dirs: Arc<[DirectoryId]>,
+    /// The feature levels it supports.
+    pub features: Arc<[SupportedFeature]>,
 }
 
 /// `PartitionRecord`: a partition's whole state.
@@ -101,6 +104,13 @@ pub struct PartitionRecord {
     pub topic: TopicId,
     /// The index.
     pub partition: PartitionId,
+    /// The state. Every broker's image shares it with the log until a change tells them apart.
+    pub registration: Arc<PartitionRegistration>,
+}
+
+/// `PartitionRegistration`: what the metadata log says about a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct PartitionRegistration {
     /// The replicas, the preferred leader first.
     pub replicas: Arc<[NodeId]>,
     /// The in-sync replicas.
@@ -121,6 +131,23 @@ pub struct PartitionRecord {
     pub elr: Arc<[NodeId]>,
     /// The last members of ISR and ELR when both are empty (KIP-966).
     pub last_known_elr: Arc<[NodeId]>,
+}
+
+impl PartitionRegistration {
+    /// The replica that leads by preference: the first one.
+    pub fn preferred_replica(&self) -> Option<NodeId> {
+        self.replicas.first().copied()
+    }
+
+    /// The preferred replica leads.
+    pub fn has_preferred_leader(&self) -> bool {
+        self.leader.is_some() && self.leader == self.preferred_replica()
+    }
+
+    /// Replicas are on their way in or out.
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding_replicas.is_empty() || !self.removing_replicas.is_empty()
+    }
 }
 
 /// `PartitionChangeRecord`: what is none stays as it was.
@@ -202,12 +229,13 @@ impl MetadataRecord {
             MetadataRecord::Topic { name, .. } => 17 + name.0.len() as u32,
             MetadataRecord::RemoveTopic { .. } => 16,
             MetadataRecord::Partition(p) => {
-                34 + ids(&p.replicas)
-                    + ids(&p.isr)
-                    + ids(&p.removing_replicas)
-                    + ids(&p.adding_replicas)
-                    + ids(&p.elr)
-                    + ids(&p.last_known_elr)
+                let state = &p.registration;
+                34 + ids(&state.replicas)
+                    + ids(&state.isr)
+                    + ids(&state.removing_replicas)
+                    + ids(&state.adding_replicas)
+                    + ids(&state.elr)
+                    + ids(&state.last_known_elr)
             }
             MetadataRecord::PartitionChange(p) => {
                 24 + changed(&p.isr)

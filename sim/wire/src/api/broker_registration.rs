@@ -23,7 +23,7 @@ pub struct BrokerRegistrationRequest {
 }
 
 /// A feature with the levels that a broker supports.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct SupportedFeature {
     /// The feature.
     pub name: Arc<str>,
