@@ -150,6 +150,8 @@ impl Block {
 pub enum Change {
     /// One more block at the end.
     Append(Block),
+    /// A file without blocks, if there is no such file yet: an empty segment tells where a log ends.
+    Create,
     /// Keep only this many blocks from the start.
     Truncate(u64),
     /// This block is all there is: written aside and renamed, so that it is old or new, never half.
@@ -202,6 +204,7 @@ impl DiskImage {
     pub fn apply(&mut self, file: File, change: Change) {
         match change {
             Change::Append(block) => self.files.entry(file).or_default().push(block),
+            Change::Create => drop(self.files.entry(file).or_default()),
             Change::Truncate(blocks) => {
                 if let Some(content) = self.files.get_mut(&file) {
                     content.truncate(blocks as usize);
