@@ -62,6 +62,8 @@ pub enum RaftTimer {
     BeginQuorumEpoch,
     /// A fetch that waits for records has waited long enough.
     DelayedFetch(u64),
+    /// Look for snapshots and segments of the metadata log that may go.
+    CleanLog,
 }
 
 /// The timers of a KRaft controller.

@@ -2,7 +2,8 @@ use super::facts;
 use klab_wire::{LeaderEpoch, NodeId, Offset, OffsetAndEpoch};
 
 facts! {
-    /// What happened in the metadata quorum.
+    /// What happened in the metadata quorum. Its log's own facts (`BatchAppended`, `LogTruncated`,
+    /// `LogFlushed`, ...) are stated by the log, for the partition `__cluster_metadata-0`.
     RaftFact {
         /// The election state was written down; only now may it be told.
         QuorumStateStored { epoch: LeaderEpoch, leader: Option<NodeId>, voted: Option<NodeId> } => "epoch {epoch}, leader {leader:?}, voted {voted:?}";
@@ -22,10 +23,6 @@ facts! {
         QuorumLeaderFollowed { leader: NodeId, epoch: LeaderEpoch } => "{leader} in epoch {epoch}";
         /// A leader gave up: it was asked to, or no majority fetches from it any more.
         QuorumLeaderResigned { epoch: LeaderEpoch, lost_quorum: bool } => "epoch {epoch}, lost its quorum: {lost_quorum}";
-        /// Records were appended to the metadata log.
-        MetadataAppended { epoch: LeaderEpoch, base: Offset, last: Offset, as_leader: bool } => "offsets {base}..{last} (epoch {epoch}, leader: {as_leader})";
-        /// A replica of the metadata log dropped entries that the leader does not have.
-        MetadataTruncated { from: Offset, to: Offset } => "log end from {from} to {to}";
         /// A replica learned, or as leader decided, that more of the metadata log is committed.
         MetadataCommitted { epoch: LeaderEpoch, from: Offset, to: Offset, as_leader: bool } => "high watermark from {from} to {to} (epoch {epoch}, leader: {as_leader})";
         /// A snapshot of the metadata was written.

@@ -95,6 +95,8 @@ pub struct FetchPartition {
     pub last_fetched_epoch: Option<LeaderEpoch>,
     /// Where the follower's log starts.
     pub log_start_offset: Option<Offset>,
+    /// The high watermark that the follower knows, so that a higher one is worth an answer (KIP-1166).
+    pub high_watermark: Option<Offset>,
     /// How many bytes to return of this partition.
     pub max_bytes: u32,
 }
