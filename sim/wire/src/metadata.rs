@@ -3,7 +3,7 @@
 use crate::SupportedFeature;
 use crate::ids::{
     BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, NodeId, PartitionEpoch, PartitionId,
-    ProducerId, RackId, TopicId, TopicName,
+    ProducerId, RackId, TopicId, TopicIdPartition, TopicName,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -133,6 +133,13 @@ pub struct PartitionRegistration {
     pub last_known_elr: Arc<[NodeId]>,
 }
 
+impl PartitionRecord {
+    /// The partition.
+    pub fn id(&self) -> TopicIdPartition {
+        TopicIdPartition { topic: self.topic, partition: self.partition }
+    }
+}
+
 impl PartitionRegistration {
     /// The replica that leads by preference: the first one.
     pub fn preferred_replica(&self) -> Option<NodeId> {
@@ -176,6 +183,11 @@ pub struct PartitionChangeRecord {
 }
 
 impl PartitionChangeRecord {
+    /// The partition.
+    pub fn id(&self) -> TopicIdPartition {
+        TopicIdPartition { topic: self.topic, partition: self.partition }
+    }
+
     /// A record that changes nothing yet.
     pub fn of(topic: TopicId, partition: PartitionId) -> Self {
         PartitionChangeRecord {
