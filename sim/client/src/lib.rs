@@ -1,1 +1,18 @@
-//! klab-client
+//! Clients: producer, consumer and administrator, each with the application that runs on it.
+//!
+//! A client process is one machine. [`Producer`] owns `KafkaProducer` and a workload that sends,
+//! [`Consumer`] owns a consumer with partitions assigned by hand and an application that polls, and
+//! [`Admin`] owns the administrator's client and a queue of what it was told to do.
+
+mod admin;
+mod consumer;
+mod producer;
+pub mod setup;
+
+pub use admin::{Admin, AdminView};
+pub use consumer::{Consumer, ConsumerPartitionView, ConsumerView, FetchState};
+pub use producer::{Producer, ProducerView};
+pub use setup::{
+    AdminSetup, Assignment, ConsumerSetup, CustomPartitioner, Keys, Partitioning, ProducedTopic,
+    ProducerSetup, ProducerWorkload,
+};
