@@ -81,7 +81,7 @@ pub enum TimestampType {
 }
 
 /// The producer's part of a batch header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct BatchProducer {
     /// The producer's id.
     pub id: ProducerId,
@@ -327,6 +327,30 @@ impl RecordBatch {
         Some(base.plus(self.last_offset_delta))
     }
 
+    /// The number that the first record's value is, if it is one: what a checker knows a batch by.
+    pub fn first_value(&self) -> Option<u64> {
+        match &self.records {
+            Records::Counted { first_value, .. } => Some(*first_value),
+            Records::Data(records) => match records.first()?.value {
+                Some(Payload::Number { number, .. }) => Some(number),
+                _ => None,
+            },
+            Records::Metadata(_) | Records::Control(_) => None,
+        }
+    }
+
+    /// Tells this batch from any other that may ever stand at the same place of some replica's log.
+    pub fn digest(&self) -> u64 {
+        [
+            self.base_offset.0,
+            u64::from(self.partition_leader_epoch.0),
+            u64::from(self.crc),
+            self.first_value().unwrap_or(u64::MAX),
+        ]
+        .into_iter()
+        .fold(0x9e37_79b9_7f4a_7c15_u64, fold)
+    }
+
     /// The records in the order of their offsets; none of a control or metadata batch.
     pub fn iter(&self) -> impl Iterator<Item = RecordView> + '_ {
         let (data, counted) = match &self.records {
@@ -519,6 +543,19 @@ mod tests {
         other.producer = Some(BatchProducer { base_sequence: Some(Sequence(4)), ..producer });
         assert!(!other.is_valid());
         assert_eq!(batch.last_sequence(), Some(Sequence(6)));
+    }
+
+    #[test]
+    fn a_digest_tells_place_epoch_and_content() {
+        let batch = |value| RecordBatch::of_counted(value, 2, 100, Timestamp(5), None);
+        let at = |value, offset, epoch| {
+            batch(value).assigned(Offset(offset), LeaderEpoch(epoch)).digest()
+        };
+        assert_eq!(at(1, 3, 0), at(1, 3, 0));
+        for other in [at(2, 3, 0), at(1, 4, 0), at(1, 3, 1)] {
+            assert_ne!(at(1, 3, 0), other);
+        }
+        assert_eq!(batch(7).first_value(), Some(7));
     }
 
     #[test]

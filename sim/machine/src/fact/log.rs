@@ -1,11 +1,12 @@
 use super::facts;
-use klab_wire::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition};
+use klab_wire::{BatchProducer, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition};
 
 facts! {
     /// What happened to a partition's log on one broker.
     LogFact {
-        /// A batch was appended: by the leader, or fetched from it.
-        BatchAppended { partition: TopicPartition, epoch: LeaderEpoch, base: Offset, last: Offset, digest: u64, as_leader: bool } => "{partition} offsets {base}..{last} (epoch {epoch}, leader: {as_leader})";
+        /// A batch was appended: by the leader, or fetched from it. One fact per batch; `digest` is
+        /// `RecordBatch::digest`, `first_value` is `RecordBatch::first_value`.
+        BatchAppended { partition: TopicPartition, epoch: LeaderEpoch, base: Offset, last: Offset, digest: u64, first_value: Option<u64>, producer: Option<BatchProducer>, as_leader: bool } => "{partition} offsets {base}..{last} (epoch {epoch}, leader: {as_leader})";
         /// A producer's batch was already in the log; it is answered with its old offset.
         DuplicateBatchDetected { partition: TopicPartition, producer: ProducerId, producer_epoch: ProducerEpoch, base_sequence: Sequence, offset: Offset } => "{partition} producer {producer} sequence {base_sequence} is at offset {offset}";
         /// The log lost its end: everything from this offset on.
@@ -16,7 +17,7 @@ facts! {
         LogStartAdvanced { partition: TopicPartition, from: Offset, to: Offset, by_retention: bool } => "{partition} log start from {from} to {to}, by retention: {by_retention}";
         /// A new segment was begun.
         SegmentRolled { partition: TopicPartition, base: Offset } => "{partition} at {base}";
-        /// The log was flushed up to this offset.
+        /// The log was flushed up to this offset: the fsync is done.
         LogFlushed { partition: TopicPartition, to: Offset } => "{partition} to {to}";
         /// After an unclean stop the log was read batch by batch from its recovery point.
         LogRecovered { partition: TopicPartition, from: Offset, end: Offset, discarded_batches: u32 } => "{partition} from {from}, log end {end}, {discarded_batches} damaged batches discarded";

@@ -1,6 +1,6 @@
 use super::facts;
 use klab_wire::{
-    BrokerEpoch, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicPartition,
+    Acks, BrokerEpoch, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicPartition,
 };
 
 facts! {
@@ -42,8 +42,8 @@ facts! {
         IsrShrunk { partition: TopicPartition, isr: Vec<NodeId>, partition_epoch: PartitionEpoch } => "{partition} isr {isr:?} (partition epoch {partition_epoch})";
         /// The controller refused a change of the ISR.
         IsrChangeRejected { partition: TopicPartition, error: ErrorCode } => "{partition}: {error}";
-        /// A produce request was answered for one partition.
-        ProduceAnswered { partition: TopicPartition, base: Option<Offset>, last: Option<Offset>, error: ErrorCode } => "{partition} offsets {base:?}..{last:?}: {error}";
+        /// A produce request was answered for one partition; with `acks=0` nothing is sent, but it is done.
+        ProduceAnswered { partition: TopicPartition, client: NodeId, acks: Acks, base: Option<Offset>, last: Option<Offset>, error: ErrorCode } => "{partition} to {client} ({acks:?}) offsets {base:?}..{last:?}: {error}";
         /// A produce request waits for its records to be committed.
         ProduceParked { partition: TopicPartition, required: Offset } => "{partition} until the high watermark reaches {required}";
         /// A fetch was turned away because its leader epoch was too old or too new.
