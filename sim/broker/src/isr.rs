@@ -207,10 +207,7 @@ mod tests {
     const B3: NodeId = NodeId::broker(3);
 
     fn committed(isr: &[NodeId]) -> CommittedState {
-        CommittedState {
-            isr: isr.into(),
-            leader_recovery_state: LeaderRecoveryState::Recovered,
-        }
+        CommittedState { isr: isr.into(), leader_recovery_state: LeaderRecoveryState::Recovered }
     }
 
     fn sent() -> SentIsr {

@@ -185,7 +185,11 @@ mod tests {
             let mut replica = fetching(&[(10, 5, 5)]);
             replica.reset(Timestamp(50), Offset(5), false, in_isr);
             assert_eq!(replica.last_caught_up_time, Timestamp(caught_up));
-            assert_eq!(replica.log_end_offset, Some(Offset(5)), "a leader again keeps what it knew");
+            assert_eq!(
+                replica.log_end_offset,
+                Some(Offset(5)),
+                "a leader again keeps what it knew"
+            );
             replica.reset(Timestamp(50), Offset(5), true, in_isr);
             assert_eq!(replica.log_end_offset, None, "a new leader knows nothing");
         }

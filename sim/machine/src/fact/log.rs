@@ -1,5 +1,7 @@
 use super::facts;
-use klab_wire::{BatchProducer, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition};
+use klab_wire::{
+    BatchProducer, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition,
+};
 
 facts! {
     /// What happened to a partition's log on one broker.
