@@ -1,0 +1,128 @@
+//! What was configured, as far as it decides what Kafka promises.
+//!
+//! The same loss is a bug under one configuration and the documented behaviour under another. A judge
+//! that cannot tell them apart is either blind or useless.
+
+use klab_wire::{Acks, NodeId, TopicName};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The part of a run's configuration that promises depend on.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What holds for a topic that is not named in `topics`: the brokers' own settings.
+    pub defaults: TopicSettings,
+    /// What holds for these topics.
+    pub topics: BTreeMap<TopicName, TopicSettings>,
+    /// How each producer produces.
+    pub producers: BTreeMap<NodeId, ProducerSettings>,
+    /// The voters of the metadata quorum.
+    pub voters: Vec<NodeId>,
+    /// Eligible leader replicas are in force (KIP-966): an ISR may be empty, and the last replica to
+    /// leave it is not trusted blindly.
+    pub eligible_leader_replicas: bool,
+    /// A fault that names nobody does not make the run vacuous.
+    pub selectors_may_miss: bool,
+}
+
+/// What a topic is configured with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// `min.insync.replicas`.
+    pub min_insync_replicas: u32,
+    /// `unclean.leader.election.enable`.
+    pub unclean_leader_election: bool,
+    /// `cleanup.policy` contains `compact`: offsets may have gaps.
+    pub compacted: bool,
+}
+
+/// What a producer is configured with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerSettings {
+    /// `acks`.
+    pub acks: Acks,
+    /// `enable.idempotence`.
+    pub idempotence: bool,
+    /// `max.in.flight.requests.per.connection`.
+    pub max_in_flight: u32,
+    /// `retries`.
+    pub retries: u32,
+}
+
+/// A setting that permits what a promise would forbid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Setting {
+    /// Only the leader had the record when it was acknowledged.
+    AcksLeader,
+    /// A replica from outside the ISR was allowed to lead.
+    UncleanLeaderElection,
+    /// An operator asked for an unclean election.
+    UncleanElectionRequested,
+    /// As many replicas lost what they had not flushed as were promised to have it.
+    MinInsyncReplicas(u32),
+    /// The last member of the ISR lost what it had not flushed, and led all the same (KIP-966).
+    NoEligibleLeaderReplicas,
+    /// Without idempotence a retry may repeat a batch.
+    NoIdempotence,
+    /// Without idempotence a retry may be overtaken by a batch in flight.
+    MaxInFlight(u32),
+    /// A voter's disk was lost or damaged: the quorum promises nothing about what it held.
+    VoterDiskLost,
+}
+
+impl Default for TopicSettings {
+    fn default() -> Self {
+        TopicSettings {
+            min_insync_replicas: 1,
+            unclean_leader_election: false,
+            compacted: false,
+        }
+    }
+}
+
+impl Default for ProducerSettings {
+    fn default() -> Self {
+        ProducerSettings {
+            acks: Acks::All,
+            idempotence: true,
+            max_in_flight: 5,
+            retries: i32::MAX as u32,
+        }
+    }
+}
+
+impl Settings {
+    /// What holds for a topic.
+    pub fn topic(&self, topic: &TopicName) -> TopicSettings {
+        self.topics.get(topic).copied().unwrap_or(self.defaults)
+    }
+
+    /// How a client produces; one that is not named, with Kafka's defaults.
+    pub fn producer(&self, client: NodeId) -> ProducerSettings {
+        self.producers.get(&client).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Setting::AcksLeader => f.write_str("acks=1"),
+            Setting::UncleanLeaderElection => f.write_str("unclean.leader.election.enable=true"),
+            Setting::UncleanElectionRequested => f.write_str("an operator's unclean election"),
+            Setting::MinInsyncReplicas(n) => write!(f, "min.insync.replicas={n}"),
+            Setting::NoEligibleLeaderReplicas => {
+                f.write_str("eligible.leader.replicas.enable=false")
+            }
+            Setting::NoIdempotence => f.write_str("enable.idempotence=false"),
+            Setting::MaxInFlight(n) => write!(f, "max.in.flight.requests.per.connection={n}"),
+            Setting::VoterDiskLost => f.write_str("a voter's disk was lost"),
+        }
+    }
+}
+
+impl Serialize for Setting {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
