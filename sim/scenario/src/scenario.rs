@@ -1,0 +1,444 @@
+//! A whole scenario: what a file says, read and checked.
+
+use crate::act::At;
+use crate::cluster::Cluster;
+use crate::consumer::Consumer;
+use crate::disk::Disk;
+use crate::expectation::Expectation;
+use crate::heal::Heal;
+use crate::kafka::Kafka;
+use crate::names::{Scope, Vocabulary};
+use crate::nemesis::Nemesis;
+use crate::network::{Link, Network};
+use crate::problem::{Complaint, Log, Problem, Problems};
+use crate::producer::Producer;
+use crate::reader::{Spanned, Table};
+use crate::topic::Topic;
+use crate::{amount, edit};
+use klab_wire::config::{BrokerConfig, ConfigTable, Release};
+use klab_wire::{NodeId, RackId, Span, TopicName};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use toml_edit::{Document, TomlError};
+
+/// A run of a given seed follows from this and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Scenario {
+    /// What happens, in one sentence.
+    pub title: String,
+    /// The concept that it teaches.
+    pub concept: String,
+    /// More about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// The claims that its runs decide: `Q10-10`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
+    /// How long load and faults last, in simulated time. Healing comes after.
+    #[serde(serialize_with = "amount::text::span")]
+    pub run_for: Span,
+    /// The seed of a run that is given none; 1 if nothing is said.
+    pub seed: u64,
+    /// Whether a selector may match nobody; otherwise the run is vacuous.
+    pub allow_unmatched: bool,
+    /// Which Kafka.
+    pub kafka: Kafka,
+    /// The servers.
+    pub cluster: Cluster,
+    /// The links.
+    pub network: Network,
+    /// Links that differ; a later one wins over an earlier.
+    #[serde(rename = "link", skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// The disks.
+    pub disk: Disk,
+    /// The topics at the start.
+    #[serde(rename = "topic", skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<Topic>,
+    /// The producing applications.
+    #[serde(rename = "producer", skip_serializing_if = "Vec::is_empty")]
+    pub producers: Vec<Producer>,
+    /// The consuming applications.
+    #[serde(rename = "consumer", skip_serializing_if = "Vec::is_empty")]
+    pub consumers: Vec<Consumer>,
+    /// What happens, by time; acts of one time in the order of the file.
+    #[serde(rename = "at", skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<At>,
+    /// The random faults.
+    #[serde(rename = "nemesis", skip_serializing_if = "Vec::is_empty")]
+    pub nemeses: Vec<Nemesis>,
+    /// What must and must not happen.
+    #[serde(rename = "expect")]
+    pub expectations: Vec<Expectation>,
+    /// The end.
+    pub heal: Heal,
+}
+
+impl Scenario {
+    /// Reads a scenario, or tells everything that is wrong with it.
+    pub fn parse(
+        source_name: &str,
+        text: &str,
+        vocabulary: &Vocabulary<'_>,
+    ) -> Result<Scenario, Problems> {
+        let problems = |list| Problems { source_name: source_name.into(), text: text.into(), list };
+        let document =
+            Document::parse(text).map_err(|error| problems(vec![syntax_problem(&error, text)]))?;
+        let log = Log::default();
+        let scenario = {
+            let root = Table::new("the scenario", document.as_table(), first_line(text), &log);
+            let scenario = Scenario::read(&root, vocabulary);
+            root.finish();
+            scenario
+        };
+        match (scenario, log.into_list()) {
+            (Some(scenario), list) if list.is_empty() => Ok(scenario),
+            (_, list) => Err(problems(list)),
+        }
+    }
+
+    /// Reads a scenario with some values set otherwise: `("producer.acks", "1")`.
+    pub fn parse_with(
+        source_name: &str,
+        text: &str,
+        settings: &[(&str, &str)],
+        vocabulary: &Vocabulary<'_>,
+    ) -> Result<Scenario, Problems> {
+        if settings.is_empty() {
+            return Scenario::parse(source_name, text, vocabulary);
+        }
+        // What is wrong without the settings is not blamed on them.
+        Scenario::parse(source_name, text, vocabulary)?;
+        let mut text = text.to_string();
+        let mut name = source_name.to_string();
+        for (path, value) in settings {
+            text = edit::set(&text, path, value)?;
+            name.push_str(&format!(" --set {path}={value}"));
+        }
+        Scenario::parse(&name, &text, vocabulary)
+    }
+
+    /// Every producer's process, with the table that it comes from.
+    pub fn producer_nodes(&self) -> impl Iterator<Item = (NodeId, &Producer)> {
+        let producers = self.producers.iter();
+        let each = producers.flat_map(|producer| (0..producer.count).map(move |_| producer));
+        each.zip(1..).map(|(producer, number)| (NodeId::producer(number), producer))
+    }
+
+    /// Every consumer's process, with the table that it comes from and its place in it, from 0.
+    pub fn consumer_nodes(&self) -> impl Iterator<Item = (NodeId, &Consumer, u16)> {
+        let consumers = self.consumers.iter();
+        let each =
+            consumers.flat_map(|consumer| (0..consumer.count).map(move |place| (consumer, place)));
+        each.zip(1..).map(|((consumer, place), number)| (NodeId::consumer(number), consumer, place))
+    }
+
+    /// The processes of the producers or consumers that have this name.
+    pub fn nodes_named(&self, name: &str) -> Vec<NodeId> {
+        let is_named = |given: &Option<String>| given.as_deref() == Some(name);
+        let producers = self.producer_nodes().filter(|(_, producer)| is_named(&producer.name));
+        let consumers = self.consumer_nodes().filter(|(_, consumer, _)| is_named(&consumer.name));
+        producers.map(|(node, _)| node).chain(consumers.map(|(node, ..)| node)).collect()
+    }
+
+    /// The configuration with which a broker or voter starts.
+    pub fn server_config(&self, node: NodeId) -> BrokerConfig {
+        self.cluster.server_config(self.kafka.release, node)
+    }
+
+    /// Where a process stands, if that is said.
+    pub fn rack(&self, node: NodeId) -> Option<RackId> {
+        use klab_wire::NodeKind::{Admin, Broker, Consumer, Producer, Voter, ZooKeeper};
+        match node.kind {
+            Broker => self.cluster.rack(node),
+            Producer => {
+                let mut producers = self.producer_nodes();
+                producers.find(|(id, _)| *id == node).and_then(|(_, found)| found.rack.clone())
+            }
+            Consumer => {
+                let mut consumers = self.consumer_nodes();
+                consumers.find(|(id, ..)| *id == node).and_then(|(_, found, _)| found.rack.clone())
+            }
+            Voter | ZooKeeper | Admin => None,
+        }
+    }
+
+    /// When the last fault of the file begins; random faults come besides.
+    pub fn last_act(&self) -> Option<Span> {
+        self.acts.last().map(|at| at.time)
+    }
+}
+
+impl Scenario {
+    fn read(root: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Option<Self> {
+        let header = Header::read(root, vocabulary);
+        let kafka = Kafka::read(root);
+        let cluster = Cluster::read(root, kafka.release);
+        let network = Network::read(root);
+        let disk = Disk::read(root);
+        let sections = Sections::of(root);
+        let mut scope = Scope {
+            vocabulary,
+            release: kafka.release,
+            run_for: header.run_for,
+            racks: sections.racks(&cluster),
+            producers: sections.count(&sections.producers),
+            consumers: sections.count(&sections.consumers),
+            client_names: sections.client_names(),
+            topics: BTreeMap::new(),
+            cluster,
+        };
+        let topics = sections.read_topics(&scope);
+        scope.topics = sections.topics_ever(&topics);
+        let links = each(&sections.links, |table| Link::read(table, &scope));
+        let producers = each(&sections.producers, |table| Producer::read(table, &scope));
+        let consumers = each(&sections.consumers, |table| Consumer::read(table, &scope));
+        let mut acts: Vec<At> =
+            sections.acts.iter().flat_map(|table| At::read(table, &scope)).collect();
+        let nemeses = each(&sections.nemeses, |table| Nemesis::read(table, &scope));
+        let expectations = sections.read_expectations(root, &scope);
+        let heal = Heal::read(root);
+        acts.sort_by_key(|at| at.time);
+        sections.finish();
+        Some(Scenario {
+            title: header.title?,
+            concept: header.concept?,
+            about: header.about,
+            claims: header.claims,
+            run_for: header.run_for?,
+            seed: header.seed,
+            allow_unmatched: header.allow_unmatched,
+            kafka,
+            cluster: scope.cluster,
+            network,
+            links,
+            disk,
+            topics,
+            producers,
+            consumers,
+            acts,
+            nemeses,
+            expectations,
+            heal,
+        })
+    }
+}
+
+fn each<T>(tables: &[Table<'_>], read: impl Fn(&Table<'_>) -> Option<T>) -> Vec<T> {
+    tables.iter().filter_map(read).collect()
+}
+
+/// The keys at the top of the file.
+struct Header {
+    title: Option<String>,
+    concept: Option<String>,
+    about: Option<String>,
+    claims: Vec<String>,
+    run_for: Option<Span>,
+    seed: u64,
+    allow_unmatched: bool,
+}
+
+impl Header {
+    fn read(root: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Self {
+        Header {
+            title: root.required("title"),
+            concept: read_concept(root, vocabulary),
+            about: root.optional("about"),
+            claims: read_claims(root),
+            run_for: read_run_for(root),
+            seed: root.or("seed", 1),
+            allow_unmatched: root.or("allow-unmatched", false),
+        }
+    }
+}
+
+fn read_concept(root: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Option<String> {
+    let Spanned { value, span } = root.required_spanned::<String>("concept")?;
+    if !vocabulary.concepts.contains(&value.as_str()) {
+        let message = format!("there is no concept `{value}`");
+        let known = vocabulary.concepts.iter().copied();
+        root.complain(span, Complaint::unknown(message, &value, known));
+        return None;
+    }
+    Some(value)
+}
+
+fn read_run_for(root: &Table<'_>) -> Option<Span> {
+    let Spanned { value, span } = root.required_spanned::<Span>("run-for")?;
+    if value == Span::ZERO {
+        root.complain(span, Complaint::new("`run-for` takes more than no time at all"));
+        return None;
+    }
+    Some(value)
+}
+
+fn read_claims(root: &Table<'_>) -> Vec<String> {
+    let claims: Vec<Spanned<String>> = root.or("claims", Vec::new());
+    for Spanned { value, span } in &claims {
+        let is_id = value.strip_prefix('Q').and_then(|rest| rest.split_once('-')).is_some_and(
+            |(question, claim)| {
+                [question, claim].iter().all(|digits| {
+                    digits.len() >= 2 && digits.bytes().all(|digit| digit.is_ascii_digit())
+                })
+            },
+        );
+        if !is_id {
+            let message = format!("`{value}` is no claim's id");
+            let complaint = Complaint::new(message).label("an id looks like `Q10-10`");
+            root.complain(span.clone(), complaint);
+        }
+    }
+    claims.into_iter().map(|claim| claim.value).collect()
+}
+
+/// The repeated tables of a file.
+struct Sections<'t> {
+    links: Vec<Table<'t>>,
+    topics: Vec<Table<'t>>,
+    producers: Vec<Table<'t>>,
+    consumers: Vec<Table<'t>>,
+    acts: Vec<Table<'t>>,
+    nemeses: Vec<Table<'t>>,
+    expectations: Vec<Table<'t>>,
+}
+
+impl<'t> Sections<'t> {
+    fn of(root: &Table<'t>) -> Self {
+        Sections {
+            links: root.tables("link", "[[link]]"),
+            topics: root.tables("topic", "[[topic]]"),
+            producers: root.tables("producer", "[[producer]]"),
+            consumers: root.tables("consumer", "[[consumer]]"),
+            acts: root.tables("at", "[[at]]"),
+            nemeses: root.tables("nemesis", "[[nemesis]]"),
+            expectations: root.tables("expect", "[[expect]]"),
+        }
+    }
+
+    /// How many clients some tables stand for; what is wrong with a count is told when it is read.
+    fn count(&self, tables: &[Table<'_>]) -> u16 {
+        let counts = tables.iter().map(|table| {
+            let count = table.peek("count").and_then(|item| item.as_integer());
+            count.map_or(1, |count| count.clamp(0, i64::from(u16::MAX)) as u16)
+        });
+        counts.fold(0, u16::saturating_add)
+    }
+
+    fn clients(&self) -> impl Iterator<Item = &Table<'t>> {
+        self.producers.iter().chain(&self.consumers)
+    }
+
+    fn client_names(&self) -> Vec<String> {
+        let names = self.clients().filter_map(|table| table.peek("name")?.as_str());
+        names.map(String::from).collect()
+    }
+
+    fn racks(&self, cluster: &Cluster) -> Vec<RackId> {
+        let brokers = cluster.nodes().into_iter().filter_map(|node| cluster.rack(node));
+        let clients = self.clients().filter_map(|table| table.peek("rack")?.as_str());
+        let mut racks: Vec<_> = brokers.chain(clients.map(RackId::from)).collect();
+        racks.sort();
+        racks.dedup();
+        racks
+    }
+
+    fn read_topics(&self, scope: &Scope<'_>) -> Vec<Topic> {
+        let broker = scope.inherited();
+        let topics = each(&self.topics, |table| Topic::read(table, scope, &broker));
+        let mut seen: Vec<TopicName> = Vec::new();
+        for (topic, table) in topics.iter().zip(self.topics.iter()) {
+            if seen.contains(&topic.name) {
+                let message = format!("there are two topics `{}`", topic.name);
+                table.complain(table.value_span("name"), Complaint::new(message));
+            }
+            seen.push(topic.name.clone());
+        }
+        topics
+    }
+
+    /// The topics of the start and those that acts create, with the most partitions they ever have.
+    fn topics_ever(&self, topics: &[Topic]) -> BTreeMap<String, u32> {
+        let mut ever = BTreeMap::new();
+        let mut add = |name: &str, partitions: u32| {
+            let most = ever.entry(name.to_string()).or_insert(partitions);
+            *most = partitions.max(*most);
+        };
+        for topic in topics {
+            add(&topic.name.0, topic.partitions);
+        }
+        for table in &self.acts {
+            for (act, key) in [("create-topic", "name"), ("create-partitions", "topic")] {
+                let act = table.peek(act).and_then(|item| item.as_table_like());
+                let name = act.and_then(|act| act.get(key)?.as_str());
+                let partitions = act.and_then(|act| act.get("partitions")?.as_integer());
+                if let Some(name) = name {
+                    add(name, partitions.and_then(|count| count.try_into().ok()).unwrap_or(1));
+                }
+            }
+        }
+        ever
+    }
+
+    fn read_expectations(&self, root: &Table<'_>, scope: &Scope<'_>) -> Vec<Expectation> {
+        let mut expectations: Vec<Expectation> = Vec::new();
+        for table in &self.expectations {
+            let Some(expectation) = Expectation::read(table, scope) else { continue };
+            let promise = expectation.promise();
+            if promise.is_some() && expectations.iter().any(|other| other.promise() == promise) {
+                let message = format!("two expectations are about `{}`", promise.unwrap_or(""));
+                table.complain(table.span(), Complaint::new(message));
+            }
+            expectations.push(expectation);
+        }
+        self.check_expectations(root);
+        expectations
+    }
+
+    fn check_expectations(&self, root: &Table<'_>) {
+        let says = |kind: &str| self.expectations.iter().any(|table| table.has(kind));
+        if !says("always") {
+            let message = "no [[expect]] says `always`: the run could break every promise";
+            root.complain(root.span(), Complaint::new(message));
+        }
+        if !says("sometimes") {
+            let message =
+                "no [[expect]] says `sometimes`: a run in which nothing happens would pass";
+            root.complain(root.span(), Complaint::new(message));
+        }
+    }
+
+    fn finish(self) {
+        let all = [
+            self.links,
+            self.topics,
+            self.producers,
+            self.consumers,
+            self.acts,
+            self.nemeses,
+            self.expectations,
+        ];
+        all.into_iter().flatten().for_each(Table::finish);
+    }
+}
+
+impl Scope<'_> {
+    /// What a topic inherits: the configuration of the brokers as the cluster has it.
+    pub(crate) fn inherited(&self) -> BrokerConfig {
+        // A configuration that Kafka refuses has been reported by now.
+        BrokerConfig::resolve(self.release, self.cluster.config.iter())
+            .unwrap_or_else(|_| BrokerConfig::at(Release::DEFAULT))
+    }
+}
+
+fn syntax_problem(error: &TomlError, text: &str) -> Problem {
+    let span = error.span().unwrap_or_else(|| first_line(text));
+    let message = format!("this is not TOML: {}", error.message().replace('\n', "; "));
+    Problem { message, span, label: String::new(), help: None }
+}
+
+fn first_line(text: &str) -> Range<usize> {
+    0..text.find('\n').unwrap_or(text.len())
+}
