@@ -1,1 +1,9 @@
-//! klab-controller
+//! The KRaft controller: who leads, who is in the ISR, who is alive (`QuorumController`, KIP-631).
+
+mod controller;
+mod setup;
+mod view;
+
+pub use controller::Controller;
+pub use setup::{ControllerSetup, RAFT_NETWORK_CLIENT, bootstrap_records};
+pub use view::{BrokerRegistrationView, ControllerView};

@@ -1,6 +1,7 @@
 //! Finalised features (`FeaturesImage`, KIP-584) and what the metadata version gates.
 
 use crate::Delta;
+use klab_wire::SupportedFeature;
 use klab_wire::config::Release;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +40,12 @@ impl MetadataVersion {
     /// 4.0-IV3, the latest of 4.0.
     pub const LATEST: MetadataVersion = MetadataVersion(25);
 
+    /// A record's meaning changed with this version, so that what was written in it may not be
+    /// understood below it (`MetadataVersion.didMetadataChange`).
+    pub const fn changed_metadata(self) -> bool {
+        !matches!(self.0, 2 | 4 | 9 | 10 | 12 | 16 | 18..=22 | 24 | 25)
+    }
+
     /// The one that a cluster formatted by this release gets (`MetadataVersion.LATEST_PRODUCTION` of
     /// its time). What is older than KRaft gets the minimum.
     pub fn of(release: Release) -> MetadataVersion {
@@ -58,6 +65,20 @@ impl MetadataVersion {
             LATEST_OF.iter().find(|((major, minor), _)| release >= Release::new(*major, *minor));
         known.map_or(MetadataVersion::MINIMUM, |(_, level)| MetadataVersion(*level))
     }
+}
+
+/// The features that klab's brokers and controllers know, each with the levels that they support
+/// (`QuorumFeatures.defaultFeatureMap`): what a broker says when it registers.
+pub fn supported_features() -> Vec<SupportedFeature> {
+    let feature = |name, min_level, max_level| SupportedFeature {
+        name: Arc::from(name),
+        min_level,
+        max_level,
+    };
+    vec![
+        feature(METADATA_VERSION, MetadataVersion::MINIMUM.0, MetadataVersion::LATEST.0),
+        feature(ELIGIBLE_LEADER_REPLICAS_VERSION, 0, 1),
+    ]
 }
 
 impl FeaturesImage {

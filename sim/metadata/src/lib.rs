@@ -27,6 +27,7 @@ pub use configs::ConfigsImage;
 pub use delta::{DeletedTopic, Delta};
 pub use features::{
     ELIGIBLE_LEADER_REPLICAS_VERSION, FeaturesImage, METADATA_VERSION, MetadataVersion,
+    supported_features,
 };
 pub use image::Image;
 pub use topics::{TopicImage, TopicsImage, merge};

@@ -11,6 +11,7 @@ mod configs;
 mod describe_quorum;
 mod elect_leaders;
 mod envelope;
+mod error_response;
 mod fetch;
 mod fetch_snapshot;
 mod list_offsets;
