@@ -190,6 +190,15 @@ pub(crate) fn print_bytes(bytes: u64) -> String {
     }
 }
 
+/// Bytes per second in the largest decimal unit in which they are a whole number, as networks count.
+pub(crate) fn print_bandwidth(bytes: u64) -> String {
+    let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    match units.iter().find(|(_, unit)| bytes.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{}{name}/s", bytes / unit),
+        None => format!("{bytes}B/s"),
+    }
+}
+
 /// Parts per million as percent.
 pub(crate) fn print_share(ppm: u32) -> String {
     let (whole, rest) = (ppm / 10_000, ppm % 10_000);
@@ -235,7 +244,7 @@ pub(crate) mod text {
         some_span: Span = print_span;
         some_bytes: u64 = print_bytes;
         some_share: u32 = print_share;
-        some_bandwidth: u64 = |bytes| format!("{}/s", print_bytes(bytes));
+        some_bandwidth: u64 = print_bandwidth;
     }
 }
 
@@ -291,6 +300,9 @@ mod tests {
         }
         for size in [0, 1, 100, 1_024, 1_500, 1 << 20, 3 << 30] {
             assert_eq!(bytes(&print_bytes(size)), Some(size));
+        }
+        for speed in [1, 1_500, 125_000_000, 1 << 30] {
+            assert_eq!(bandwidth(&print_bandwidth(speed)), Some(speed));
         }
         for ppm in [0, 1, 250, 10_000, 12_345, 1_000_000] {
             assert_eq!(share(&print_share(ppm)), Some(ppm));

@@ -50,6 +50,7 @@ pub mod settings;
 pub mod topic;
 
 pub use act::{Act, Administration, At, ConsumerAct, Fault};
+pub use amount::{Rate, SignedSpan};
 pub use cluster::{Clock, Cluster, Controller, NodeOverrides};
 pub use consumer::{Assignment, Consumer, Position};
 pub use disk::{Disk, Hardware};
