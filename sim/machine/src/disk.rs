@@ -160,6 +160,16 @@ pub enum Change {
     Delete,
 }
 
+impl Change {
+    /// The block that it writes, if it writes one.
+    pub fn block(&self) -> Option<&Block> {
+        match self {
+            Change::Append(block) | Change::Replace(block) => Some(block),
+            Change::Create | Change::Truncate(_) | Change::Delete => None,
+        }
+    }
+}
+
 /// The name of one fsync, by which its end is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -198,6 +208,19 @@ impl DiskImage {
         range: std::ops::RangeInclusive<File>,
     ) -> impl Iterator<Item = File> + '_ {
         self.files.range(range).map(|(file, _)| *file)
+    }
+
+    /// Bytes of all files.
+    pub fn size_in_bytes(&self) -> u64 {
+        self.files.values().flatten().map(|block| u64::from(block.size_in_bytes())).sum()
+    }
+
+    /// Gives a file this content, or takes it away: what a disk does, not a machine.
+    pub fn put(&mut self, file: File, content: Option<Vec<Block>>) {
+        match content {
+            Some(blocks) => self.files.insert(file, blocks),
+            None => self.files.remove(&file),
+        };
     }
 
     /// Carries out a change.

@@ -1,1 +1,28 @@
-//! klab-world
+//! The world: everything between the machines, and everything that can happen to them.
+//!
+//! [`Engine`] runs machines on simulated hosts, disks, clocks and links, one event at a time. What is
+//! absent here on purpose: madsim, threads, files, floats, the real time. Everything is integers and
+//! follows from a seed; `Clone` forks the universe.
+//!
+//! # What is left out
+//!
+//! - Flow control: a receiver's socket buffer has no bound, so a paused process stalls nobody by it.
+//!   It would take windows per way and a partial delivery of messages.
+//! - Fast retransmission and selective acknowledgement: every loss costs a retransmission time-out.
+//! - Sharing of a card between connections is first come, first served by whole messages, not by
+//!   packets.
+//! - The pools of network and request-handler threads: a machine is stepped by one core at a time.
+
+mod clock;
+mod disk;
+mod engine;
+mod host;
+mod network;
+mod timeline;
+mod timers;
+
+pub use clock::Clock;
+pub use disk::DiskProfile;
+pub use engine::{Engine, ProcessPlan};
+pub use host::Costs;
+pub use network::{Latency, NetworkProfile, Spike, Tamper, Tampering};

@@ -1,0 +1,3 @@
+//! What one event costs the bare engine.
+
+fn main() {}

@@ -1,0 +1,353 @@
+//! A disk in two layers: the page cache, which a process sees, and the platter, which survives a power cut.
+//!
+//! A store reaches the page cache at once. An fsync, or the system's own write-back, brings what was
+//! stored so far to the platter, one operation after the other, at the disk's speed. A crash of the
+//! process keeps the page cache; a power cut keeps of every file only some first changes, the next
+//! one perhaps torn: a batch whose checksum no longer fits.
+
+mod page_cache;
+mod unwritten;
+
+use crate::timeline::{Event, Timeline};
+use klab_machine::random::{Stream, stream};
+use klab_machine::{Block, Change, DiskImage, File, FlushId, StorageFailure};
+use klab_wire::{RecordBatch, Span, Time};
+use page_cache::PageCache;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use unwritten::Unwritten;
+
+/// What a disk is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskProfile {
+    /// How long an fsync takes beyond the transfer.
+    pub fsync: Span,
+    /// How long a read of cold data waits for the head.
+    pub seek: Span,
+    /// Bytes per second; none for no limit.
+    pub throughput: Option<u64>,
+    /// After how long the system writes dirty pages back by itself (`dirty_expire_centisecs`).
+    pub write_back: Span,
+    /// How many bytes it holds; none for no limit.
+    pub capacity: Option<u64>,
+    /// How many bytes of memory keep what was written or read last; none for no limit.
+    pub page_cache: Option<u64>,
+}
+
+impl Default for DiskProfile {
+    /// Costs no time, never fills, forgets nothing while the power lasts.
+    fn default() -> Self {
+        DiskProfile {
+            fsync: Span::ZERO,
+            seek: Span::ZERO,
+            throughput: None,
+            write_back: Span::from_secs(30),
+            capacity: None,
+            page_cache: None,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk {
+    process: u32,
+    profile: DiskProfile,
+    weather: Stream,
+    /// What a process sees.
+    image: DiskImage,
+    /// The files of which the platter does not have everything.
+    unwritten: BTreeMap<File, Unwritten>,
+    operations: VecDeque<Operation>,
+    /// When the last of the operations will be done.
+    free_at: Time,
+    write_back_planned: bool,
+    /// Grows with every power cut: operations planned before mean nothing.
+    generation: u32,
+    used: u64,
+    page_cache: PageCache,
+    percent: u32,
+    is_full: bool,
+    is_failing: bool,
+}
+
+/// Something the disk is busy with.
+#[derive(Clone, Debug)]
+struct Operation {
+    /// How far the platter will have each file.
+    files: Vec<(File, u64)>,
+    then: Option<Flushed>,
+}
+
+/// Whom to tell of an fsync that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flushed {
+    pub(crate) machine: u32,
+    pub(crate) life: u32,
+    pub(crate) flush: FlushId,
+}
+
+/// What a power cut destroyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Loss {
+    pub(crate) blocks: u64,
+    pub(crate) torn: bool,
+}
+
+impl Disk {
+    pub(crate) fn new(process: u32, profile: DiskProfile, seed: u64, node: u64) -> Self {
+        Disk {
+            process,
+            profile,
+            weather: stream(seed, "disk", [node]),
+            image: DiskImage::default(),
+            unwritten: BTreeMap::new(),
+            operations: VecDeque::new(),
+            free_at: Time::ZERO,
+            write_back_planned: false,
+            generation: 0,
+            used: 0,
+            page_cache: PageCache::new(profile.page_cache),
+            percent: 100,
+            is_full: false,
+            is_failing: false,
+        }
+    }
+
+    /// What a process finds.
+    pub(crate) fn image(&self) -> &DiskImage {
+        &self.image
+    }
+
+    /// Reading never costs anything here.
+    pub(crate) fn reads_are_free(&self) -> bool {
+        self.page_cache.is_unlimited()
+    }
+
+    pub(crate) fn slow(&mut self, percent: u32) {
+        self.percent = percent;
+    }
+
+    pub(crate) fn fill(&mut self, full: bool) {
+        self.is_full = full;
+    }
+
+    pub(crate) fn fail(&mut self, failing: bool) {
+        self.is_failing = failing;
+    }
+
+    /// What is wrong with it that can be put right: its times in percent, full, failing.
+    pub(crate) fn disturbance(&self) -> (u32, bool, bool) {
+        (self.percent, self.is_full, self.is_failing)
+    }
+
+    /// Whether a read gets anything.
+    pub(crate) fn readable(&self) -> Result<(), StorageFailure> {
+        if self.is_failing { Err(StorageFailure::Failing) } else { Ok(()) }
+    }
+
+    /// Writes something that was there before the run: it is on the platter.
+    pub(crate) fn format(&mut self, file: File, block: Block) {
+        self.used += u64::from(block.size_in_bytes());
+        self.image.apply(file, Change::Replace(block));
+    }
+
+    /// Carries out a change as far as the page cache.
+    pub(crate) fn store(
+        &mut self,
+        file: File,
+        change: Change,
+        timeline: &mut Timeline,
+    ) -> Result<(), StorageFailure> {
+        self.check(&change)?;
+        let before = self.image.blocks(file);
+        let unwritten = self
+            .unwritten
+            .entry(file)
+            .or_insert_with(|| Unwritten::of(before.len() as u64, self.image.contains(file)));
+        self.used -= freed(before, &change);
+        if let Some(block) = change.block() {
+            let bytes = u64::from(block.size_in_bytes());
+            self.used += bytes;
+            self.page_cache.written(file, bytes);
+        }
+        unwritten.note(before, change.clone());
+        self.image.apply(file, change);
+        self.plan_write_back(timeline);
+        Ok(())
+    }
+
+    /// Begins an fsync of a file.
+    pub(crate) fn flush(
+        &mut self,
+        file: File,
+        then: Flushed,
+        timeline: &mut Timeline,
+    ) -> Result<(), StorageFailure> {
+        if self.is_failing {
+            return Err(StorageFailure::Failing);
+        }
+        let unwritten = self.unwritten.get(&file);
+        let (bytes, upto) = unwritten.map_or((0, 0), |file| (file.bytes(), file.noted()));
+        let time = self.profile.fsync + self.transfer(bytes);
+        let files = if unwritten.is_some() { vec![(file, upto)] } else { Vec::new() };
+        self.begin(Operation { files, then: Some(then) }, time, timeline);
+        Ok(())
+    }
+
+    /// How long a read keeps its step waiting: nothing if the page cache has it.
+    pub(crate) fn read(&mut self, file: File, position: u64, bytes: u64, now: Time) -> Span {
+        let cold = self.page_cache.read(file, position, bytes);
+        if cold == 0 {
+            return Span::ZERO;
+        }
+        let time = self.slowed(self.profile.seek) + self.slowed(self.transfer(cold));
+        self.free_at = self.free_at.max(now) + time;
+        self.free_at.since(now)
+    }
+
+    /// The oldest operation is done. Tells whom to tell.
+    pub(crate) fn done(&mut self, generation: u32) -> Option<Flushed> {
+        if generation != self.generation {
+            return None;
+        }
+        let operation = self.operations.pop_front()?;
+        for (file, upto) in operation.files {
+            if let Some(unwritten) = self.unwritten.get_mut(&file) {
+                unwritten.reach_platter(upto);
+                if unwritten.is_none() {
+                    self.unwritten.remove(&file);
+                }
+            }
+        }
+        operation.then
+    }
+
+    /// The dirty pages have grown old: the system writes them to the platter.
+    pub(crate) fn write_back(&mut self, generation: u32, timeline: &mut Timeline) {
+        if generation != self.generation {
+            return;
+        }
+        self.write_back_planned = false;
+        if self.unwritten.is_empty() || self.is_failing {
+            return;
+        }
+        let files = self.unwritten.iter().map(|(file, dirty)| (*file, dirty.noted())).collect();
+        let bytes = self.unwritten.values().map(Unwritten::bytes).sum();
+        self.begin(Operation { files, then: None }, self.transfer(bytes), timeline);
+    }
+
+    /// The power fails: of every file some first changes have reached the platter, by the seed, and of
+    /// the next one perhaps a part.
+    pub(crate) fn cut_power(&mut self) -> Loss {
+        let mut loss = Loss::default();
+        for (file, unwritten) in std::mem::take(&mut self.unwritten) {
+            let (content, lost) =
+                unwritten.after_power_cut(self.image.blocks(file), &mut self.weather);
+            loss.blocks += lost.blocks;
+            loss.torn |= lost.torn;
+            self.image.put(file, content);
+        }
+        self.forget_operations();
+        self.page_cache = PageCache::new(self.profile.page_cache);
+        self.used = self.image.size_in_bytes();
+        loss
+    }
+
+    /// An empty disk takes its place.
+    pub(crate) fn replace(&mut self) {
+        self.image = DiskImage::default();
+        self.unwritten.clear();
+        self.forget_operations();
+        self.page_cache = PageCache::new(self.profile.page_cache);
+        self.used = 0;
+        (self.percent, self.is_full, self.is_failing) = (100, false, false);
+    }
+
+    /// Damages one of the batches that match, by the seed, in both layers. Tells in which file.
+    pub(crate) fn corrupt(&mut self, matches: impl Fn(File) -> bool) -> Option<File> {
+        let candidates: Vec<(File, u64)> = self
+            .image
+            .files()
+            .filter(|file| matches(*file))
+            .flat_map(|file| batches(self.image.blocks(file)).map(move |index| (file, index)))
+            .collect();
+        if candidates.is_empty() {
+            return None;
+        }
+        let (file, index) = candidates[self.weather.below(candidates.len() as u64) as usize];
+        let mut content = self.image.blocks(file).to_vec();
+        damage(&mut content[index as usize]);
+        self.image.put(file, Some(content));
+        Some(file)
+    }
+
+    fn check(&self, change: &Change) -> Result<(), StorageFailure> {
+        let bytes = change.block().map_or(0, |block| u64::from(block.size_in_bytes()));
+        let has_space = self.profile.capacity.is_none_or(|capacity| self.used + bytes <= capacity);
+        match () {
+            _ if self.is_failing => Err(StorageFailure::Failing),
+            _ if bytes > 0 && (self.is_full || !has_space) => Err(StorageFailure::Full),
+            _ => Ok(()),
+        }
+    }
+
+    fn plan_write_back(&mut self, timeline: &mut Timeline) {
+        if !std::mem::replace(&mut self.write_back_planned, true) {
+            let event = Event::WriteBack { process: self.process, generation: self.generation };
+            timeline.plan(timeline.now() + self.profile.write_back, event);
+        }
+    }
+
+    fn begin(&mut self, operation: Operation, time: Span, timeline: &mut Timeline) {
+        self.free_at = self.free_at.max(timeline.now()) + self.slowed(time);
+        self.operations.push_back(operation);
+        let event = Event::DiskDone { process: self.process, generation: self.generation };
+        timeline.plan(self.free_at, event);
+    }
+
+    fn forget_operations(&mut self) {
+        self.operations.clear();
+        self.generation += 1;
+        self.free_at = Time::ZERO;
+        self.write_back_planned = false;
+    }
+
+    fn transfer(&self, bytes: u64) -> Span {
+        transfer_time(bytes, self.profile.throughput)
+    }
+
+    fn slowed(&self, span: Span) -> Span {
+        span.times(u64::from(self.percent)).divided_by(100)
+    }
+}
+
+/// How long so many bytes take at a speed; none is no limit.
+pub(crate) fn transfer_time(bytes: u64, per_second: Option<u64>) -> Span {
+    let nanos = |speed| u128::from(bytes) * 1_000_000_000 / u128::from(speed);
+    Span(per_second.map_or(0, |speed| nanos(speed) as u64))
+}
+
+/// The places of a file's batches.
+fn batches(blocks: &[Block]) -> impl Iterator<Item = u64> + '_ {
+    let is_batch = |block: &Block| matches!(block, Block::Batch(_));
+    blocks.iter().enumerate().filter(move |(_, block)| is_batch(block)).map(|(at, _)| at as u64)
+}
+
+/// Flips a bit that the checksum sees. Only batches have one.
+fn damage(block: &mut Block) {
+    if let Block::Batch(batch) = block {
+        let crc = batch.crc ^ 1;
+        *batch = Arc::new(RecordBatch { crc, ..RecordBatch::clone(batch) });
+    }
+}
+
+/// How many bytes a change sets free.
+fn freed(before: &[Block], change: &Change) -> u64 {
+    let kept = match change {
+        Change::Append(_) | Change::Create => return 0,
+        Change::Truncate(blocks) => before.len().min(*blocks as usize),
+        Change::Replace(_) | Change::Delete => 0,
+    };
+    before[kept..].iter().map(|block| u64::from(block.size_in_bytes())).sum()
+}

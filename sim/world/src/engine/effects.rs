@@ -1,0 +1,132 @@
+//! Carrying out what a machine asked for, in the order in which it asked.
+
+use super::Engine;
+use crate::disk::Flushed;
+use crate::timeline::Event;
+use crate::timers::Rearm;
+use klab_machine::trace::What;
+use klab_machine::{
+    Address, ConnectionId, Effect, File, FlushId, Input, Machine, StorageFailure, Timer,
+};
+use klab_wire::Span;
+
+impl<M: Machine> Engine<M> {
+    /// Carries out the effects of a machine's last step.
+    pub(super) fn carry_out(&mut self, machine: u32) {
+        // The outbox is taken out for the time being, so that the engine can be changed; it comes back
+        // with its memory and its numbers.
+        let mut outbox = std::mem::take(&mut self.machines[machine as usize].outbox);
+        let life = self.life_of(machine);
+        for effect in outbox.drain() {
+            if self.life_of(machine) != life || !self.is_alive(machine) {
+                break; // It halted, and nothing more is written.
+            }
+            self.carry_out_one(machine, effect);
+        }
+        if self.is_alive(machine) {
+            self.machines[machine as usize].outbox = outbox;
+        }
+    }
+
+    fn carry_out_one(&mut self, machine: u32, effect: Effect) {
+        match effect {
+            Effect::Connect { connection, to } => self.connect(machine, connection, to),
+            Effect::Close { connection } => {
+                self.network.close(connection, machine, &mut self.timeline);
+            }
+            Effect::Send { connection, correlation, request } => {
+                self.network.send(connection, correlation, request, &mut self.timeline);
+            }
+            Effect::Respond { connection, correlation, response } => {
+                let network = &mut self.network;
+                let next = network.respond(connection, correlation, response, &mut self.timeline);
+                self.deliver_some(next);
+            }
+            Effect::SetTimer { timer, after } => self.set_timer(machine, timer, after),
+            Effect::StopTimer { timer } => self.stop_timer(machine, timer),
+            Effect::Store { file, change } => {
+                let process = self.machines[machine as usize].process;
+                let disk = &mut self.processes[process as usize].disk;
+                let stored = disk.store(file, change, &mut self.timeline);
+                self.report(machine, stored);
+            }
+            Effect::Flush { file, then } => self.flush(machine, file, then),
+            Effect::Read { .. } => self.read(machine),
+            Effect::Spend { .. } => {} // Its time has passed.
+            Effect::Record(operation) => self.tell(machine, What::Operation(operation)),
+            Effect::State(fact) => self.tell(machine, What::Fact(fact)),
+            Effect::Halt => self.halt(self.machines[machine as usize].process),
+        }
+    }
+
+    fn connect(&mut self, machine: u32, connection: ConnectionId, to: Address) {
+        let from = self.machines[machine as usize].process;
+        let host = self.by_node.get(&to.node).copied();
+        self.network.connect(connection, (machine, from), (to, host), &mut self.timeline);
+    }
+
+    fn set_timer(&mut self, machine: u32, timer: Timer, after: Span) {
+        let hosted = &mut self.machines[machine as usize];
+        if after == Span::MAX {
+            return self.stop_timer(machine, timer); // It would never run out.
+        }
+        let clock = self.processes[hosted.process as usize].clock;
+        let deadline = clock.deadline(self.timeline.now(), after);
+        match hosted.timers.set(timer, deadline) {
+            Rearm::Plan { slot, armed, buries } => {
+                self.timeline.plan(deadline, Event::Timer { machine, slot, armed });
+                if buries {
+                    self.bury();
+                }
+            }
+            Rearm::Keep { revives: true } => self.timeline.unbury(),
+            Rearm::Keep { revives: false } => {}
+        }
+    }
+
+    fn stop_timer(&mut self, machine: u32, timer: Timer) {
+        if self.machines[machine as usize].timers.stop(timer) {
+            self.bury();
+        }
+    }
+
+    fn bury(&mut self) {
+        self.timeline.bury();
+        if self.timeline.wants_tidying() {
+            self.tidy();
+        }
+    }
+
+    fn flush(&mut self, machine: u32, file: File, then: FlushId) {
+        let process = &mut self.processes[self.machines[machine as usize].process as usize];
+        let then = Flushed { machine, life: process.life, flush: then };
+        let begun = process.disk.flush(file, then, &mut self.timeline);
+        self.report(machine, begun);
+    }
+
+    /// A read has cost its time already; a disk that fails has nothing to give.
+    fn read(&mut self, machine: u32) {
+        let process = self.machines[machine as usize].process;
+        let read = self.processes[process as usize].disk.readable();
+        self.report(machine, read);
+    }
+
+    fn report(&mut self, machine: u32, outcome: Result<(), StorageFailure>) {
+        if let Err(failure) = outcome {
+            self.machines[machine as usize].inbox.push_back(Input::StorageFailed(failure));
+        }
+    }
+
+    fn tell(&mut self, machine: u32, what: What) {
+        let process = self.machines[machine as usize].process;
+        self.timeline.tell(self.processes[process as usize].node, what);
+    }
+
+    fn life_of(&self, machine: u32) -> u32 {
+        self.processes[self.machines[machine as usize].process as usize].life
+    }
+
+    fn is_alive(&self, machine: u32) -> bool {
+        self.machines[machine as usize].machine.is_some()
+    }
+}

@@ -1,0 +1,169 @@
+//! How processes come and go: start, crash, power cut, halt, pause and resume.
+
+use super::Engine;
+use super::process::{Hosted, Process, ProcessPlan, ProcessState};
+use klab_machine::disk::MetaProperties;
+use klab_machine::fact::{Fact, WorldFact};
+use klab_machine::random::stream;
+use klab_machine::trace::What;
+use klab_machine::{Address, Block, Command, File, Identity, Machine, Outbox};
+use klab_wire::{DirectoryId, IncarnationId, NodeId};
+
+impl<M: Machine> Engine<M> {
+    /// Adds a process with a formatted disk. It is down until it is started.
+    pub fn add(&mut self, plan: ProcessPlan<M::Config>) {
+        let index = self.processes.len() as u32;
+        let first = self.machines.len() as u32;
+        let earlier = self.by_node.insert(plan.node, index);
+        assert!(earlier.is_none(), "{} is there already", plan.node);
+        self.network.add_site(plan.node);
+        self.processes.push(Process::new(&plan, index, first, self.seed));
+        self.format(index);
+        let machines = plan.machines.into_iter();
+        self.machines.extend(machines.map(|(config, on)| Hosted::new(index, config, on)));
+    }
+
+    /// Starts a process, or starts it again. One that is up stays as it is.
+    pub fn start(&mut self, node: NodeId) {
+        let Some(index) = self.by_node.get(&node).copied() else { return };
+        let process = &mut self.processes[index as usize];
+        if process.is_up() {
+            return;
+        }
+        process.state = ProcessState::Running;
+        process.life += 1;
+        let life = process.life;
+        self.network.power(index, true);
+        self.say(index, WorldFact::ProcessStarted { life });
+        for machine in self.processes[index as usize].range() {
+            self.boot(machine as u32);
+        }
+    }
+
+    /// Kills a process (`kill -9`): its page cache survives, and its host resets its connections.
+    pub fn crash(&mut self, node: NodeId) {
+        let Some(index) = self.index_of_up(node) else { return };
+        self.say(index, WorldFact::ProcessCrashed {});
+        self.end_process(index);
+    }
+
+    /// Cuts a host's power: its process is gone without a word, and so is what had not reached the
+    /// platter. A process that is down loses its page cache too.
+    pub fn cut_power(&mut self, node: NodeId) {
+        let Some(index) = self.by_node.get(&node).copied() else { return };
+        self.network.power(index, false);
+        let loss = self.processes[index as usize].disk.cut_power();
+        self.say(index, WorldFact::PowerCut { lost_blocks: loss.blocks, torn: loss.torn });
+        self.end_process(index);
+    }
+
+    /// Asks a process to go in order (SIGTERM).
+    pub fn shut_down(&mut self, node: NodeId) {
+        let Some(index) = self.index_of_up(node) else { return };
+        self.say(index, WorldFact::ShutdownRequested {});
+        self.command(node, Command::ShutDown);
+    }
+
+    /// Stops a process from running without ending it. Its host keeps its connections.
+    pub fn pause(&mut self, node: NodeId) {
+        let Some(index) = self.index_of_up(node) else { return };
+        let process = &mut self.processes[index as usize];
+        if process.is_running() {
+            process.state = ProcessState::Paused;
+            self.say(index, WorldFact::ProcessPaused {});
+        }
+    }
+
+    /// Lets a paused process run again: it finds everything that waited for it.
+    pub fn resume(&mut self, node: NodeId) {
+        let Some(index) = self.index_of_up(node) else { return };
+        let process = &mut self.processes[index as usize];
+        if process.state == ProcessState::Paused {
+            process.state = ProcessState::Running;
+            self.say(index, WorldFact::ProcessResumed {});
+            let range = self.processes[index as usize].range();
+            range.for_each(|machine| self.wake(machine as u32));
+        }
+    }
+
+    /// Gives a process an empty, formatted disk in place of its own: another directory. A process that
+    /// is up is killed first.
+    pub fn replace_disk(&mut self, node: NodeId) {
+        self.crash(node);
+        let Some(index) = self.by_node.get(&node).copied() else { return };
+        self.processes[index as usize].disk.replace();
+        self.format(index);
+        self.say(index, WorldFact::DiskReplaced {});
+    }
+
+    /// A process ends itself.
+    pub(super) fn halt(&mut self, index: u32) {
+        self.say(index, WorldFact::ProcessHalted {});
+        self.end_process(index);
+    }
+
+    pub(super) fn say(&mut self, index: u32, fact: WorldFact) {
+        let node = self.processes[index as usize].node;
+        self.timeline.tell(node, What::Fact(Fact::World(fact)));
+    }
+
+    fn index_of_up(&self, node: NodeId) -> Option<u32> {
+        self.by_node.get(&node).copied().filter(|index| self.processes[*index as usize].is_up())
+    }
+
+    /// What `kafka-storage format` does: the directory gets its identity.
+    fn format(&mut self, index: u32) {
+        let process = &mut self.processes[index as usize];
+        process.disks += 1;
+        let ids = [process.node.key(), u64::from(process.disks)];
+        process.directory = DirectoryId(stream(self.seed, "directory", ids).number());
+        let properties = MetaProperties {
+            cluster: self.cluster.clone(),
+            node: process.node,
+            directory: process.directory,
+        };
+        process.disk.format(File::MetaProperties, Block::MetaProperties(properties));
+    }
+
+    fn boot(&mut self, machine: u32) {
+        let range = self.network.new_range();
+        let hosted = &mut self.machines[machine as usize];
+        let process = &self.processes[hosted.process as usize];
+        let identity = identity_of(process, self.seed, &self.cluster);
+        hosted.outbox = Outbox::new(range);
+        let (now, disk) = (process.clock.now(self.timeline.now()), process.disk.image());
+        let config = hosted.config.clone();
+        hosted.machine = Some(M::boot(identity, config, disk, now, &mut hosted.outbox));
+        for listener in &hosted.listeners {
+            self.network.listen(Address { node: process.node, listener: *listener }, machine);
+        }
+        self.carry_out(machine);
+        self.wake(machine);
+    }
+
+    fn end_process(&mut self, index: u32) {
+        let process = &mut self.processes[index as usize];
+        process.state = ProcessState::Down;
+        process.host.release_all();
+        for hosted in &mut self.machines[process.range()] {
+            hosted.machine = None;
+            hosted.service = None;
+            hosted.inbox.clear();
+            hosted.outbox = Outbox::default();
+            hosted.timers.clear();
+        }
+        self.network.forget_process(index, &mut self.timeline);
+    }
+}
+
+fn identity_of(process: &Process, seed: u64, cluster: &klab_wire::ClusterId) -> Identity {
+    let lives = stream(seed, "incarnation", [process.node.key(), u64::from(process.life)]).number();
+    Identity {
+        node: process.node,
+        cluster: cluster.clone(),
+        directory: process.directory,
+        incarnation: IncarnationId(lives),
+        rack: process.rack.clone(),
+        seed,
+    }
+}

@@ -1,0 +1,321 @@
+//! The engine: one struct, one queue, one step. Cloning it forks the universe.
+//!
+//! It is generic over the machines, so that it runs a Kafka deployment, a toy of a test, and a library
+//! user's own protocol alike. Processes, machines, links and connections are numbered densely inside;
+//! names appear only where somebody outside asks.
+
+mod effects;
+mod faults;
+mod life;
+mod process;
+
+pub use process::ProcessPlan;
+
+use crate::network::{Network, NetworkProfile};
+use crate::timeline::{Event, Timeline};
+use crate::timers::Fired;
+use klab_machine::fact::{Fact, WorldFact};
+use klab_machine::fingerprint::Fingerprint;
+use klab_machine::trace::{Entry, What};
+use klab_machine::{Command, ConnectionId, DiskImage, Input, Machine};
+use klab_wire::{ClusterId, NodeId, Span, Time};
+use process::{Hosted, Process, Service};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Everything: processes, links, disks, clocks, and what will happen next.
+#[derive(Clone, Debug)]
+pub struct Engine<M: Machine> {
+    seed: u64,
+    cluster: ClusterId,
+    timeline: Timeline,
+    network: Network,
+    processes: Vec<Process>,
+    /// All machines; a process has a range of them.
+    machines: Vec<Hosted<M>>,
+    by_node: BTreeMap<NodeId, u32>,
+    /// Machines that are free and have inputs in line.
+    ready: VecDeque<u32>,
+}
+
+impl<M: Machine> Engine<M> {
+    /// A world without processes. Everything in it that is left to chance follows from `seed`.
+    pub fn new(seed: u64, cluster: ClusterId, network: NetworkProfile) -> Self {
+        Engine {
+            seed,
+            cluster,
+            timeline: Timeline::new(),
+            network: Network::new(seed, network),
+            processes: Vec::new(),
+            machines: Vec::new(),
+            by_node: BTreeMap::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The true time.
+    pub fn now(&self) -> Time {
+        self.timeline.now()
+    }
+
+    /// How many steps there have been.
+    pub fn steps(&self) -> u64 {
+        self.timeline.steps()
+    }
+
+    /// How many events have been planned: what the engine's own work is counted in.
+    pub fn events(&self) -> u64 {
+        self.timeline.events()
+    }
+
+    /// When something happens next; none if nothing ever will.
+    pub fn next_time(&self) -> Option<Time> {
+        match self.ready.is_empty() {
+            true => self.timeline.next_time(),
+            false => Some(self.timeline.now()),
+        }
+    }
+
+    /// Lets the next thing happen. Gives the entries that it (and whatever was done to the world since
+    /// the last step) added to the trace; none if nothing will ever happen again.
+    pub fn step(&mut self) -> Option<&[Entry]> {
+        self.timeline.begin_step();
+        match self.ready.pop_front() {
+            Some(machine) => self.serve_next(machine),
+            None => {
+                let event = self.timeline.next()?;
+                self.handle(event);
+            }
+        }
+        Some(self.timeline.show())
+    }
+
+    /// Runs until a time, that time included, and shows every entry of the trace.
+    pub fn run(&mut self, until: Time, observe: &mut impl FnMut(&Entry)) {
+        while self.next_time().is_some_and(|next| next <= until) {
+            self.step().into_iter().flatten().for_each(&mut *observe);
+        }
+        self.advance(until);
+        self.timeline.show().iter().for_each(observe);
+    }
+
+    /// Lets time pass in which nothing happens.
+    pub fn advance(&mut self, to: Time) {
+        self.timeline.advance(to);
+    }
+
+    /// Entries that were added by acts since the last step.
+    pub fn entries(&mut self) -> &[Entry] {
+        self.timeline.show()
+    }
+
+    /// The digest of the trace so far.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        self.timeline.fingerprint()
+    }
+
+    /// Every process, in the order in which they were added.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.processes.iter().map(|process| process.node)
+    }
+
+    /// The process is up: running or paused.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.process(node).is_some_and(Process::is_up)
+    }
+
+    /// The process is up and not paused.
+    pub fn is_running(&self, node: NodeId) -> bool {
+        self.process(node).is_some_and(Process::is_running)
+    }
+
+    /// Which life of the process this is; 0 before the first.
+    pub fn life(&self, node: NodeId) -> u32 {
+        self.process(node).map_or(0, |process| process.life)
+    }
+
+    /// The machines of a process that is up, in the order of its plan.
+    pub fn machines(&self, node: NodeId) -> impl Iterator<Item = &M> + '_ {
+        let range = self.process(node).map_or(0..0, Process::range);
+        self.machines[range].iter().filter_map(|hosted| hosted.machine.as_ref())
+    }
+
+    /// What a process would find on its disk.
+    pub fn disk(&self, node: NodeId) -> Option<&DiskImage> {
+        self.process(node).map(|process| process.disk.image())
+    }
+
+    /// States a fact about the world; it belongs to a node.
+    pub fn state(&mut self, node: NodeId, fact: WorldFact) {
+        self.timeline.tell(node, What::Fact(Fact::World(fact)));
+    }
+
+    fn process(&self, node: NodeId) -> Option<&Process> {
+        self.by_node.get(&node).map(|index| &self.processes[*index as usize])
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Arrival { connection, generation, way } => {
+                let input = self.network.arrival(connection, generation, way, &mut self.timeline);
+                self.deliver_some(input);
+            }
+            Event::Retransmission { connection, generation, way } => {
+                let network = &mut self.network;
+                let input = network.retransmission(connection, generation, way, &mut self.timeline);
+                self.deliver_some(input);
+            }
+            Event::ResetArrival { connection, generation, end } => {
+                let network = &mut self.network;
+                let input = network.reset_arrival(connection, generation, end, &mut self.timeline);
+                self.deliver_some(input);
+            }
+            Event::Handshake { connection, generation, leg } => {
+                let input = self.network.handshake(connection, generation, leg, &mut self.timeline);
+                self.deliver_some(input);
+            }
+            Event::Timer { machine, slot, armed } => self.fire(machine, slot, armed),
+            Event::ServiceDone { machine, service } => self.finish(machine, service),
+            Event::DiskDone { process, generation } => self.disk_done(process, generation),
+            Event::WriteBack { process, generation } => {
+                let disk = &mut self.processes[process as usize].disk;
+                disk.write_back(generation, &mut self.timeline);
+            }
+        }
+    }
+
+    fn fire(&mut self, machine: u32, slot: u32, armed: u32) {
+        match self.machines[machine as usize].timers.fire(slot, armed, self.timeline.now()) {
+            Fired::Due(timer) => self.deliver(machine, Input::Timer(timer)),
+            Fired::Later(at) => self.timeline.plan(at, Event::Timer { machine, slot, armed }),
+            Fired::Dead => self.timeline.unbury(),
+        }
+    }
+
+    fn disk_done(&mut self, process: u32, generation: u32) {
+        let Some(done) = self.processes[process as usize].disk.done(generation) else { return };
+        if self.processes[process as usize].life == done.life {
+            self.deliver(done.machine, Input::Flushed(done.flush));
+        }
+    }
+
+    fn deliver_some(&mut self, delivery: Option<(u32, Input)>) {
+        if let Some((machine, input)) = delivery {
+            self.deliver(machine, input);
+        }
+    }
+
+    /// Gives an input to a machine: at once if it can be stepped now, else it waits in line.
+    fn deliver(&mut self, machine: u32, input: Input) {
+        let hosted = &mut self.machines[machine as usize];
+        let process = &self.processes[hosted.process as usize];
+        match () {
+            _ if !process.is_up() => {}
+            _ if hosted.inbox.is_empty() && hosted.is_idle() && process.can_serve() => {
+                self.serve(machine, input);
+            }
+            _ => {
+                hosted.inbox.push_back(input);
+                self.wake(machine);
+            }
+        }
+    }
+
+    /// Lines a machine up for service if it can be served.
+    fn wake(&mut self, machine: u32) {
+        let hosted = &mut self.machines[machine as usize];
+        let process = &self.processes[hosted.process as usize];
+        if hosted.is_idle() && !hosted.inbox.is_empty() && process.can_serve() && !hosted.is_ready {
+            hosted.is_ready = true;
+            self.ready.push_back(machine);
+        }
+    }
+
+    fn serve_next(&mut self, machine: u32) {
+        let hosted = &mut self.machines[machine as usize];
+        hosted.is_ready = false;
+        let process = &self.processes[hosted.process as usize];
+        if !hosted.is_idle() || !process.can_serve() {
+            return; // Whoever frees it or its core wakes it again.
+        }
+        if let Some(input) = hosted.inbox.pop_front() {
+            self.serve(machine, input);
+        }
+    }
+
+    /// Steps a machine. Its effects leave at once, or when its service time has passed.
+    fn serve(&mut self, index: u32, input: Input) {
+        let hosted = &mut self.machines[index as usize];
+        let process = &mut self.processes[hosted.process as usize];
+        let Some(machine) = &mut hosted.machine else { return };
+        let unanswered = unanswered_request(&input);
+        let is_free = process.computes_for_free();
+        let mut service = if is_free { Span::ZERO } else { process.host.service_time(&input) };
+        machine.step(process.clock.now(self.timeline.now()), input, &mut hosted.outbox);
+        if !is_free {
+            service += process.cost_of(hosted.outbox.effects(), self.timeline.now());
+        }
+        hosted.service = Some(Service { unanswered });
+        if service == Span::ZERO {
+            return self.complete(index);
+        }
+        process.host.occupy_core();
+        hosted.services += 1;
+        let event = Event::ServiceDone { machine: index, service: hosted.services };
+        self.timeline.plan(self.timeline.now() + service, event);
+    }
+
+    /// A step's service time has passed.
+    fn finish(&mut self, machine: u32, service: u32) {
+        let hosted = &self.machines[machine as usize];
+        if hosted.services != service || hosted.service.is_none() {
+            return; // Its process died meanwhile.
+        }
+        let process = hosted.process;
+        self.processes[process as usize].host.release_core();
+        self.complete(machine);
+        for neighbour in self.processes[process as usize].range() {
+            self.wake(neighbour as u32);
+        }
+    }
+
+    /// The effects of a machine's last step leave, and the machine takes the next input.
+    fn complete(&mut self, machine: u32) {
+        self.carry_out(machine);
+        let hosted = &mut self.machines[machine as usize];
+        if let Some(Service { unanswered: Some(connection) }) = hosted.service.take() {
+            let next = self.network.unmute(connection, &mut self.timeline);
+            self.deliver_some(next);
+        }
+        self.wake(machine);
+    }
+
+    /// An operator, an application or a scenario asks something of all machines of a process.
+    pub fn command(&mut self, node: NodeId, command: Command) {
+        let Some(range) = self.process(node).map(Process::range) else { return };
+        for machine in range {
+            self.machines[machine].inbox.push_back(Input::Command(command.clone()));
+            self.wake(machine as u32);
+        }
+    }
+
+    /// Throws away what the queue holds of timers that were stopped or moved.
+    fn tidy(&mut self) {
+        let machines = &mut self.machines;
+        self.timeline.tidy(|event| match event {
+            Event::Timer { machine, slot, armed } => {
+                machines[machine as usize].timers.keeps(slot, armed)
+            }
+            _ => true,
+        });
+    }
+}
+
+/// The connection of a request that gets no answer: nothing else will take its mute away.
+fn unanswered_request(input: &Input) -> Option<ConnectionId> {
+    match input {
+        Input::Request { connection, request, .. } if !request.expects_response() => {
+            Some(*connection)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,201 @@
+//! A connection: two ends, two ways, first in, first out.
+
+use super::way::Way;
+use super::{Delivery, Network};
+use crate::timeline::Timeline;
+use klab_machine::trace::{Message, Outcome};
+use klab_machine::{Address, ConnectionId, CorrelationId, DisconnectReason, Input};
+use klab_wire::{NodeId, Request, Response, Time};
+use std::collections::VecDeque;
+
+/// See the module. End 0 asked for the connection, end 1 accepted it; way 0 leads from end 0 to end 1.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    /// Grows with every reuse of the slot: what an event must show to be meant.
+    pub(super) generation: u32,
+    pub(super) state: State,
+    pub(super) to: Address,
+    pub(super) ends: [End; 2],
+    pub(super) ways: [Way; 2],
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The slot is free.
+    Free,
+    /// The initiator waits for an answer to its first packet.
+    Connecting {
+        /// Since when.
+        since: Time,
+        /// How often the first packet was sent again.
+        retries: u32,
+    },
+    /// Both ends have been told, or will be by what is on the way.
+    Established,
+}
+
+/// What one of the two machines has of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub(super) site: u32,
+    pub(super) machine: u32,
+    pub(super) node: NodeId,
+    /// Its machine has not closed it and has not been told that it is over.
+    pub(super) is_open: bool,
+    /// Its machine has a request in hand, and gets no other from here (`Selector.mute`).
+    pub(super) muted: bool,
+    /// What has arrived behind that request.
+    pub(super) unread: VecDeque<Unread>,
+}
+
+/// What arrives at an end.
+#[derive(Clone, Debug)]
+pub(super) enum Unread {
+    /// The connection is open: the last leg of the handshake.
+    Open,
+    Request(CorrelationId, Request),
+    Response(CorrelationId, Response),
+    /// Nothing more will come.
+    End(DisconnectReason),
+}
+
+impl Connection {
+    pub(super) fn is_established(&self) -> bool {
+        self.state == State::Established
+    }
+
+    /// Which end is this machine's.
+    pub(super) fn end_of(&self, machine: u32) -> u8 {
+        u8::from(self.ends[0].machine != machine)
+    }
+
+    /// The ends that somebody at this host holds open.
+    pub(super) fn open_ends_at(&self, site: u32) -> impl Iterator<Item = u8> + use<> {
+        let holds = [0, 1].map(|end: u8| {
+            let end = &self.ends[usize::from(end)];
+            self.state != State::Free && end.is_open && end.site == site
+        });
+        [0, 1].into_iter().filter(move |end| holds[usize::from(*end)])
+    }
+}
+
+impl End {
+    pub(super) fn new(site: u32, machine: u32, node: NodeId) -> Self {
+        End { site, machine, node, is_open: false, muted: false, unread: VecDeque::new() }
+    }
+}
+
+impl Network {
+    /// Gives something that arrived to the machine at this end, or lets it wait behind the request
+    /// that the machine has in hand.
+    pub(super) fn receive(
+        &mut self,
+        index: u32,
+        end: u8,
+        unread: Unread,
+        timeline: &mut Timeline,
+    ) -> Delivery {
+        let receiver = &mut self.connections[index as usize].ends[usize::from(end)];
+        if receiver.muted {
+            receiver.unread.push_back(unread);
+            return None;
+        }
+        self.hand_over(index, end, unread, timeline)
+    }
+
+    /// Turns what was read into an input of the machine at this end.
+    pub(super) fn hand_over(
+        &mut self,
+        index: u32,
+        end: u8,
+        unread: Unread,
+        timeline: &mut Timeline,
+    ) -> Delivery {
+        let connection = &mut self.connections[index as usize];
+        let (id, listener) = (connection.id, connection.to.listener);
+        let from = connection.ends[1 - usize::from(end)].node;
+        let receiver = &mut connection.ends[usize::from(end)];
+        let machine = receiver.machine;
+        let input = match unread {
+            Unread::Open => Input::Accepted { connection: id, from, listener },
+            Unread::Request(correlation, request) => {
+                receiver.muted = true;
+                Input::Request { connection: id, correlation, request }
+            }
+            Unread::Response(correlation, response) => {
+                Input::Response { connection: id, correlation, response }
+            }
+            Unread::End(reason) => return self.end(index, end, reason, timeline),
+        };
+        Some((machine, input))
+    }
+
+    /// This end learns that the connection is over.
+    pub(super) fn end(
+        &mut self,
+        index: u32,
+        end: u8,
+        reason: DisconnectReason,
+        timeline: &mut Timeline,
+    ) -> Delivery {
+        self.shut(index, end, reason, timeline);
+        let connection = &self.connections[index as usize];
+        let (id, machine) = (connection.id, connection.ends[usize::from(end)].machine);
+        self.release_if_over(index, timeline);
+        Some((machine, Input::Disconnected { connection: id, reason }))
+    }
+
+    /// This end is not there any more: what it had not read is lost.
+    pub(super) fn shut(
+        &mut self,
+        index: u32,
+        end: u8,
+        reason: DisconnectReason,
+        timeline: &mut Timeline,
+    ) {
+        let shut = &mut self.connections[index as usize].ends[usize::from(end)];
+        (shut.is_open, shut.muted) = (false, false);
+        shut.unread.clear();
+        self.tell(index, end, None, Outcome::Ended(reason), timeline);
+    }
+
+    /// Frees the slot when neither end is there any more.
+    pub(super) fn release_if_over(&mut self, index: u32, timeline: &mut Timeline) {
+        if self.connections[index as usize].ends.iter().all(|end| !end.is_open) {
+            self.release(index, timeline);
+        }
+    }
+
+    /// Frees the slot; what was on the way is lost.
+    pub(super) fn release(&mut self, index: u32, timeline: &mut Timeline) {
+        for way in [0, 1] {
+            let lost = std::mem::take(&mut self.connections[index as usize].ways[way].on_the_way);
+            for message in lost.into_iter().filter_map(|transit| transit.message) {
+                let fate = Outcome::LostWithConnection(DisconnectReason::Closed);
+                self.tell(index, way as u8, Some(message), fate, timeline);
+            }
+        }
+        let connection = &mut self.connections[index as usize];
+        connection.state = State::Free;
+        connection.generation += 1;
+        let id = connection.id;
+        self.free.push(index);
+        self.set_index(id, u32::MAX);
+    }
+
+    /// Something sent by `end` is lost because the other end is not there any more.
+    pub(super) fn lose(
+        &mut self,
+        index: u32,
+        end: u8,
+        message: Option<Message>,
+        reason: DisconnectReason,
+        timeline: &mut Timeline,
+    ) {
+        if message.is_some() {
+            self.tell(index, end, message, Outcome::LostWithConnection(reason), timeline);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The network: TCP connections between listeners, over links and network cards.
+//!
+//! A message leaves through its sender's card, travels its link, and comes in through its receiver's
+//! card. On a connection messages arrive in the order in which they were sent, whatever happens:
+//! what is lost is sent again, and what was sent after it waits (see [`way`](self::way)).
+
+mod card;
+mod connection;
+mod handshake;
+mod latency;
+mod link;
+mod tamper;
+mod way;
+
+pub use latency::{Latency, Spike};
+pub use tamper::{Tamper, Tampering};
+
+use crate::timeline::Timeline;
+use card::Card;
+use connection::{Connection, Unread};
+use klab_machine::trace::{Fate, Message, Outcome, What};
+use klab_machine::{Address, ConnectionId, CorrelationId, DisconnectReason, Input};
+use klab_wire::{NodeId, Request, Response, Span};
+use link::Link;
+use std::collections::BTreeMap;
+
+/// What every link is like, and how TCP behaves on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkProfile {
+    /// How long a packet travels one way.
+    pub latency: Latency,
+    /// How many packets in a million are lost.
+    pub loss_ppm: u32,
+    /// Bytes per second of each host's card, in each direction; none for no limit.
+    pub bandwidth: Option<u64>,
+    /// After how long an unacknowledged packet is sent again (`TCP_RTO_MIN`); each further wait is
+    /// twice as long.
+    pub retransmit_after: Span,
+    /// The longest such wait (`TCP_RTO_MAX`).
+    pub retransmit_at_most: Span,
+    /// After how long without an acknowledgement the connection breaks. 924.6 s is what Linux makes
+    /// of `tcp_retries2` = 15 (its documentation, ip-sysctl); Kafka's own timeouts are mostly shorter.
+    pub break_after: Span,
+    /// After how long the first packet of a connection is sent again (RFC 6298: 1 s), then doubling.
+    pub connect_retry_after: Span,
+    /// After how long an attempt to connect fails (`tcp_syn_retries` = 6 gives 127 s).
+    pub connect_fails_after: Span,
+}
+
+impl Default for NetworkProfile {
+    /// A data centre: 200 to 300 µs one way, no loss, cards without limit, Linux's TCP.
+    fn default() -> Self {
+        NetworkProfile {
+            latency: Latency {
+                base: Span::from_micros(200),
+                jitter: Span::from_micros(100),
+                spike: None,
+            },
+            loss_ppm: 0,
+            bandwidth: None,
+            retransmit_after: Span::from_millis(200),
+            retransmit_at_most: Span::from_secs(120),
+            break_after: Span::from_millis(924_600),
+            connect_retry_after: Span::from_secs(1),
+            connect_fails_after: Span::from_secs(127),
+        }
+    }
+}
+
+/// The numbers that one life of one machine may give to its connections.
+const NUMBERS_OF_A_LIFE: u64 = 1_000_000;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    seed: u64,
+    profile: NetworkProfile,
+    /// One per process, in the order of the processes.
+    sites: Vec<Site>,
+    links: Vec<Link>,
+    links_by_ends: BTreeMap<(u32, u32), u32>,
+    connections: Vec<Connection>,
+    free: Vec<u32>,
+    /// Where each connection is, by the life that opened it and its number in that life.
+    by_number: Vec<Vec<u32>>,
+    listeners: BTreeMap<Address, u32>,
+}
+
+/// A host as the network sees it.
+#[derive(Clone, Debug)]
+struct Site {
+    node: NodeId,
+    card: Card,
+    has_power: bool,
+}
+
+/// What somebody on the network must be told.
+pub(crate) type Delivery = Option<(u32, Input)>;
+
+impl Network {
+    pub(crate) fn new(seed: u64, profile: NetworkProfile) -> Self {
+        Network {
+            seed,
+            profile,
+            sites: Vec::new(),
+            links: Vec::new(),
+            links_by_ends: BTreeMap::new(),
+            connections: Vec::new(),
+            free: Vec::new(),
+            by_number: Vec::new(),
+            listeners: BTreeMap::new(),
+        }
+    }
+
+    /// Puts a host on the network; hosts are numbered in this order.
+    pub(crate) fn add_site(&mut self, node: NodeId) {
+        let card = Card::new(self.profile.bandwidth);
+        self.sites.push(Site { node, card, has_power: false });
+    }
+
+    /// A range of connection numbers for one life of a machine.
+    pub(crate) fn new_range(&mut self) -> u64 {
+        self.by_number.push(Vec::new());
+        (self.by_number.len() as u64 - 1) * NUMBERS_OF_A_LIFE
+    }
+
+    /// The host gets power, or loses it.
+    pub(crate) fn power(&mut self, site: u32, on: bool) {
+        self.sites[site as usize].has_power = on;
+    }
+
+    /// A machine listens.
+    pub(crate) fn listen(&mut self, address: Address, machine: u32) {
+        self.listeners.insert(address, machine);
+    }
+
+    /// Sends a request.
+    pub(crate) fn send(
+        &mut self,
+        connection: ConnectionId,
+        correlation: CorrelationId,
+        request: Request,
+        timeline: &mut Timeline,
+    ) {
+        let message = Message {
+            api: request.api(),
+            is_response: false,
+            correlation,
+            bytes: request.size_in_bytes(),
+        };
+        if let Some(index) = self.find(connection) {
+            self.dispatch(index, 0, message, Unread::Request(correlation, request), timeline);
+        }
+    }
+
+    /// Answers a request, and takes the next one of its connection. What waited there is handed out.
+    pub(crate) fn respond(
+        &mut self,
+        connection: ConnectionId,
+        correlation: CorrelationId,
+        response: Response,
+        timeline: &mut Timeline,
+    ) -> Delivery {
+        let index = self.find(connection)?;
+        let message = Message {
+            api: response.api(),
+            is_response: true,
+            correlation,
+            bytes: response.size_in_bytes(),
+        };
+        self.dispatch(index, 1, message, Unread::Response(correlation, response), timeline);
+        self.unmute(connection, timeline)
+    }
+
+    /// The server has dealt with the request it had in hand: it takes the next one of the connection.
+    pub(crate) fn unmute(&mut self, connection: ConnectionId, timeline: &mut Timeline) -> Delivery {
+        let index = self.find(connection)?;
+        let end = &mut self.connections[index as usize].ends[1];
+        end.muted = false;
+        let unread = end.unread.pop_front()?;
+        self.hand_over(index, 1, unread, timeline)
+    }
+
+    /// Closes one end in order; the other learns it behind everything that was sent before.
+    pub(crate) fn close(
+        &mut self,
+        connection: ConnectionId,
+        machine: u32,
+        timeline: &mut Timeline,
+    ) {
+        let Some(index) = self.find(connection) else { return };
+        let connection = &self.connections[index as usize];
+        let end = connection.end_of(machine);
+        if !connection.is_established() {
+            self.release(index, timeline);
+        } else if connection.ends[end as usize].is_open {
+            self.shut(index, end, DisconnectReason::Closed, timeline);
+            let last = Unread::End(DisconnectReason::Closed);
+            self.post(index, end, 0, None, last, timeline);
+            self.release_if_over(index, timeline);
+        }
+    }
+
+    /// A process is gone. Its host, if it has power, tells the other ends of its connections.
+    pub(crate) fn forget_process(&mut self, site: u32, timeline: &mut Timeline) {
+        self.listeners.retain(|address, _| address.node != self.sites[site as usize].node);
+        let tells = self.sites[site as usize].has_power;
+        for index in 0..self.connections.len() as u32 {
+            for end in self.connections[index as usize].open_ends_at(site) {
+                self.abandon(index, end, tells, timeline);
+            }
+        }
+    }
+
+    /// The connection of this number, unless it is over.
+    fn find(&self, connection: ConnectionId) -> Option<u32> {
+        let life = (connection.0 / NUMBERS_OF_A_LIFE) as usize;
+        let number = (connection.0 % NUMBERS_OF_A_LIFE) as usize;
+        let index = *self.by_number.get(life)?.get(number)?;
+        (index != u32::MAX).then_some(index)
+    }
+
+    /// An end goes without a word of its own machine.
+    fn abandon(&mut self, index: u32, end: u8, tells: bool, timeline: &mut Timeline) {
+        if !self.connections[index as usize].is_established() {
+            return self.release(index, timeline);
+        }
+        self.shut(index, end, DisconnectReason::Reset, timeline);
+        if tells && !self.is_cut(index, end) {
+            self.post(index, end, 0, None, Unread::End(DisconnectReason::Reset), timeline);
+        } else {
+            self.connections[index as usize].ways[end as usize].drop_what_is_held();
+        }
+        self.release_if_over(index, timeline);
+    }
+
+    /// What became of a message, or of the connection itself. `end` is the one that sent it, or that
+    /// learns it.
+    fn tell(
+        &self,
+        index: u32,
+        end: u8,
+        message: Option<Message>,
+        fate: Outcome,
+        timeline: &mut Timeline,
+    ) {
+        let connection = &self.connections[index as usize];
+        let node = connection.ends[end as usize].node;
+        let peer = connection.ends[1 - end as usize].node;
+        let fate = Fate { peer, connection: connection.id, message, fate };
+        timeline.tell(node, What::Fate(fate));
+    }
+}

@@ -1,0 +1,359 @@
+//! One way of a connection: what TCP makes of delay, loss and a cut link.
+//!
+//! A message that is lost, or that a cut link swallows, stalls its way: it is sent again after a wait that
+//! doubles each time (`TCP_RTO_MIN` to `TCP_RTO_MAX`), and everything behind it waits, so that order
+//! is kept. What heals in time is delivered late; else the sender's end breaks at a limit
+//! (`tcp_retries2`). When only the way back is cut, messages arrive but their acknowledgements do not:
+//! after the first wait the sender sends nothing new (its congestion window is one segment), repeats the
+//! oldest message, and in the end breaks too.
+
+use super::connection::Unread;
+use super::tamper::Tampering;
+use super::{Delivery, Network};
+use crate::timeline::{Event, Timeline};
+use klab_machine::DisconnectReason;
+use klab_machine::trace::{Message, Outcome};
+use klab_wire::{Span, Time};
+use std::collections::VecDeque;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) link: u32,
+    /// What was sent and has not arrived, oldest first.
+    pub(super) on_the_way: VecDeque<Transit>,
+    last_arrival: Time,
+    stall: Option<Stall>,
+}
+
+/// A message between its two ends.
+#[derive(Clone, Debug)]
+pub(super) struct Transit {
+    /// When it arrives; [`Time::MAX`] while its way is stalled.
+    arrives: Time,
+    bytes: u32,
+    /// One of its packets is lost this time.
+    is_lost: bool,
+    /// It has passed the receiver's card.
+    is_in: bool,
+    /// Its name in the trace; none for what only TCP sends.
+    pub(super) message: Option<Message>,
+    unread: Unread,
+}
+
+/// The sender waits for an acknowledgement.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    since: Time,
+    /// When it will send again.
+    due: Time,
+    wait: Span,
+    /// Nothing new is sent: the oldest message is lost, or has been repeated already.
+    blocks: bool,
+    /// The oldest message that is not acknowledged has arrived.
+    is_delivered: bool,
+}
+
+impl Way {
+    pub(super) fn new(link: u32) -> Self {
+        Way { link, on_the_way: VecDeque::new(), last_arrival: Time::ZERO, stall: None }
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.stall.is_some_and(|stall| stall.blocks)
+    }
+
+    /// The sender's system is gone or cut off: what it had not got across dies with it.
+    pub(super) fn drop_what_is_held(&mut self) {
+        if self.is_blocked() {
+            self.on_the_way.clear();
+        }
+        self.stall = None;
+    }
+}
+
+impl Network {
+    /// Sends a message with everything that links and faults do to it.
+    pub(super) fn dispatch(
+        &mut self,
+        index: u32,
+        way: u8,
+        message: Message,
+        unread: Unread,
+        timeline: &mut Timeline,
+    ) {
+        let connection = &self.connections[index as usize];
+        if !connection.is_established() || !connection.ends[usize::from(way)].is_open {
+            return;
+        }
+        let link = connection.ways[usize::from(way)].link;
+        self.tell(index, way, Some(message), Outcome::Sent, timeline);
+        if self.links[link as usize].tampers.is_empty() {
+            return self.post(index, way, message.bytes, Some(message), unread, timeline);
+        }
+        match self.tampered(link, &message) {
+            None => self.post(index, way, message.bytes, Some(message), unread, timeline),
+            Some(Tampering::Drop) => {
+                self.tell(index, way, Some(message), Outcome::Dropped, timeline)
+            }
+            Some(Tampering::Delay(delay)) => {
+                self.post(index, way, message.bytes, Some(message), unread, timeline);
+                self.delay_newest(index, way, delay, timeline);
+            }
+        }
+    }
+
+    /// Puts something on the way.
+    pub(super) fn post(
+        &mut self,
+        index: u32,
+        way: u8,
+        bytes: u32,
+        message: Option<Message>,
+        unread: Unread,
+        timeline: &mut Timeline,
+    ) {
+        let connection = &mut self.connections[index as usize];
+        let (generation, site) = (connection.generation, connection.ends[usize::from(way)].site);
+        let sender = &mut connection.ways[usize::from(way)];
+        let link = &mut self.links[sender.link as usize];
+        let left = self.sites[site as usize].card.leave(timeline.now(), bytes);
+        let is_lost = link.loses(bytes);
+        let mut arrives = link.travel(left, bytes).max(sender.last_arrival);
+        if sender.is_blocked() {
+            arrives = Time::MAX;
+        } else {
+            sender.last_arrival = arrives;
+            timeline.plan(arrives, Event::Arrival { connection: index, generation, way });
+        }
+        let transit = Transit { arrives, bytes, is_lost, is_in: false, message, unread };
+        sender.on_the_way.push_back(transit);
+    }
+
+    fn delay_newest(&mut self, index: u32, way: u8, delay: Span, timeline: &mut Timeline) {
+        let connection = &mut self.connections[index as usize];
+        let generation = connection.generation;
+        let sender = &mut connection.ways[usize::from(way)];
+        let Some(newest) = sender.on_the_way.back_mut() else { return };
+        if newest.arrives < Time::MAX {
+            newest.arrives += delay;
+            sender.last_arrival = newest.arrives;
+            let event = Event::Arrival { connection: index, generation, way };
+            timeline.plan(newest.arrives, event);
+        }
+    }
+
+    /// The oldest message on a way may be there.
+    pub(crate) fn arrival(
+        &mut self,
+        index: u32,
+        generation: u32,
+        way: u8,
+        timeline: &mut Timeline,
+    ) -> Delivery {
+        let connection = &mut self.connections[index as usize];
+        let receiver = usize::from(1 - way);
+        let sender = &mut connection.ways[usize::from(way)];
+        if connection.generation != generation || sender.is_blocked() {
+            return None;
+        }
+        let oldest = sender.on_the_way.front_mut()?;
+        if oldest.arrives > timeline.now() {
+            return None;
+        }
+        if !oldest.is_in {
+            // The bytes come in one behind the other through the receiver's card.
+            oldest.is_in = true;
+            let site = connection.ends[receiver].site;
+            let complete = self.sites[site as usize].card.arrive(timeline.now(), oldest.bytes);
+            if complete > timeline.now() {
+                oldest.arrives = complete;
+                timeline.plan(complete, Event::Arrival { connection: index, generation, way });
+                return None;
+            }
+        }
+        if oldest.is_lost || !self.is_open(index, way) {
+            self.stall(index, way, true, timeline);
+            return None;
+        }
+        if !self.connections[index as usize].ends[receiver].is_open {
+            self.arrived_at_nobody(index, way, timeline);
+            return None;
+        }
+        let delivery = self.deliver_oldest(index, way, timeline);
+        if self.lives(index, generation) && !self.is_open(index, 1 - way) {
+            self.stall(index, way, false, timeline);
+        }
+        delivery
+    }
+
+    /// The sender has waited long enough for an acknowledgement.
+    pub(crate) fn retransmission(
+        &mut self,
+        index: u32,
+        generation: u32,
+        way: u8,
+        timeline: &mut Timeline,
+    ) -> Delivery {
+        if !self.lives(index, generation) {
+            return None;
+        }
+        let stall = self.connections[index as usize].ways[usize::from(way)].stall?;
+        if stall.due > timeline.now() {
+            return None;
+        }
+        if timeline.now().since(stall.since) >= self.profile.break_after {
+            return self.give_up(index, way, timeline);
+        }
+        self.tell_retransmission(index, way, timeline);
+        let link = self.connections[index as usize].ways[usize::from(way)].link;
+        let arrives = self.is_open(index, way) && !self.links[link as usize].loses_again();
+        let acknowledged = self.is_open(index, 1 - way);
+        match (arrives, acknowledged) {
+            (true, true) => self.resume(index, way, timeline),
+            (true, false) if !stall.is_delivered => {
+                self.wait_longer(index, way, true, timeline);
+                return self.deliver_held(index, way, timeline);
+            }
+            _ => self.wait_longer(index, way, stall.is_delivered, timeline),
+        }
+        None
+    }
+
+    /// The receiver's host has answered that it knows no such connection.
+    pub(crate) fn reset_arrival(
+        &mut self,
+        index: u32,
+        generation: u32,
+        end: u8,
+        timeline: &mut Timeline,
+    ) -> Delivery {
+        let is_there = self.lives(index, generation)
+            && self.connections[index as usize].ends[usize::from(end)].is_open;
+        if !is_there {
+            return None;
+        }
+        self.end(index, end, DisconnectReason::Reset, timeline)
+    }
+
+    /// Packets pass this way: the link is not cut, and the receiver's host has power.
+    pub(super) fn is_open(&self, index: u32, way: u8) -> bool {
+        let receiver = &self.connections[index as usize].ends[usize::from(1 - way)];
+        !self.is_cut(index, way) && self.sites[receiver.site as usize].has_power
+    }
+
+    /// The link of this way is cut.
+    pub(super) fn is_cut(&self, index: u32, way: u8) -> bool {
+        let link = self.connections[index as usize].ways[usize::from(way)].link;
+        self.links[link as usize].is_cut
+    }
+
+    fn lives(&self, index: u32, generation: u32) -> bool {
+        self.connections[index as usize].generation == generation
+    }
+
+    fn deliver_oldest(&mut self, index: u32, way: u8, timeline: &mut Timeline) -> Delivery {
+        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+        let transit = sender.on_the_way.pop_front()?;
+        if transit.message.is_some() {
+            self.tell(index, way, transit.message, Outcome::Delivered, timeline);
+        }
+        self.receive(index, 1 - way, transit.unread, timeline)
+    }
+
+    /// The oldest message was repeated and has arrived, though its sender will not learn it.
+    fn deliver_held(&mut self, index: u32, way: u8, timeline: &mut Timeline) -> Delivery {
+        match self.connections[index as usize].ends[usize::from(1 - way)].is_open {
+            true => self.deliver_oldest(index, way, timeline),
+            false => None,
+        }
+    }
+
+    /// The receiver's host has no such connection any more: it says so, if it can.
+    fn arrived_at_nobody(&mut self, index: u32, way: u8, timeline: &mut Timeline) {
+        if self.is_cut(index, 1 - way) {
+            return self.stall(index, way, true, timeline);
+        }
+        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+        for transit in std::mem::take(&mut sender.on_the_way) {
+            self.lose(index, way, transit.message, DisconnectReason::Reset, timeline);
+        }
+        let connection = &self.connections[index as usize];
+        let back = connection.ways[usize::from(1 - way)].link;
+        let generation = connection.generation;
+        let at = self.links[back as usize].travel(timeline.now(), 0);
+        let at = at.max(self.connections[index as usize].ways[usize::from(1 - way)].last_arrival);
+        timeline.plan(at, Event::ResetArrival { connection: index, generation, end: way });
+    }
+
+    fn stall(&mut self, index: u32, way: u8, blocks: bool, timeline: &mut Timeline) {
+        let wait = self.profile.retransmit_after;
+        let connection = &mut self.connections[index as usize];
+        let generation = connection.generation;
+        let sender = &mut connection.ways[usize::from(way)];
+        if let Some(stall) = &mut sender.stall {
+            stall.blocks |= blocks;
+            return;
+        }
+        let now = timeline.now();
+        let due = now + wait;
+        sender.stall = Some(Stall { since: now, due, wait, blocks, is_delivered: !blocks });
+        timeline.plan(due, Event::Retransmission { connection: index, generation, way });
+    }
+
+    fn wait_longer(&mut self, index: u32, way: u8, is_delivered: bool, timeline: &mut Timeline) {
+        let at_most = self.profile.retransmit_at_most;
+        let connection = &mut self.connections[index as usize];
+        let generation = connection.generation;
+        let sender = &mut connection.ways[usize::from(way)];
+        let Some(stall) = &mut sender.stall else { return };
+        stall.wait = stall.wait.times(2).min(at_most);
+        stall.due = timeline.now() + stall.wait;
+        (stall.blocks, stall.is_delivered) = (true, is_delivered);
+        let event = Event::Retransmission { connection: index, generation, way };
+        timeline.plan(stall.due, event);
+    }
+
+    /// The way is free again: everything that was held travels now, in order.
+    fn resume(&mut self, index: u32, way: u8, timeline: &mut Timeline) {
+        let connection = &mut self.connections[index as usize];
+        let generation = connection.generation;
+        let sender = &mut connection.ways[usize::from(way)];
+        let link = &mut self.links[sender.link as usize];
+        sender.stall = None;
+        let now = timeline.now();
+        let mut last = now;
+        for transit in &mut sender.on_the_way {
+            if transit.arrives <= now || transit.arrives == Time::MAX {
+                (transit.is_lost, transit.is_in) = (false, false);
+                transit.arrives = link.travel(now, transit.bytes);
+            }
+            last = last.max(transit.arrives);
+            transit.arrives = last;
+            timeline.plan(last, Event::Arrival { connection: index, generation, way });
+        }
+        sender.last_arrival = last;
+    }
+
+    fn tell_retransmission(&mut self, index: u32, way: u8, timeline: &mut Timeline) {
+        let sender = &self.connections[index as usize].ways[usize::from(way)];
+        let message = sender.on_the_way.front().and_then(|transit| transit.message);
+        if message.is_some() {
+            self.tell(index, way, message, Outcome::Retransmitted, timeline);
+        }
+    }
+
+    /// The sender's system gives up. Nothing tells the other end.
+    fn give_up(&mut self, index: u32, way: u8, timeline: &mut Timeline) -> Delivery {
+        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+        sender.stall = None;
+        for transit in std::mem::take(&mut sender.on_the_way) {
+            self.lose(index, way, transit.message, DisconnectReason::Broken, timeline);
+        }
+        match self.connections[index as usize].ends[usize::from(way)].is_open {
+            true => self.end(index, way, DisconnectReason::Broken, timeline),
+            // The sender closed before; the other end never learns it from here.
+            false => None,
+        }
+    }
+}

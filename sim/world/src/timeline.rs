@@ -1,0 +1,217 @@
+//! The present moment of a run, with the events still to come and the entries of what has come.
+//!
+//! One queue, ordered by time and then by a sequence number: two events of one time happen in the
+//! order in which they were planned, so that a run never depends on a heap's whims.
+
+use klab_machine::fingerprint::Fingerprint;
+use klab_machine::trace::{Entry, What};
+use klab_wire::{NodeId, Time};
+use std::collections::BinaryHeap;
+
+/// What is planned. Small on purpose: messages travel in their connection, not in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The oldest message on one way of a connection reaches its receiver.
+    Arrival { connection: u32, generation: u32, way: u8 },
+    /// A sender has waited long enough for an acknowledgement.
+    Retransmission { connection: u32, generation: u32, way: u8 },
+    /// A host answered a packet for a connection that it does not know.
+    ResetArrival { connection: u32, generation: u32, end: u8 },
+    /// A leg of the three-way handshake is done.
+    Handshake { connection: u32, generation: u32, leg: Leg },
+    /// A timer of a machine may be due.
+    Timer { machine: u32, slot: u32, armed: u32 },
+    /// The service time of a machine's step has passed.
+    ServiceDone { machine: u32, service: u32 },
+    /// A disk has finished the oldest of its operations.
+    DiskDone { process: u32, generation: u32 },
+    /// The system writes dirty pages back.
+    WriteBack { process: u32, generation: u32 },
+}
+
+/// A leg of the handshake that opens a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leg {
+    /// The first packet reaches the listener's host.
+    Syn,
+    /// The listener's answer reaches the initiator.
+    SynAck,
+    /// Nobody listened, and the initiator learns it.
+    Refusal,
+    /// No answer came; the first packet is sent again.
+    Retry,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Timeline {
+    now: Time,
+    step: u64,
+    sequence: u64,
+    queue: BinaryHeap<Planned>,
+    /// Events in the queue that are known to mean nothing any more.
+    dead: u64,
+    entries: Vec<Entry>,
+    /// How many of the entries a caller has been shown.
+    shown: usize,
+    fingerprint: Fingerprint,
+}
+
+/// An event with its place in the order: the time in the high half, the sequence in the low one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Planned {
+    order: u128,
+    event: Event,
+}
+
+impl Ord for Planned {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.order.cmp(&self.order) // The heap's greatest is the earliest.
+    }
+}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Planned {
+    fn time(&self) -> Time {
+        Time((self.order >> 64) as u64)
+    }
+}
+
+/// Below this many events the queue is not worth tidying.
+const WORTH_TIDYING: usize = 4_096;
+
+impl Timeline {
+    pub(crate) fn new() -> Self {
+        Timeline {
+            now: Time::ZERO,
+            step: 0,
+            sequence: 0,
+            queue: BinaryHeap::new(),
+            dead: 0,
+            entries: Vec::new(),
+            shown: 0,
+            fingerprint: Fingerprint::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.step
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Plans an event; one for the past happens now.
+    pub(crate) fn plan(&mut self, at: Time, event: Event) {
+        let at = at.max(self.now);
+        let order = (u128::from(at.0) << 64) | u128::from(self.sequence);
+        self.sequence += 1;
+        self.queue.push(Planned { order, event });
+    }
+
+    /// When the next event is due.
+    pub(crate) fn next_time(&self) -> Option<Time> {
+        self.queue.peek().map(Planned::time)
+    }
+
+    /// Moves on to the next event.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        let planned = self.queue.pop()?;
+        self.now = planned.time();
+        Some(planned.event)
+    }
+
+    /// Moves on to a time at or before the next event.
+    pub(crate) fn advance(&mut self, to: Time) {
+        debug_assert!(self.next_time().is_none_or(|next| to <= next), "events are not skipped");
+        self.now = self.now.max(to);
+    }
+
+    /// Begins a step: entries that somebody has been shown are forgotten.
+    pub(crate) fn begin_step(&mut self) {
+        if self.shown == self.entries.len() {
+            self.entries.clear();
+        } else {
+            self.entries.drain(..self.shown);
+        }
+        self.shown = 0;
+        self.step += 1;
+    }
+
+    /// What has been told since the last time somebody asked.
+    pub(crate) fn show(&mut self) -> &[Entry] {
+        let from = self.shown;
+        self.shown = self.entries.len();
+        &self.entries[from..]
+    }
+
+    /// Tells something: it enters the trace and the fingerprint.
+    pub(crate) fn tell(&mut self, node: NodeId, what: What) {
+        let entry = Entry { step: self.step, time: self.now, node, what };
+        self.fingerprint.add(&entry);
+        self.entries.push(entry);
+    }
+
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// One event in the queue means nothing any more.
+    pub(crate) fn bury(&mut self) {
+        self.dead += 1;
+    }
+
+    /// A buried event means something again, or has left the queue.
+    pub(crate) fn unbury(&mut self) {
+        self.dead = self.dead.saturating_sub(1);
+    }
+
+    /// Most of the queue means nothing any more.
+    pub(crate) fn wants_tidying(&self) -> bool {
+        self.queue.len() > WORTH_TIDYING && self.dead * 2 > self.queue.len() as u64
+    }
+
+    /// Keeps only what still means something. Order is kept: it is in the events' own numbers.
+    pub(crate) fn tidy(&mut self, mut is_live: impl FnMut(Event) -> bool) {
+        self.queue.retain(|planned| is_live(planned.event));
+        self.dead = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timer(slot: u32) -> Event {
+        Event::Timer { machine: 0, slot, armed: 0 }
+    }
+
+    #[test]
+    fn events_of_one_time_happen_in_the_order_in_which_they_were_planned() {
+        let mut timeline = Timeline::new();
+        for (at, slot) in [(5, 1), (3, 2), (5, 3), (3, 4)] {
+            timeline.plan(Time(at), timer(slot));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| timeline.next()).collect();
+        assert_eq!(order, [2, 4, 1, 3].map(timer));
+        assert_eq!(timeline.now(), Time(5));
+    }
+
+    #[test]
+    fn an_event_for_the_past_happens_now() {
+        let mut timeline = Timeline::new();
+        timeline.advance(Time(9));
+        timeline.plan(Time(2), timer(1));
+        assert_eq!(timeline.next_time(), Some(Time(9)));
+    }
+}
