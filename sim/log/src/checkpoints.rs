@@ -1,51 +1,125 @@
 //! What a broker writes down about all its logs together (`OffsetCheckpointFile`, `LogManager`).
+//!
+//! Each file is written whole and fsynced, as Kafka's `CheckpointFile` does. Nobody waits for these
+//! fsyncs: an older checkpoint is as true as a newer one, only less telling.
 
 use crate::log::Log;
-use klab_machine::{DiskImage, Outbox};
-use klab_wire::{Offset, TopicIdPartition, TopicName};
+use klab_machine::{Block, Change, DiskImage, File, Outbox};
+use klab_wire::{BrokerEpoch, Offset, PartitionId, TopicId, TopicIdPartition, TopicName};
 use std::collections::BTreeMap;
 
 /// The checkpoint files of a log directory, as found at a start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoints {
-    /// `recovery-point-offset-checkpoint`.
+    /// `recovery-point-offset-checkpoint`: everything below was flushed.
     pub recovery_points: BTreeMap<TopicIdPartition, Offset>,
-    /// `replication-offset-checkpoint`.
+    /// `replication-offset-checkpoint`: what was known to be committed.
     pub high_watermarks: BTreeMap<TopicIdPartition, Offset>,
-    /// `log-start-offset-checkpoint`.
+    /// `log-start-offset-checkpoint`: where DeleteRecords has moved the start.
     pub log_starts: BTreeMap<TopicIdPartition, Offset>,
     /// `.kafka_cleanshutdown` was there: the logs need no recovery.
     pub clean: bool,
+    /// The registration under which the broker shut down in order (KIP-966).
+    pub previous_broker_epoch: Option<BrokerEpoch>,
 }
 
 impl Checkpoints {
     /// Reads them.
-    pub fn read(_disk: &DiskImage) -> Self {
-        todo!()
+    pub fn read(disk: &DiskImage) -> Self {
+        Checkpoints {
+            recovery_points: read_offsets(disk, File::RecoveryPointCheckpoint),
+            high_watermarks: read_offsets(disk, File::HighWatermarkCheckpoint),
+            log_starts: read_offsets(disk, File::LogStartOffsetCheckpoint),
+            clean: disk.contains(File::CleanShutdown),
+            previous_broker_epoch: match disk.block(File::CleanShutdown) {
+                Some(Block::CleanShutdown(epoch)) => *epoch,
+                _ => None,
+            },
+        }
     }
 }
 
-/// There is a clean-shutdown marker.
-pub fn is_clean_shutdown(_disk: &DiskImage) -> bool {
-    todo!()
+fn read_offsets(disk: &DiskImage, file: File) -> BTreeMap<TopicIdPartition, Offset> {
+    match disk.block(file) {
+        Some(Block::Offsets(offsets)) => offsets.iter().copied().collect(),
+        _ => BTreeMap::new(),
+    }
 }
 
-/// The partitions that have a log on this disk, with their topics (`partition.metadata`).
-pub fn partitions_on(_disk: &DiskImage) -> Vec<(TopicIdPartition, TopicName)> {
-    todo!()
+/// The partitions that have a log on this disk, with their topics (`partition.metadata`). After
+/// [`delete_strays`] nothing else is there.
+pub fn partitions_on(disk: &DiskImage) -> Vec<(TopicIdPartition, TopicName)> {
+    let at = |topic, partition| {
+        let (topic, partition) = (TopicId(topic), PartitionId(partition));
+        File::PartitionMetadata(TopicIdPartition { topic, partition })
+    };
+    let files = disk.files_in(at(0, 0)..=at(u64::MAX, u32::MAX));
+    files.filter_map(|file| topic_of(disk, file)).collect()
+}
+
+fn topic_of(disk: &DiskImage, file: File) -> Option<(TopicIdPartition, TopicName)> {
+    match (file, disk.block(file)) {
+        (File::PartitionMetadata(partition), Some(Block::PartitionMetadata(topic))) => {
+            Some((partition, topic.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// Deletes the files of partitions without `partition.metadata`: a power cut came before it reached
+/// the platter, or no record was ever appended. A log created later under that name must not find them.
+pub fn delete_strays(disk: &DiskImage, out: &mut Outbox) {
+    let is_stray = |file: &File| match file {
+        File::Segment(partition, _)
+        | File::LeaderEpochCheckpoint(partition)
+        | File::ProducerSnapshot(partition, _) => {
+            partition.topic != TopicId::CLUSTER_METADATA
+                && !disk.contains(File::PartitionMetadata(*partition))
+        }
+        _ => false,
+    };
+    disk.files().filter(is_stray).for_each(|file| out.store(file, Change::Delete));
 }
 
 /// Writes `replication-offset-checkpoint`.
-pub fn store_high_watermarks<'a>(_logs: impl Iterator<Item = &'a Log>, _out: &mut Outbox) {
-    todo!()
+pub fn store_high_watermarks<'a>(logs: impl Iterator<Item = &'a Log>, out: &mut Outbox) {
+    let offsets = logs.map(|log| (log.partition, log.high_watermark));
+    store_offsets(File::HighWatermarkCheckpoint, offsets, out);
 }
 
 /// Writes `recovery-point-offset-checkpoint`.
-pub fn store_recovery_points<'a>(_logs: impl Iterator<Item = &'a Log>, _out: &mut Outbox) {
-    todo!()
+pub fn store_recovery_points<'a>(logs: impl Iterator<Item = &'a Log>, out: &mut Outbox) {
+    let offsets = logs.map(|log| (log.partition, log.recovery_point()));
+    store_offsets(File::RecoveryPointCheckpoint, offsets, out);
 }
 
 /// Writes `log-start-offset-checkpoint`: the starts that no segment's name tells.
-pub fn store_log_starts<'a>(_logs: impl Iterator<Item = &'a Log>, _out: &mut Outbox) {
-    todo!()
+pub fn store_log_starts<'a>(logs: impl Iterator<Item = &'a Log>, out: &mut Outbox) {
+    let offsets = logs
+        .filter(|log| log.log_start > log.segments.first().base)
+        .map(|log| (log.partition, log.log_start));
+    store_offsets(File::LogStartOffsetCheckpoint, offsets, out);
+}
+
+/// An offset of 0 says what a missing line says, so idle partitions cost no line.
+fn store_offsets(
+    file: File,
+    offsets: impl Iterator<Item = (TopicIdPartition, Offset)>,
+    out: &mut Outbox,
+) {
+    let offsets = offsets.filter(|(_, offset)| *offset > Offset(0)).collect();
+    out.store(file, Change::Replace(Block::Offsets(offsets)));
+    out.flush(file);
+}
+
+/// Writes `.kafka_cleanshutdown`: the last act of an orderly shutdown, when every log is closed and
+/// flushed (`CleanShutdownFileHandler`).
+pub fn store_clean_shutdown(epoch: Option<BrokerEpoch>, out: &mut Outbox) {
+    out.store(File::CleanShutdown, Change::Replace(Block::CleanShutdown(epoch)));
+    out.flush(File::CleanShutdown);
+}
+
+/// Deletes `.kafka_cleanshutdown`: the first act of a start, before a log is opened.
+pub fn delete_clean_shutdown(out: &mut Outbox) {
+    out.store(File::CleanShutdown, Change::Delete);
 }

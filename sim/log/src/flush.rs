@@ -1,40 +1,165 @@
-//! Bringing the log to the platter: the recovery point and the fsyncs that raise it (`UnifiedLog.flush`).
+//! Bringing the log to the platter: the recovery point and the fsyncs that raise it.
+//!
+//! `UnifiedLog.flush`, `LocalLog.markFlushed`. Kafka relies on replication and by default leaves
+//! writing to the operating system; an fsync happens when a segment is sealed, at an orderly shutdown,
+//! and by `flush.messages` and `flush.ms` if they are set. Below the recovery point the log need not be
+//! read after an unclean stop.
 
 use crate::log::Log;
+use klab_machine::fact::LogFact;
 use klab_machine::{FlushId, Outbox};
-use klab_wire::{Now, Offset};
+use klab_wire::{Now, Offset, Span, Timestamp};
+
+/// What has been flushed, and the fsyncs under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Flushes {
+    recovery_point: Offset,
+    /// Everything below is flushed, or asked to be.
+    asked: Offset,
+    /// In the order in which they were asked for.
+    pending: Vec<Pending>,
+    /// So many of the pending ones, from the end, are not claimed yet.
+    unclaimed: u32,
+    /// When the last fsync was asked for, or the log began.
+    last: Option<Timestamp>,
+}
+
+/// An fsync under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pending {
+    id: FlushId,
+    up_to: Offset,
+    done: bool,
+}
+
+impl Flushes {
+    /// Everything below this offset is flushed.
+    pub fn starting_at(recovery_point: Offset, now: Option<Timestamp>) -> Self {
+        Flushes {
+            recovery_point,
+            asked: recovery_point,
+            pending: Vec::new(),
+            unclaimed: 0,
+            last: now,
+        }
+    }
+
+    /// The log ends earlier: what comes after has to be flushed anew, whatever is under way.
+    pub fn truncate(&mut self, log_end: Offset) {
+        self.recovery_point = self.recovery_point.min(log_end);
+        self.asked = self.asked.min(log_end);
+        self.pending.iter_mut().for_each(|flush| flush.up_to = flush.up_to.min(log_end));
+    }
+
+    /// The log is empty and starts afresh at this offset.
+    pub fn restart(&mut self, at: Offset, now: Timestamp) {
+        self.truncate(at);
+        self.last = Some(now);
+    }
+
+    /// The log starts later: what is below need not be flushed any more (`updateLogStartOffset`).
+    pub fn advance_log_start(&mut self, log_start: Offset) {
+        self.recovery_point = self.recovery_point.max(log_start);
+        self.asked = self.asked.max(log_start);
+    }
+
+    fn ask(&mut self, id: FlushId, up_to: Offset) {
+        self.pending.push(Pending { id, up_to, done: false });
+        self.unclaimed += 1;
+        self.asked = up_to;
+    }
+
+    /// Takes note of a finished fsync; the recovery point follows in the order of asking. None if
+    /// the fsync is not one of these, else whether the recovery point moved.
+    fn finish(&mut self, id: FlushId) -> Option<bool> {
+        let place = self.pending.iter().position(|flush| flush.id == id)?;
+        self.pending[place].done = true;
+        let done = self.pending.iter().take_while(|flush| flush.done).count();
+        let before = self.recovery_point;
+        for flush in self.pending.drain(..done) {
+            self.recovery_point = self.recovery_point.max(flush.up_to);
+        }
+        self.unclaimed = self.unclaimed.min(self.pending.len() as u32);
+        Some(self.recovery_point > before)
+    }
+}
 
 impl Log {
     /// Everything below has been flushed (`recoveryPoint`).
     pub fn recovery_point(&self) -> Offset {
-        todo!()
+        self.flushes.recovery_point
     }
 
     /// Asks for an fsync of everything that was not asked for yet; none if there is nothing.
-    /// The log is flushed up to its present end when the last one returned is reported.
-    pub fn flush(&mut self, _now: Now, _out: &mut Outbox) -> Option<FlushId> {
-        todo!()
+    /// The log is flushed up to its present end when the recovery point has reached it, at the
+    /// latest when all that [`Self::claim_flushes`] tells have been reported.
+    pub fn flush(&mut self, now: Now, out: &mut Outbox) -> Option<FlushId> {
+        self.flush_up_to(self.log_end, now, out)
     }
 
-    /// `flush.ms` has passed since the last fsync, and there is something to flush.
-    pub fn is_flush_due(&self, _now: Now) -> bool {
-        todo!()
+    pub(crate) fn flush_up_to(
+        &mut self,
+        to: Offset,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Option<FlushId> {
+        let mut last = None;
+        let first = self.segments.floor(self.flushes.asked).unwrap_or(0);
+        for place in first..self.segments.len() {
+            let end = self.segments.end_of(place).unwrap_or(self.log_end).min(to);
+            if end > self.flushes.asked {
+                let id = out.flush(self.segments.at(place).file(self.partition));
+                self.flushes.ask(id, end);
+                last = Some(id);
+            }
+        }
+        if last.is_some() {
+            self.flushes.last = Some(now.wall);
+        }
+        last
     }
 
-    /// The fsyncs that this log has asked for since the last call, also those of a segment roll: the
-    /// caller brings each one's `Flushed` to [`Self::flushed`].
+    /// Flushes if `flush.messages` records have come since the last flush was asked for.
+    pub(crate) fn flush_if_many(&mut self, now: Now, out: &mut Outbox) -> Option<FlushId> {
+        let unflushed = self.log_end.since(self.flushes.asked);
+        if unflushed < self.config.flush_messages { None } else { self.flush(now, out) }
+    }
+
+    /// `flush.ms` has passed since the last fsync, and there is something to flush
+    /// (`LogManager.flushDirtyLogs`).
+    pub fn is_flush_due(&self, now: Now) -> bool {
+        let age = self.flushes.last.map_or(Span::MAX, |last| now.wall.since(last));
+        self.flushes.asked < self.log_end && age >= self.config.flush_ms
+    }
+
+    /// The fsyncs that this log has asked for since the last call, also those of a segment roll. The
+    /// caller brings each one's `Flushed` to [`Self::flushed`]. One that nobody claims, of a
+    /// checkpoint file, says nothing when it ends and may be ignored.
     pub fn claim_flushes(&mut self) -> impl Iterator<Item = FlushId> + '_ {
-        std::iter::empty()
+        let first = self.flushes.pending.len() - self.flushes.unclaimed as usize;
+        self.flushes.unclaimed = 0;
+        self.flushes.pending[first..].iter().map(|flush| flush.id)
     }
 
-    /// An fsync is done; says whether it was this log's.
-    pub fn flushed(&mut self, _flush: FlushId, _out: &mut Outbox) -> bool {
-        todo!()
+    /// An fsync is done; says whether it was one of this log's segments.
+    pub fn flushed(&mut self, flush: FlushId, out: &mut Outbox) -> bool {
+        let moved = self.flushes.finish(flush);
+        if moved == Some(true) {
+            let to = self.flushes.recovery_point;
+            out.state(LogFact::LogFlushed { partition: self.name.clone(), to });
+        }
+        moved.is_some()
+    }
+
+    /// No fsync of a segment is under way.
+    pub fn is_settled(&self) -> bool {
+        self.flushes.pending.is_empty()
     }
 
     /// The last act before an orderly shutdown: flushes, and stores the producers' state, so that a
     /// clean start reads no segment (`UnifiedLog.close`).
-    pub fn close(&mut self, _now: Now, _out: &mut Outbox) -> Option<FlushId> {
-        todo!()
+    pub fn close(&mut self, now: Now, out: &mut Outbox) -> Option<FlushId> {
+        self.producers.take_snapshot(self.partition, out);
+        self.flush(now, out)
     }
 }

@@ -13,14 +13,23 @@ mod flush;
 mod list_offsets;
 mod load;
 mod log;
+mod producer_entry;
+mod producer_state;
 mod read;
+mod recovery;
 mod retention;
+mod roll;
+mod segment;
+mod segments;
+#[cfg(test)]
+mod testing;
 mod truncation;
+mod validation;
 
 pub use append::{AppendInfo, AppendOrigin, FollowerAppendError};
 pub use checkpoints::{
-    Checkpoints, is_clean_shutdown, partitions_on, store_high_watermarks, store_log_starts,
-    store_recovery_points,
+    Checkpoints, delete_clean_shutdown, delete_strays, partitions_on, store_clean_shutdown,
+    store_high_watermarks, store_log_starts, store_recovery_points,
 };
 pub use config::LogConfig;
 pub use epochs::LeaderEpochFileCache;

@@ -2,19 +2,32 @@
 
 use crate::config::LogConfig;
 use crate::epochs::LeaderEpochFileCache;
-use klab_machine::Outbox;
+use crate::flush::Flushes;
+use crate::producer_state::ProducerStateManager;
+use crate::segments::Segments;
+use klab_machine::{Block, Change, File, Outbox};
 use klab_wire::{EpochEndOffset, LeaderEpoch, Offset, TopicIdPartition, TopicPartition};
 use std::sync::Arc;
 
 /// A partition's log on one replica (`UnifiedLog`).
 ///
-/// A log that was never written to stores nothing: its files come with its first append.
+/// A log that was never written to stores nothing: `partition.metadata` and the first segment come
+/// with the first append (as in Kafka, whose first segment is an empty file before that), and
+/// `leader-epoch-checkpoint` when an epoch is assigned.
 #[derive(Clone, Debug)]
 pub struct Log {
-    partition: TopicIdPartition,
-    name: TopicPartition,
-    config: Arc<LogConfig>,
-    epochs: LeaderEpochFileCache,
+    pub(crate) partition: TopicIdPartition,
+    pub(crate) name: TopicPartition,
+    pub(crate) config: Arc<LogConfig>,
+    pub(crate) segments: Segments,
+    pub(crate) log_start: Offset,
+    pub(crate) log_end: Offset,
+    pub(crate) high_watermark: Offset,
+    pub(crate) epochs: LeaderEpochFileCache,
+    pub(crate) producers: ProducerStateManager,
+    pub(crate) flushes: Flushes,
+    /// `partition.metadata` has been written.
+    pub(crate) named: bool,
 }
 
 impl Log {
@@ -24,8 +37,19 @@ impl Log {
         name: TopicPartition,
         config: Arc<LogConfig>,
     ) -> Self {
-        let _ = (partition, name, config);
-        todo!()
+        Log {
+            partition,
+            name,
+            config,
+            segments: Segments::starting_at(Offset(0)),
+            log_start: Offset(0),
+            log_end: Offset(0),
+            high_watermark: Offset(0),
+            epochs: LeaderEpochFileCache::default(),
+            producers: ProducerStateManager::default(),
+            flushes: Flushes::starting_at(Offset(0), None),
+            named: false,
+        }
     }
 
     /// Whose files these are.
@@ -50,52 +74,69 @@ impl Log {
 
     /// The first offset that readers may ask for (`logStartOffset`).
     pub fn log_start(&self) -> Offset {
-        todo!()
+        self.log_start
     }
 
     /// The offset that the next record will get (`logEndOffset`, LEO).
     #[doc(alias = "LEO")]
     pub fn log_end(&self) -> Offset {
-        todo!()
+        self.log_end
+    }
+
+    /// There is nothing between start and end.
+    pub fn is_empty(&self) -> bool {
+        self.log_start == self.log_end
     }
 
     /// Everything below is committed.
     #[doc(alias = "HW")]
     pub fn high_watermark(&self) -> Offset {
-        todo!()
+        self.high_watermark
     }
 
     /// Everything below is decided: the high watermark, as long as there are no transactions.
     #[doc(alias = "LSO")]
     pub fn last_stable_offset(&self) -> Offset {
-        todo!()
+        self.high_watermark
     }
 
     /// Sets the high watermark, within log start and log end (`updateHighWatermark`), and says what
-    /// it is now. A follower's may go back; a leader uses [`Self::advance_high_watermark`].
-    pub fn update_high_watermark(&mut self, _to: Offset) -> Offset {
-        todo!()
+    /// it is now. It may go back: when a leader takes office, or a follower learns its leader's.
+    pub fn update_high_watermark(&mut self, to: Offset) -> Offset {
+        self.high_watermark = to.clamp(self.log_start, self.log_end);
+        self.high_watermark
     }
 
     /// Raises the high watermark (`maybeIncrementHighWatermark`): what it was before, if it moved.
-    pub fn advance_high_watermark(&mut self, _to: Offset) -> Option<Offset> {
-        todo!()
+    pub fn advance_high_watermark(&mut self, to: Offset) -> Option<Offset> {
+        assert!(to <= self.log_end, "a high watermark of {to} above the log end {}", self.log_end);
+        let before = self.high_watermark;
+        (before < to).then(|| {
+            self.high_watermark = to;
+            before
+        })
     }
 
     /// The epoch of the last record, or the one assigned last.
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
-        todo!()
+        self.epochs.latest()
     }
 
     /// Where an epoch ends (`endOffsetForEpoch`): the largest known epoch at or below it with the
     /// offset after its last record; none if the cache is empty or the epoch above all known ones.
-    pub fn end_offset_for_epoch(&self, _epoch: LeaderEpoch) -> Option<EpochEndOffset> {
-        todo!()
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<EpochEndOffset> {
+        self.epochs.end_offset_for(epoch, self.log_end)
     }
 
-    /// An epoch begins at this offset (`maybeAssignEpochStartOffset`): said by a new leader.
-    pub fn assign_epoch_start(&mut self, _epoch: LeaderEpoch, _start: Offset, _out: &mut Outbox) {
-        todo!()
+    /// An epoch begins at this offset (`maybeAssignEpochStartOffset`): said by a new leader before
+    /// its first record, and of every batch that is appended.
+    pub fn assign_epoch_start(&mut self, epoch: LeaderEpoch, start: Offset, out: &mut Outbox) {
+        if self.epochs.assign(epoch, start) {
+            self.store_epochs(out);
+            // Kafka's `CheckpointFile` fsyncs before it renames: no epoch is missing after a power
+            // cut. Nobody waits for this flush.
+            out.flush(File::LeaderEpochCheckpoint(self.partition));
+        }
     }
 
     /// The leader epochs with their start offsets.
@@ -105,11 +146,30 @@ impl Log {
 
     /// Bytes in all segments.
     pub fn size_in_bytes(&self) -> u64 {
-        todo!()
+        self.segments.size_in_bytes()
     }
 
     /// Segments, the active one included.
     pub fn segment_count(&self) -> u32 {
-        todo!()
+        self.segments.len()
+    }
+
+    /// Writes `leader-epoch-checkpoint`. Without an fsync where entries are only dropped: a start
+    /// drops them again (`truncateFromEndAsyncFlush`).
+    pub(crate) fn store_epochs(&self, out: &mut Outbox) {
+        let file = File::LeaderEpochCheckpoint(self.partition);
+        out.store(file, Change::Replace(Block::Epochs(self.epochs.entries().into())));
+    }
+
+    /// Writes `partition.metadata` before the first thing that a restart would have to find by it
+    /// (`maybeFlushMetadataFile`).
+    pub(crate) fn store_partition_metadata(&mut self, out: &mut Outbox) {
+        if !self.named {
+            self.named = true;
+            let file = File::PartitionMetadata(self.partition);
+            let topic = self.name.topic.clone();
+            out.store(file, Change::Replace(Block::PartitionMetadata(topic)));
+            out.flush(file);
+        }
     }
 }

@@ -12,7 +12,7 @@ mod world;
 
 pub use client::ClientFact;
 pub use controller::ControllerFact;
-pub use log::LogFact;
+pub use log::{DeletionReason, LogFact};
 pub use raft::RaftFact;
 pub use replication::ReplicationFact;
 pub use world::WorldFact;
