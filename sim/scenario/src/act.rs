@@ -66,7 +66,10 @@ impl At {
         let (Some(time), Some(act)) = (time, act) else { return Vec::new() };
         let at = At { time: time.value, act, lasts };
         match every {
-            Some(every) => repeated(table, at, every, until.or(scope.run_for)),
+            Some(every) => {
+                let run_for = scope.run_for.unwrap_or_default();
+                repeated(table, at, every, until.unwrap_or(run_for).min(run_for))
+            }
             None if table.has("until") => {
                 let message = "`until` makes sense only beside `every`";
                 table.complain(table.key_span("until"), Complaint::new(message));
@@ -77,15 +80,16 @@ impl At {
     }
 }
 
-fn repeated(table: &Table<'_>, first: At, every: Spanned<Span>, until: Option<Span>) -> Vec<At> {
-    let length = until.unwrap_or_default().saturating_sub(first.time);
-    if every.value == Span::ZERO || length.0 / every.value.0 >= MOST_REPEATS {
+fn repeated(table: &Table<'_>, first: At, every: Spanned<Span>, end: Span) -> Vec<At> {
+    let Spanned { value: every, span } = every;
+    let rounds = end.saturating_sub(first.time).0.checked_div(every.0).unwrap_or(u64::MAX);
+    if rounds >= MOST_REPEATS {
         let message = format!("that would be more than {MOST_REPEATS} times");
-        table.complain(every.span, Complaint::new(message));
+        table.complain(span, Complaint::new(message));
         return Vec::new();
     }
-    let times = (0..=length.0 / every.value.0).map(|round| first.time + every.value.times(round));
-    let within = times.filter(|time| *time == first.time || Some(*time) < until);
+    let times = (0..=rounds).map(|round| first.time + every.times(round));
+    let within = times.filter(|time| *time == first.time || *time < end);
     within.map(|time| At { time, ..first.clone() }).collect()
 }
 
@@ -109,6 +113,8 @@ fn read_act(table: &Table<'_>, scope: &Scope<'_>) -> Option<Act> {
     let names = fault::NAMES.iter().chain(admin::NAMES).chain(consume::NAMES).copied();
     let present: Vec<&'static str> = names.filter(|name| table.item(name).is_some()).collect();
     match present.as_slice() {
+        // The slip of an act's name is told as such.
+        [] if table.has_others(&["time", "for", "every", "until"]) => None,
         [] => {
             let message = "this [[at]] has no act";
             let known: Vec<_> =

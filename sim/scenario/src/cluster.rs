@@ -2,7 +2,7 @@
 
 use crate::amount::{SignedSpan, text};
 use crate::problem::Complaint;
-use crate::reader::{Spanned, Table, table_of};
+use crate::reader::{Positive, Spanned, Table, table_of};
 use crate::settings::{self, PlacedSettings, Settings};
 use klab_wire::config::{BrokerConfig, ConfigTable, Release};
 use klab_wire::{NodeId, NodeKind, RackId, Span};
@@ -254,10 +254,15 @@ impl Cluster {
         let known: Vec<NodeId> =
             self.nodes().into_iter().filter(|node| node.kind == kind).collect();
         let node = name.parse().ok().filter(|node| known.contains(node));
-        let texts: Vec<String> = known.iter().map(NodeId::to_string).collect();
         node.ok_or_else(|| {
-            let message = format!("the cluster has no {} `{name}`", kind_word(kind));
-            Complaint::unknown(message, name, texts.iter().map(String::as_str))
+            let word = kind_word(kind);
+            let complaint = Complaint::new(format!("the cluster has no {word} `{name}`"));
+            match (known.first(), known.last()) {
+                (Some(first), Some(last)) => {
+                    complaint.label(format!("there are {first} to {last}"))
+                }
+                _ => complaint.help(format!("it has no {word} at all")),
+            }
         })
     }
 
@@ -329,15 +334,14 @@ fn read_racks(table: &Table<'_>) -> Vec<RackId> {
     racks.into_iter().map(|rack| RackId::from(rack.value)).collect()
 }
 
-/// A number of nodes: at least one.
+/// A number of nodes.
 fn read_count(table: &Table<'_>, key: &'static str, default: u16) -> u16 {
-    let Some(count) = table.spanned::<u16>(key) else { return default };
-    if count.value == 0 || count.value > MOST_NODES {
-        let message = format!("`{key}` takes a number from 1 to {MOST_NODES}, not {}", count.value);
-        table.complain(count.span, Complaint::new(message));
-        return default;
+    let count = table.spanned::<Positive<u16>>(key);
+    if let Some(count) = count.as_ref().filter(|count| count.value.0 > MOST_NODES) {
+        let message = format!("`{key}` takes at most {MOST_NODES}, not {}", count.value.0);
+        table.complain(count.span.clone(), Complaint::new(message));
     }
-    count.value
+    count.map_or(default, |count| count.value.0)
 }
 
 pub(crate) fn kind_word(kind: NodeKind) -> &'static str {

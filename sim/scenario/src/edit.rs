@@ -38,7 +38,7 @@ fn toml_value(text: &str) -> Value {
 }
 
 fn problems(path: &str, value: &str, complaint: Complaint) -> Problems {
-    let Complaint { message, label, help } = complaint;
+    let Complaint { message, label, help, .. } = complaint;
     let problem = Problem { message, span: 0..path.len(), label, help };
     Problems { source_name: "--set".into(), text: format!("{path}={value}"), list: vec![problem] }
 }
@@ -127,7 +127,8 @@ fn list_slots<'d>(
     let (chosen, rest) = chosen(&tables, rest);
     if chosen.is_empty() {
         let count = tables.len();
-        return Err(Complaint::new(format!("there are only {count} [[{list}]]")));
+        let message = format!("there is no such [[{list}]]: the scenario has {count}");
+        return Err(Complaint::new(message));
     }
     let path = element_path(list, rest)?;
     let elements = tables.into_iter().enumerate();

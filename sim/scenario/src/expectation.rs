@@ -5,7 +5,7 @@
 
 use crate::names::Scope;
 use crate::problem::Complaint;
-use crate::reader::{Spanned, Table, found, raw};
+use crate::reader::{Positive, Spanned, Table, found, raw};
 use klab_wire::config::ConfigKind;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -97,13 +97,8 @@ impl Expectation {
 fn read_sometimes(table: &Table<'_>, facts: &[&str]) -> Option<Expectation> {
     let sometimes = read_name(table, "sometimes", "fact", facts);
     let fields = read_fields(table);
-    let at_least = table.spanned::<u64>("at-least");
+    let Positive(at_least) = table.or("at-least", Positive(1));
     let at_most = table.spanned::<u64>("at-most");
-    if let Some(at_least) = at_least.as_ref().filter(|count| count.value == 0) {
-        let message = "`at-least` takes at least 1: what need not happen is no expectation";
-        table.complain(at_least.span.clone(), Complaint::new(message));
-    }
-    let at_least = at_least.map_or(1, |count| count.value);
     if let Some(at_most) = at_most.as_ref().filter(|count| count.value < at_least) {
         let message = format!("`at-most` is less than `at-least`, which is {at_least}");
         table.complain(at_most.span.clone(), Complaint::new(message));

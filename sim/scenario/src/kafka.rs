@@ -120,10 +120,7 @@ fn read_switch(name: &str, item: &Item) -> Result<String, Complaint> {
         let names = SWITCHES.iter().map(|switch| switch.name);
         return Err(Complaint::unknown(format!("there is no switch `{name}`"), name, names));
     };
-    let value = String::read(item).map_err(|complaint| Complaint {
-        message: format!("`{name}` {}", complaint.message),
-        ..complaint
-    })?;
+    let value = String::read(item).map_err(|complaint| complaint.with_key(name))?;
     if !switch.values.contains(&value.as_str()) {
         let message = format!("`{name}` takes {}, not `{value}`", switch.values.join(" or "));
         return Err(Complaint::new(message).help(switch.doc));

@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, Controller, kind_word};
 use crate::problem::Complaint;
 use crate::reader::{Spanned, Table};
 use crate::selector::{FORMS, Selector};
-use klab_wire::config::Release;
+use klab_wire::config::{BrokerConfig, ConfigTable, Release};
 use klab_wire::{NodeId, NodeKind, RackId, Span, TopicPartition};
 use std::collections::BTreeMap;
 
@@ -25,6 +25,8 @@ pub(crate) struct Scope<'s> {
     pub release: Release,
     pub run_for: Option<Span>,
     pub cluster: Cluster,
+    /// Whether every topic could be read: otherwise nothing is said of topics that seem not to be.
+    pub topics_are_known: bool,
     /// Every topic that ever exists, with the most partitions that it ever has.
     pub topics: BTreeMap<String, u32>,
     /// How many producers and consumers there are.
@@ -37,6 +39,13 @@ pub(crate) struct Scope<'s> {
 }
 
 impl Scope<'_> {
+    /// What a topic inherits: the configuration of the brokers as the cluster has it.
+    pub fn inherited(&self) -> BrokerConfig {
+        // A configuration that Kafka refuses has been reported by now.
+        BrokerConfig::resolve(self.release, self.cluster.config.iter())
+            .unwrap_or_else(|_| BrokerConfig::at(Release::DEFAULT))
+    }
+
     /// A selector, if there can be somebody whom it means.
     pub fn checked(&self, table: &Table<'_>, selector: Spanned<Selector>) -> Option<Selector> {
         match selector.value.check(self) {
@@ -68,7 +77,7 @@ impl Scope<'_> {
     }
 
     pub fn check_topic(&self, name: &str) -> Result<(), Complaint> {
-        if self.topics.contains_key(name) {
+        if self.topics.contains_key(name) || !self.topics_are_known {
             return Ok(());
         }
         let message = format!("there is no topic `{name}`");
@@ -78,7 +87,7 @@ impl Scope<'_> {
     pub fn check_partition(&self, partition: &TopicPartition) -> Result<(), Complaint> {
         self.check_topic(&partition.topic.0)?;
         let count = self.topics.get(&*partition.topic.0).copied().unwrap_or_default();
-        if partition.partition.0 < count {
+        if partition.partition.0 < count || !self.topics_are_known {
             return Ok(());
         }
         let (topic, last) = (&partition.topic, count.saturating_sub(1));
@@ -124,8 +133,12 @@ impl Scope<'_> {
         if self.racks.contains(rack) {
             return Ok(());
         }
-        let known = self.racks.iter().map(|rack| &*rack.0);
-        Err(Complaint::unknown(format!("nobody stands in rack `{rack}`"), &rack.0, known))
+        let message = format!("nobody stands in rack `{rack}`");
+        if self.racks.is_empty() {
+            let help = "racks come from `racks` in [cluster], or `rack` of a client";
+            return Err(Complaint::new(message).help(help));
+        }
+        Err(Complaint::unknown(message, &rack.0, self.racks.iter().map(|rack| &*rack.0)))
     }
 
     /// Whether the cluster has nodes of this kind at all; combined voters are brokers.

@@ -91,13 +91,19 @@ impl Nemesis {
         if let Some(from) = &from {
             scope.check_time(table, from);
         }
+        let until = table.spanned::<Span>("until");
+        let start = from.as_ref().map_or(Span::ZERO, |from| from.value);
+        if let Some(until) = until.as_ref().filter(|until| until.value <= start) {
+            let message = format!("`until` comes before `from` ({start})");
+            table.complain(until.span.clone(), Complaint::new(message));
+        }
         Some(Nemesis {
             families: families?,
             nodes,
             lasts: Duration::read(table),
             swarm: table.or("swarm", false),
-            from: from.map_or(Span::ZERO, |from| from.value),
-            until: table.optional("until"),
+            from: start,
+            until: until.map(|until| until.value),
             every: every?.value,
         })
     }

@@ -9,7 +9,7 @@ use klab_wire::Span;
 use serde::Serialize;
 
 /// What every link is like.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Network {
     /// How long a packet travels one way: 200us and up to 100us more if nothing is said, which is a
@@ -111,17 +111,6 @@ impl Default for Retransmit {
             first_after: Span::from_millis(200),
             at_most: Span::from_secs(120),
             break_after: Span::from_secs(924),
-        }
-    }
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Network {
-            latency: Latency::default(),
-            loss_ppm: 0,
-            bandwidth: None,
-            retransmit: Retransmit::default(),
         }
     }
 }

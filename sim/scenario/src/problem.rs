@@ -74,11 +74,28 @@ pub(crate) struct Complaint {
     pub message: String,
     pub label: String,
     pub help: Option<String>,
+    /// The message goes on after the key that the value belongs to.
+    pub continues_key: bool,
 }
 
 impl Complaint {
     pub fn new(message: impl Into<String>) -> Self {
-        Complaint { message: message.into(), label: String::new(), help: None }
+        let message = message.into();
+        Complaint { message, label: String::new(), help: None, continues_key: false }
+    }
+
+    /// A message that begins with the key, which whoever knows it puts in front: "takes a text".
+    pub fn of_key(message: impl Into<String>) -> Self {
+        Complaint { continues_key: true, ..Complaint::new(message) }
+    }
+
+    /// The whole message, now that the key is known.
+    pub fn with_key(mut self, key: &str) -> Self {
+        if self.continues_key {
+            self.message = format!("`{key}` {}", self.message);
+            self.continues_key = false;
+        }
+        self
     }
 
     pub fn label(mut self, label: impl Into<String>) -> Self {
@@ -113,8 +130,13 @@ pub(crate) struct Log(RefCell<Vec<Problem>>);
 
 impl Log {
     pub fn add(&self, span: Range<usize>, complaint: Complaint) {
-        let Complaint { message, label, help } = complaint;
+        let Complaint { message, label, help, .. } = complaint;
         self.0.borrow_mut().push(Problem { message, span, label, help });
+    }
+
+    /// How many problems there are so far.
+    pub fn count(&self) -> usize {
+        self.0.borrow().len()
     }
 
     /// The problems, in the order of the file.

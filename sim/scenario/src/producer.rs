@@ -3,7 +3,7 @@
 use crate::amount::{Rate, text};
 use crate::names::Scope;
 use crate::problem::Complaint;
-use crate::reader::{Bytes, Spanned, Table};
+use crate::reader::{Bytes, Positive, Spanned, Table};
 use crate::settings::{self, Settings};
 use klab_wire::config::{ConfigTable, ProducerConfig};
 use klab_wire::{RackId, Span, TopicName};
@@ -134,14 +134,9 @@ impl Producer {
     }
 }
 
-/// How many clients of a kind: at least one.
+/// How many clients of a kind.
 pub(crate) fn read_count(table: &Table<'_>) -> u16 {
-    let count = table.spanned::<u16>("count");
-    if let Some(count) = count.as_ref().filter(|count| count.value == 0) {
-        let message = "`count` takes at least 1: leave the table out for none";
-        table.complain(count.span.clone(), Complaint::new(message));
-    }
-    count.map_or(1, |count| count.value)
+    table.or("count", Positive(1)).0
 }
 
 /// When clients start and stop.
@@ -167,7 +162,8 @@ pub(crate) fn read_topics(table: &Table<'_>, scope: &Scope<'_>) -> Vec<TopicName
         let message = "`topic` and `topics` say the same thing: keep one";
         table.complain(table.key_span("topics"), Complaint::new(message));
     }
-    if !table.has("topic") && !table.has("topics") {
+    let has_none = !table.has("topic") && !table.has("topics");
+    if has_none || many.as_ref().is_some_and(Vec::is_empty) {
         let label = "`topic` takes a topic's name";
         table.complain(table.span(), Complaint::new("no `topic` is named here").label(label));
     }
@@ -186,14 +182,10 @@ pub(crate) fn read_topics(table: &Table<'_>, scope: &Scope<'_>) -> Vec<TopicName
 
 fn read_keys(table: &Table<'_>) -> Option<Keys> {
     let table = table.table("keys", "`keys`")?;
-    let count = table.required_spanned::<u64>("count");
-    if let Some(count) = count.as_ref().filter(|count| count.value == 0) {
-        let message = "`count` takes at least 1: leave `keys` out for records without keys";
-        table.complain(count.span.clone(), Complaint::new(message));
-    }
+    let count = table.required::<Positive<u64>>("count");
     let skew = read_word(&table, "skew", SKEWS);
     table.finish();
-    Some(Keys { count: count?.value, skew })
+    Some(Keys { count: count?.0, skew })
 }
 
 fn read_partitioner(table: &Table<'_>, scope: &Scope<'_>, topics: &[TopicName]) -> Partitioner {

@@ -68,6 +68,11 @@ impl<'t> Table<'t> {
         self.entries.contains_key(key)
     }
 
+    /// Whether there are keys besides these.
+    pub fn has_others(&self, keys: &[&str]) -> bool {
+        self.entries.iter().any(|(key, _)| !keys.contains(&key))
+    }
+
     pub fn key_span(&self, key: &str) -> Range<usize> {
         let key = self.entries.key(key).and_then(|key| key.span());
         key.unwrap_or_else(|| self.span())
@@ -79,8 +84,7 @@ impl<'t> Table<'t> {
         match T::read(item) {
             Ok(value) => Some(Spanned { value, span }),
             Err(complaint) => {
-                let message = format!("`{key}` {}", complaint.message);
-                self.complain(span, Complaint { message, ..complaint });
+                self.complain(span, complaint.with_key(key));
                 None
             }
         }
@@ -191,7 +195,7 @@ pub(crate) fn found(item: &Item) -> String {
         Item::Value(Value::String(text)) => format!("the text \"{}\"", text.value()),
         Item::Value(Value::Array(_)) => "a list".into(),
         Item::Value(Value::InlineTable(_)) => "a table".into(),
-        Item::Value(value) => format!("{}", raw(value)),
+        Item::Value(value) => raw(value),
     }
 }
 
@@ -209,7 +213,7 @@ pub(crate) trait Readable: Sized {
     fn read(item: &Item) -> Result<Self, Complaint>;
 
     fn refused(item: &Item) -> Complaint {
-        Complaint::new(format!("takes {}, not {}", Self::FORM, found(item)))
+        Complaint::of_key(format!("takes {}, not {}", Self::FORM, found(item)))
     }
 }
 
@@ -234,10 +238,8 @@ readable! {
     u32, "a whole number from 0", |item| item.as_integer()?.try_into().ok();
     u16, "a whole number from 0 to 65535", |item| item.as_integer()?.try_into().ok();
     i32, "a whole number", |item| item.as_integer()?.try_into().ok();
-    Span, "a duration such as \"250ms\" or \"1m30s\"", |item| amount::span(item.as_str()?);
     amount::SignedSpan, "a duration such as \"50ms\" or \"-2s\"", |item| amount::signed_span(item.as_str()?);
     amount::Rate, "a rate such as \"200/s\"", |item| amount::rate(item.as_str()?);
-    Release, "a release of Kafka such as \"3.9\" or \"4.0\"", |item| release(item);
     Bytes, "a size such as \"100B\" or \"1KiB\"", |item| size(item);
     Bandwidth, "a bandwidth such as \"125MB/s\" or \"1Gbit/s\"", |item| amount::bandwidth(item.as_str()?).map(Bandwidth);
     Share, "a share such as \"1%\" or \"250ppm\"", |item| amount::share(item.as_str()?).map(Share);
@@ -260,11 +262,50 @@ fn size(item: &Item) -> Option<Bytes> {
     bytes.map(Bytes)
 }
 
-/// A text, or what looks like a number: `4.0`.
-fn release(item: &Item) -> Option<Release> {
-    match item {
-        Item::Value(Value::Float(_)) => raw(item.as_value()?).parse().ok(),
-        _ => item.as_str()?.parse().ok(),
+impl Readable for Span {
+    const FORM: &'static str = "a duration such as \"250ms\" or \"1m30s\"";
+
+    fn read(item: &Item) -> Result<Self, Complaint> {
+        let number = match item {
+            Item::Value(Value::Integer(number)) => Some(*number.value()),
+            _ => item.as_str().and_then(|text| text.trim().parse().ok()),
+        };
+        match (item.as_str().and_then(amount::span), number) {
+            (Some(span), _) => Ok(span),
+            (None, Some(number)) => {
+                Err(Self::refused(item).label(format!("say the unit: \"{number}s\"?")))
+            }
+            (None, None) => Err(Self::refused(item)),
+        }
+    }
+}
+
+impl Readable for Release {
+    const FORM: &'static str = "a release of Kafka such as \"3.9\" or \"4.0\"";
+
+    /// Reads a text, or what looks like a number: `4.0`.
+    fn read(item: &Item) -> Result<Self, Complaint> {
+        let text = match item {
+            Item::Value(value @ Value::Float(_)) => Some(raw(value)),
+            _ => item.as_str().map(String::from),
+        };
+        let text = text.ok_or_else(|| Self::refused(item))?;
+        text.parse().map_err(|()| {
+            let message = format!("there is no release `{text}` of Kafka");
+            Complaint::new(message).help(format!("releases are {}", Release::ALL.join(", ")))
+        })
+    }
+}
+
+/// A number of things that there is at least one of.
+pub(crate) struct Positive<T>(pub T);
+
+impl<T: Readable + PartialOrd + From<u8>> Readable for Positive<T> {
+    const FORM: &'static str = "a whole number from 1";
+
+    fn read(item: &Item) -> Result<Self, Complaint> {
+        let number = T::read(item).ok().filter(|number| *number >= T::from(1));
+        number.map(Positive).ok_or_else(|| Self::refused(item))
     }
 }
 

@@ -5,18 +5,20 @@ use crate::cluster::Cluster;
 use crate::consumer::Consumer;
 use crate::disk::Disk;
 use crate::expectation::Expectation;
+use crate::header::Header;
 use crate::heal::Heal;
 use crate::kafka::Kafka;
 use crate::names::{Scope, Vocabulary};
 use crate::nemesis::Nemesis;
 use crate::network::{Link, Network};
-use crate::problem::{Complaint, Log, Problem, Problems};
+use crate::problem::{Log, Problem, Problems};
 use crate::producer::Producer;
-use crate::reader::{Spanned, Table};
+use crate::reader::Table;
+use crate::sections::{Sections, count, each};
 use crate::topic::Topic;
 use crate::{amount, edit};
-use klab_wire::config::{BrokerConfig, ConfigTable, Release};
-use klab_wire::{NodeId, RackId, Span, TopicName};
+use klab_wire::config::BrokerConfig;
+use klab_wire::{NodeId, RackId, Span};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -39,7 +41,7 @@ pub struct Scenario {
     /// How long load and faults last, in simulated time. Healing comes after.
     #[serde(serialize_with = "amount::text::span")]
     pub run_for: Span,
-    /// The seed of a run that is given none; 1 if nothing is said.
+    /// The seed of a run that is given none; 1 if nothing is said. A file can hold seeds below 2⁶³.
     pub seed: u64,
     /// Whether a selector may match nobody; otherwise the run is vacuous.
     pub allow_unmatched: bool,
@@ -178,20 +180,20 @@ impl Scenario {
         let cluster = Cluster::read(root, kafka.release);
         let network = Network::read(root);
         let disk = Disk::read(root);
-        let sections = Sections::of(root);
+        let mut sections = Sections::of(root);
         let mut scope = Scope {
             vocabulary,
             release: kafka.release,
             run_for: header.run_for,
             racks: sections.racks(&cluster),
-            producers: sections.count(&sections.producers),
-            consumers: sections.count(&sections.consumers),
+            producers: count(&sections.producers),
+            consumers: count(&sections.consumers),
             client_names: sections.client_names(),
             topics: BTreeMap::new(),
+            topics_are_known: true,
             cluster,
         };
-        let topics = sections.read_topics(&scope);
-        scope.topics = sections.topics_ever(&topics);
+        let topics = sections.read_topics(root, &mut scope);
         let links = each(&sections.links, |table| Link::read(table, &scope));
         let producers = each(&sections.producers, |table| Producer::read(table, &scope));
         let consumers = each(&sections.consumers, |table| Consumer::read(table, &scope));
@@ -223,213 +225,6 @@ impl Scenario {
             expectations,
             heal,
         })
-    }
-}
-
-fn each<T>(tables: &[Table<'_>], read: impl Fn(&Table<'_>) -> Option<T>) -> Vec<T> {
-    tables.iter().filter_map(read).collect()
-}
-
-/// The keys at the top of the file.
-struct Header {
-    title: Option<String>,
-    concept: Option<String>,
-    about: Option<String>,
-    claims: Vec<String>,
-    run_for: Option<Span>,
-    seed: u64,
-    allow_unmatched: bool,
-}
-
-impl Header {
-    fn read(root: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Self {
-        Header {
-            title: root.required("title"),
-            concept: read_concept(root, vocabulary),
-            about: root.optional("about"),
-            claims: read_claims(root),
-            run_for: read_run_for(root),
-            seed: root.or("seed", 1),
-            allow_unmatched: root.or("allow-unmatched", false),
-        }
-    }
-}
-
-fn read_concept(root: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Option<String> {
-    let Spanned { value, span } = root.required_spanned::<String>("concept")?;
-    if !vocabulary.concepts.contains(&value.as_str()) {
-        let message = format!("there is no concept `{value}`");
-        let known = vocabulary.concepts.iter().copied();
-        root.complain(span, Complaint::unknown(message, &value, known));
-        return None;
-    }
-    Some(value)
-}
-
-fn read_run_for(root: &Table<'_>) -> Option<Span> {
-    let Spanned { value, span } = root.required_spanned::<Span>("run-for")?;
-    if value == Span::ZERO {
-        root.complain(span, Complaint::new("`run-for` takes more than no time at all"));
-        return None;
-    }
-    Some(value)
-}
-
-fn read_claims(root: &Table<'_>) -> Vec<String> {
-    let claims: Vec<Spanned<String>> = root.or("claims", Vec::new());
-    for Spanned { value, span } in &claims {
-        let is_id = value.strip_prefix('Q').and_then(|rest| rest.split_once('-')).is_some_and(
-            |(question, claim)| {
-                [question, claim].iter().all(|digits| {
-                    digits.len() >= 2 && digits.bytes().all(|digit| digit.is_ascii_digit())
-                })
-            },
-        );
-        if !is_id {
-            let message = format!("`{value}` is no claim's id");
-            let complaint = Complaint::new(message).label("an id looks like `Q10-10`");
-            root.complain(span.clone(), complaint);
-        }
-    }
-    claims.into_iter().map(|claim| claim.value).collect()
-}
-
-/// The repeated tables of a file.
-struct Sections<'t> {
-    links: Vec<Table<'t>>,
-    topics: Vec<Table<'t>>,
-    producers: Vec<Table<'t>>,
-    consumers: Vec<Table<'t>>,
-    acts: Vec<Table<'t>>,
-    nemeses: Vec<Table<'t>>,
-    expectations: Vec<Table<'t>>,
-}
-
-impl<'t> Sections<'t> {
-    fn of(root: &Table<'t>) -> Self {
-        Sections {
-            links: root.tables("link", "[[link]]"),
-            topics: root.tables("topic", "[[topic]]"),
-            producers: root.tables("producer", "[[producer]]"),
-            consumers: root.tables("consumer", "[[consumer]]"),
-            acts: root.tables("at", "[[at]]"),
-            nemeses: root.tables("nemesis", "[[nemesis]]"),
-            expectations: root.tables("expect", "[[expect]]"),
-        }
-    }
-
-    /// How many clients some tables stand for; what is wrong with a count is told when it is read.
-    fn count(&self, tables: &[Table<'_>]) -> u16 {
-        let counts = tables.iter().map(|table| {
-            let count = table.peek("count").and_then(|item| item.as_integer());
-            count.map_or(1, |count| count.clamp(0, i64::from(u16::MAX)) as u16)
-        });
-        counts.fold(0, u16::saturating_add)
-    }
-
-    fn clients(&self) -> impl Iterator<Item = &Table<'t>> {
-        self.producers.iter().chain(&self.consumers)
-    }
-
-    fn client_names(&self) -> Vec<String> {
-        let names = self.clients().filter_map(|table| table.peek("name")?.as_str());
-        names.map(String::from).collect()
-    }
-
-    fn racks(&self, cluster: &Cluster) -> Vec<RackId> {
-        let brokers = cluster.nodes().into_iter().filter_map(|node| cluster.rack(node));
-        let clients = self.clients().filter_map(|table| table.peek("rack")?.as_str());
-        let mut racks: Vec<_> = brokers.chain(clients.map(RackId::from)).collect();
-        racks.sort();
-        racks.dedup();
-        racks
-    }
-
-    fn read_topics(&self, scope: &Scope<'_>) -> Vec<Topic> {
-        let broker = scope.inherited();
-        let topics = each(&self.topics, |table| Topic::read(table, scope, &broker));
-        let mut seen: Vec<TopicName> = Vec::new();
-        for (topic, table) in topics.iter().zip(self.topics.iter()) {
-            if seen.contains(&topic.name) {
-                let message = format!("there are two topics `{}`", topic.name);
-                table.complain(table.value_span("name"), Complaint::new(message));
-            }
-            seen.push(topic.name.clone());
-        }
-        topics
-    }
-
-    /// The topics of the start and those that acts create, with the most partitions they ever have.
-    fn topics_ever(&self, topics: &[Topic]) -> BTreeMap<String, u32> {
-        let mut ever = BTreeMap::new();
-        let mut add = |name: &str, partitions: u32| {
-            let most = ever.entry(name.to_string()).or_insert(partitions);
-            *most = partitions.max(*most);
-        };
-        for topic in topics {
-            add(&topic.name.0, topic.partitions);
-        }
-        for table in &self.acts {
-            for (act, key) in [("create-topic", "name"), ("create-partitions", "topic")] {
-                let act = table.peek(act).and_then(|item| item.as_table_like());
-                let name = act.and_then(|act| act.get(key)?.as_str());
-                let partitions = act.and_then(|act| act.get("partitions")?.as_integer());
-                if let Some(name) = name {
-                    add(name, partitions.and_then(|count| count.try_into().ok()).unwrap_or(1));
-                }
-            }
-        }
-        ever
-    }
-
-    fn read_expectations(&self, root: &Table<'_>, scope: &Scope<'_>) -> Vec<Expectation> {
-        let mut expectations: Vec<Expectation> = Vec::new();
-        for table in &self.expectations {
-            let Some(expectation) = Expectation::read(table, scope) else { continue };
-            let promise = expectation.promise();
-            if promise.is_some() && expectations.iter().any(|other| other.promise() == promise) {
-                let message = format!("two expectations are about `{}`", promise.unwrap_or(""));
-                table.complain(table.span(), Complaint::new(message));
-            }
-            expectations.push(expectation);
-        }
-        self.check_expectations(root);
-        expectations
-    }
-
-    fn check_expectations(&self, root: &Table<'_>) {
-        let says = |kind: &str| self.expectations.iter().any(|table| table.has(kind));
-        if !says("always") {
-            let message = "no [[expect]] says `always`: the run could break every promise";
-            root.complain(root.span(), Complaint::new(message));
-        }
-        if !says("sometimes") {
-            let message =
-                "no [[expect]] says `sometimes`: a run in which nothing happens would pass";
-            root.complain(root.span(), Complaint::new(message));
-        }
-    }
-
-    fn finish(self) {
-        let all = [
-            self.links,
-            self.topics,
-            self.producers,
-            self.consumers,
-            self.acts,
-            self.nemeses,
-            self.expectations,
-        ];
-        all.into_iter().flatten().for_each(Table::finish);
-    }
-}
-
-impl Scope<'_> {
-    /// What a topic inherits: the configuration of the brokers as the cluster has it.
-    pub(crate) fn inherited(&self) -> BrokerConfig {
-        // A configuration that Kafka refuses has been reported by now.
-        BrokerConfig::resolve(self.release, self.cluster.config.iter())
-            .unwrap_or_else(|_| BrokerConfig::at(Release::DEFAULT))
     }
 }
 

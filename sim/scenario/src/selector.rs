@@ -5,7 +5,7 @@
 
 use crate::names::Scope;
 use crate::problem::Complaint;
-use crate::reader::{Readable, found};
+use crate::reader::Readable;
 use klab_wire::{NodeId, NodeKind, RackId, TopicName, TopicPartition};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -195,11 +195,8 @@ impl Readable for Selector {
 
     fn read(item: &Item) -> Result<Self, Complaint> {
         match item.as_str() {
-            Some(text) => read(text).map_err(|complaint| Complaint {
-                message: format!("names nobody: {}", complaint.message),
-                ..complaint
-            }),
-            None => Err(Complaint::new(format!("takes {}, not {}", Self::FORM, found(item)))),
+            Some(text) => read(text),
+            None => Err(Self::refused(item)),
         }
     }
 }
@@ -247,7 +244,7 @@ fn read_role(role: &str, whom: &str) -> Result<Selector, Complaint> {
             _ => Err(Complaint::new(format!("followers are counted from 1, not `{number}`"))),
         },
         _ => Err(Complaint::unknown(
-            format!("nobody is ever `{role}` of anything"),
+            format!("there is no role `{role}`"),
             role,
             ROLES.iter().copied(),
         )),
@@ -289,7 +286,7 @@ mod tests {
     #[test]
     fn what_is_no_selector_is_told_so() {
         let message = |text: &str| text.parse::<Selector>().unwrap_err();
-        assert_eq!(message("leeder of orders-0"), "nobody is ever `leeder` of anything");
+        assert_eq!(message("leeder of orders-0"), "there is no role `leeder`");
         assert_eq!(message("leader of orders"), "`orders` is no partition");
         assert_eq!(message("follower 0 of orders-0"), "followers are counted from 1, not `0`");
         assert_eq!(message("the leader"), "`the leader` is no selector");

@@ -62,11 +62,20 @@ pub(crate) fn read<T: ConfigTable>(table: &Table<'_>, key: &'static str) -> Plac
                     }
                     read.places.insert(name, span);
                 }
-                Err(complaint) => table.complain(span, complaint),
+                Err(Refusal::Name(complaint)) => table.complain(span, complaint),
+                Err(Refusal::Value(complaint)) => {
+                    table.complain(value.span().unwrap_or(span), complaint);
+                }
             }
         }
     }
     read
+}
+
+/// What is wrong with a setting.
+enum Refusal {
+    Name(Complaint),
+    Value(Complaint),
 }
 
 /// `min.insync.replicas = 2` without quotes is three nested tables to TOML; it is meant as one name.
@@ -84,17 +93,17 @@ fn flattened(name: String, span: Range<usize>, item: &Item) -> Vec<(String, Rang
     }
 }
 
-fn checked<T: ConfigTable>(probe: &mut T, name: &str, item: &Item) -> Result<String, Complaint> {
+fn checked<T: ConfigTable>(probe: &mut T, name: &str, item: &Item) -> Result<String, Refusal> {
     let kind = T::KIND.name();
     if probe.value(name).is_none() {
         let message = format!("there is no {kind} config `{name}`");
-        return Err(Complaint::unknown(message, name, T::names()));
+        return Err(Refusal::Name(Complaint::unknown(message, name, T::names())));
     }
     let Some(text) = textual(item) else {
         let message = format!("`{name}` takes one value, not {}", found(item));
-        return Err(Complaint::new(message));
+        return Err(Refusal::Value(Complaint::new(message)));
     };
-    probe.set(name, &text).map_err(|error| Complaint::new(error.to_string()))?;
+    probe.set(name, &text).map_err(|error| Refusal::Value(Complaint::new(error.to_string())))?;
     Ok(text)
 }
 

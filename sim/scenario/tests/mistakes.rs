@@ -54,6 +54,13 @@ fn answers(mistakes: &[Mistake]) -> String {
     mistakes.iter().map(answer).collect::<Vec<_>>().join("\n")
 }
 
+/// Snapshots without the long expression that made them.
+fn only_answers() -> insta::internals::SettingsBindDropGuard {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_omit_expression(true);
+    settings.bind_to_scope()
+}
+
 #[test]
 fn the_good_file_is_good() {
     Scenario::parse("lesson.toml", GOOD, &VOCABULARY).unwrap_or_else(|p| panic!("{p}"));
@@ -61,6 +68,7 @@ fn the_good_file_is_good() {
 
 #[test]
 fn keys_and_sections() {
+    let _settings = only_answers();
     insta::assert_snapshot!(answers(&[
         ("title   = ", "titel   = "),
         ("[cluster]", "[clutser]"),
@@ -77,6 +85,7 @@ fn keys_and_sections() {
 
 #[test]
 fn values_and_units() {
+    let _settings = only_answers();
     insta::assert_snapshot!(answers(&[
         ("\"60s\"", "60"),
         ("\"60s\"", "\"60\""),
@@ -97,6 +106,7 @@ fn values_and_units() {
 
 #[test]
 fn configs() {
+    let _settings = only_answers();
     insta::assert_snapshot!(answers(&[
         ("\"min.insync.replicas\" = 2", "\"min.isync.replicas\" = 2"),
         ("\"min.insync.replicas\" = 2", "\"min.isr\" = 2"),
@@ -109,7 +119,7 @@ fn configs() {
         ("\"acks\" = \"all\"", "\"transactional.id\" = \"t\""),
         (
             "topic = \"orders\"\n\n[[at]]",
-            "topic = \"orders\"\nconfig = { \"group.id\" = \"billing\" }\n\n[[at]]"
+            "topic = \"orders\"\nconfig = { \"group.id\" = \"billing\" }\n\n[[at]]",
         ),
         ("replication = 3", "config = { \"retention.mss\" = 1 }"),
     ]));
@@ -117,6 +127,7 @@ fn configs() {
 
 #[test]
 fn names() {
+    let _settings = only_answers();
     insta::assert_snapshot!(answers(&[
         ("topic  = \"orders\"", "topic = \"order\""),
         ("topic  = \"orders\"", "topic = \"payments\""),
@@ -144,6 +155,7 @@ fn names() {
 #[test]
 fn acts() {
     const CUT: &str = "cut  = { from = \"b2\", to = \"leader of orders-0\" }";
+    let _settings = only_answers();
     insta::assert_snapshot!(answers(&[
         ("time = \"5s\"", "time = \"60s\""),
         (CUT, ""),
@@ -166,6 +178,7 @@ fn acts() {
 
 #[test]
 fn topics_and_expectations() {
+    let _settings = only_answers();
     insta::assert_snapshot!(answers(&[
         ("replication = 3", "replication = 5"),
         ("partitions  = 3", "partitions = 0"),
@@ -178,7 +191,7 @@ fn topics_and_expectations() {
         ("sometimes = \"IsrShrunk\"", "sometimes = \"IsrShrunk\"\nat-least = 3\nat-most = 2"),
         (
             "sometimes = \"IsrShrunk\"",
-            "violated = \"no-acked-record-is-lost\"\npermitted-by = \"ack=1\""
+            "violated = \"no-acked-record-is-lost\"\npermitted-by = \"ack=1\"",
         ),
         ("sometimes = \"IsrShrunk\"", "sometimes = \"IsrShrunk\"\nalways = \"order-is-kept\""),
     ]));
@@ -217,5 +230,44 @@ fn what_is_set_is_checked_like_what_is_written() {
         ("link.latency", "5ms"),
         ("run-for", "1"),
     ];
+    let _settings = only_answers();
     insta::assert_snapshot!(settings.iter().map(answer).collect::<Vec<_>>().join("\n"));
+}
+
+/// A file that was made wrong somehow is refused with at least one problem; or it is read, and then
+/// printed as the same.
+fn check_broken(text: &str) {
+    match Scenario::parse("broken.toml", text, &VOCABULARY) {
+        Err(problems) => {
+            assert!(!problems.list.is_empty(), "refused without a reason:\n{text}");
+            assert!(!problems.to_string().is_empty());
+        }
+        Ok(scenario) => {
+            let again = Scenario::parse("printed", &scenario.to_string(), &VOCABULARY);
+            assert_eq!(again, Ok(scenario));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_lacks_a_line_or_ends_early_is_refused_with_reasons_or_read() {
+    let lines: Vec<&str> = include_str!("everything.toml").lines().collect();
+    for place in 0..lines.len() {
+        check_broken(&lines[..place].join("\n"));
+        check_broken(&[&lines[..place], &lines[place + 1..]].concat().join("\n"));
+    }
+}
+
+#[test]
+fn a_value_of_any_wrong_kind_is_refused_with_reasons_or_read() {
+    let lines: Vec<&str> = include_str!("everything.toml").lines().collect();
+    let values =
+        ["true", "-1", "0", "99999999999", "0.5", "\"?\"", "\"\"", "[]", "[1]", "{}", "1979-05-27"];
+    for (place, line) in lines.iter().enumerate() {
+        let Some((key, _)) = line.split_once('=') else { continue };
+        for value in values {
+            let bad = format!("{key}= {value}");
+            check_broken(&[&lines[..place], &[&bad], &lines[place + 1..]].concat().join("\n"));
+        }
+    }
 }

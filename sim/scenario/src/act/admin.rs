@@ -4,7 +4,7 @@ use super::fault::read_partition;
 use crate::amount::text;
 use crate::names::Scope;
 use crate::problem::Complaint;
-use crate::reader::{Bandwidth, Readable, Spanned, Table, found};
+use crate::reader::{Bandwidth, Positive, Readable, Spanned, Table, found};
 use crate::selector;
 use crate::settings::{self, Settings};
 use crate::topic::{Topic, replicas};
@@ -157,8 +157,8 @@ fn read_creation(table: &Table<'_>, scope: &Scope<'_>) -> Option<Topic> {
 
 fn read_growth(table: &Table<'_>, scope: &Scope<'_>) -> Option<Growth> {
     let topic = read_topic(table, "topic", scope);
-    let partitions = table.required("partitions");
-    Some(Growth { topic: topic?, partitions: partitions? })
+    let partitions = table.required::<Positive<u32>>("partitions");
+    Some(Growth { topic: topic?, partitions: partitions?.0 })
 }
 
 fn read_deletion(table: &Table<'_>, scope: &Scope<'_>) -> Option<Deletion> {
@@ -267,7 +267,7 @@ fn read_alteration(table: &Table<'_>, scope: &Scope<'_>) -> Option<Alteration> {
             return None;
         }
     };
-    if set.is_empty() && delete.is_empty() {
+    if !table.has("set") && !table.has("delete") {
         let message = "`alter-config` says `set` or `delete`, or it alters nothing";
         table.complain(table.span(), Complaint::new(message));
     }
@@ -289,7 +289,7 @@ fn read_changes<T: ConfigTable>(table: &Table<'_>) -> (Settings, Vec<String>) {
 }
 
 fn read_resource(table: &Table<'_>, scope: &Scope<'_>) -> Option<Resource> {
-    let topic = table.has("topic");
+    let topic = table.item("topic").is_some();
     let broker = table.item("broker").is_some();
     let brokers = table.item("brokers").is_some();
     match (topic, broker, brokers) {

@@ -4,7 +4,7 @@ use crate::amount::{SignedSpan, text};
 use crate::names::Scope;
 use crate::network::read_loss;
 use crate::problem::Complaint;
-use crate::reader::{Readable, Spanned, Table, found};
+use crate::reader::{Positive, Readable, Spanned, Table, found};
 use crate::selector::Selector;
 use klab_wire::{ApiKey, Span, TopicPartition};
 use serde::Serialize;
@@ -168,7 +168,7 @@ pub struct Slowed {
 pub struct Corruption {
     /// On whose disk.
     pub nodes: Selector,
-    /// In which partition's log.
+    /// In which partition's log; `__cluster_metadata-0` is the metadata log.
     pub partition: TopicPartition,
 }
 
@@ -312,7 +312,12 @@ fn read_slowed(table: &Table<'_>, scope: &Scope<'_>) -> Option<Slowed> {
 
 fn read_corruption(table: &Table<'_>, scope: &Scope<'_>) -> Option<Fault> {
     let nodes = scope.selector(table, "nodes");
-    let partition = read_partition(table, "partition", scope);
+    let is_metadata = table.peek("partition").and_then(Item::as_str)
+        == Some(&TopicPartition::cluster_metadata().to_string());
+    let partition = match is_metadata && !scope.cluster.voters().is_empty() {
+        true => table.required("partition"),
+        false => read_partition(table, "partition", scope),
+    };
     Some(Fault::CorruptDisk(Corruption { nodes: nodes?, partition: partition? }))
 }
 
@@ -365,11 +370,7 @@ fn read_tampering(table: &Table<'_>, scope: &Scope<'_>, by: Option<Span>) -> Opt
     let to = scope.selector(table, "to");
     let api = read_api(table);
     let response = table.or("response", false);
-    let count = table.spanned::<u32>("count");
-    if let Some(count) = count.as_ref().filter(|count| count.value == 0) {
-        table.complain(count.span.clone(), Complaint::new("`count` takes at least 1"));
-    }
-    let count = count.map_or(1, |count| count.value);
+    let Positive(count) = table.or("count", Positive(1));
     Some(Tampering { from: from?, to: to?, api: api?, response, count, by })
 }
 
