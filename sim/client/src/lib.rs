@@ -4,10 +4,27 @@
 //! [`Consumer`] owns a consumer with partitions assigned by hand and an application that polls, and
 //! [`Admin`] owns the administrator's client and a queue of what it was told to do.
 
+mod accumulator;
 mod admin;
+mod alarm;
+mod batch;
+mod buffer_pool;
+mod compression;
 mod consumer;
+mod keys;
+mod metadata;
+pub mod murmur2;
+mod network;
+mod partitioner;
 mod producer;
+mod ready;
+mod rejection;
+mod send;
+mod sender;
+mod sequences;
 pub mod setup;
+mod values;
+mod workload;
 
 pub use admin::{Admin, AdminView};
 pub use consumer::{Consumer, ConsumerPartitionView, ConsumerView, FetchState};
@@ -16,3 +33,4 @@ pub use setup::{
     AdminSetup, Assignment, ConsumerSetup, CustomPartitioner, Keys, Partitioning, ProducedTopic,
     ProducerSetup, ProducerWorkload,
 };
+pub use values::producer_of;

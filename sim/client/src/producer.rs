@@ -1,13 +1,33 @@
 //! The producing process: `KafkaProducer` and the application that sends.
 
 use crate::ProducerSetup;
-use klab_machine::{DiskImage, Identity, Input, Machine, Outbox};
-use klab_wire::{Now, ProducerEpoch, ProducerId};
+use crate::accumulator::Append;
+use crate::batch::Content;
+use crate::network::Answer;
+use crate::send::KafkaProducer;
+use crate::sequences::Sequences;
+use crate::workload::Workload;
+use klab_machine::timer::ClientTimer;
+use klab_machine::{Call, Command, DiskImage, Identity, Input, Machine, Operation, Outbox, Timer};
+use klab_wire::{Now, Payload, ProducerEpoch, ProducerId, Span, TopicName};
 
 /// A producer with its application.
 #[derive(Clone, Debug)]
 pub struct Producer {
-    setup: ProducerSetup,
+    producer: KafkaProducer,
+    workload: Workload,
+    phase: Phase,
+}
+
+/// How far along its life a producer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The application may send.
+    Open,
+    /// What was sent is seen through (`close`).
+    Closing,
+    /// Nothing is left to do.
+    Closed,
 }
 
 /// What to show of a producer.
@@ -37,14 +57,120 @@ impl Machine for Producer {
     type Config = ProducerSetup;
     type View = ProducerView;
 
-    fn boot(_: Identity, setup: ProducerSetup, _: &DiskImage, _: Now, _: &mut Outbox) -> Self {
-        Producer { setup }
+    fn boot(
+        identity: Identity,
+        setup: ProducerSetup,
+        _: &DiskImage,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Self {
+        let workload = Workload::new(&identity, &setup, now);
+        let mut producer = KafkaProducer::new(&identity, &setup);
+        set_burst(workload.first_burst(), out);
+        producer.run(now, out);
+        Producer { producer, workload, phase: Phase::Open }
     }
 
-    fn step(&mut self, _: Now, _: Input, _: &mut Outbox) {}
+    fn step(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        match input {
+            Input::Timer(Timer::Client(timer)) => self.timer(timer, now, out),
+            Input::Command(Command::ShutDown) => self.shut_down(out),
+            input if self.producer.sender.network.owns(&input) => self.network(input, now, out),
+            // Nobody asks a producer for anything, and it stores nothing.
+            _ => return,
+        }
+        self.run(now, out);
+    }
 
     fn view(&self) -> ProducerView {
-        let _ = &self.setup;
-        ProducerView::default()
+        let sender = &self.producer.sender;
+        let queued = sender.accumulator.queued();
+        ProducerView {
+            producer: sender.sequences().and_then(Sequences::identity),
+            buffered_bytes: sender.accumulator.pool.used(),
+            blocked: self.producer.blocked(),
+            queued_batches: u64::from(queued),
+            in_flight_batches: u64::from(sender.accumulator.incomplete() - queued),
+            sent: sender.totals.sent,
+            acknowledged: sender.totals.acknowledged,
+            failed: sender.totals.failed,
+            unknown: sender.totals.unknown,
+        }
     }
+}
+
+impl Producer {
+    fn timer(&mut self, timer: ClientTimer, now: Now, out: &mut Outbox) {
+        match timer {
+            ClientTimer::Workload => self.burst(now, out),
+            ClientTimer::Sender => self.producer.sender.alarm_rang(),
+            ClientTimer::Metadata => self.producer.sender.network.metadata_alarm_rang(),
+            ClientTimer::Deadline(_) => self.producer.expire_blocked(now, out),
+            ClientTimer::Poll | ClientTimer::Retry(_) => {
+                unreachable!("a producer sets no {timer:?}")
+            }
+        }
+    }
+
+    fn burst(&mut self, now: Now, out: &mut Outbox) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        let mut left = self.workload.burst();
+        while let Some(append) = self.workload.next_call(&mut left) {
+            let topic = self.producer.sender.accumulator.topic_name(append.topic).clone();
+            out.record(Operation::Began { id: append.operation, call: call(&append, topic) });
+            self.producer.send(append, now, out);
+        }
+        set_burst(self.workload.next_burst(now), out);
+    }
+
+    fn network(&mut self, input: Input, now: Now, out: &mut Outbox) {
+        for event in self.producer.sender.network.handle(now, input, out) {
+            let Some(answer) = self.producer.sender.network.interpret(event, now, out) else {
+                continue;
+            };
+            let is_metadata = matches!(answer, Answer::MetadataUpdated);
+            self.producer.sender.answered(answer, now, out);
+            if is_metadata {
+                self.producer.metadata_updated(now, out);
+            }
+        }
+    }
+
+    fn shut_down(&mut self, out: &mut Outbox) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Closing;
+            self.producer.close(out);
+        }
+    }
+
+    fn run(&mut self, now: Now, out: &mut Outbox) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.producer.run(now, out);
+        if self.phase == Phase::Closing && self.producer.sender.accumulator.incomplete() == 0 {
+            self.phase = Phase::Closed;
+            self.producer.sender.network.close(now, out);
+            out.halt();
+        }
+    }
+}
+
+fn set_burst(after: Option<Span>, out: &mut Outbox) {
+    if let Some(after) = after {
+        out.set_timer(Timer::Client(ClientTimer::Workload), after);
+    }
+}
+
+fn call(append: &Append, topic: TopicName) -> Call {
+    let (key, first_value, count) = match &append.content {
+        Content::Record { key, value: Some(Payload::Number { number, .. }) } => {
+            (key.clone(), *number, 1)
+        }
+        Content::Record { key, .. } => (key.clone(), append.operation.0, 1),
+        Content::Counted { first_value, count, .. } => (None, *first_value, *count),
+    };
+    Call::Send { topic, key, first_value, count }
 }

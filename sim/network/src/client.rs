@@ -106,6 +106,11 @@ impl<P> NetworkClient<P> {
         matches!(self.peers.get(&to), Some(Peer { state: State::Connected(_), .. }))
     }
 
+    /// Whether a connection is being opened.
+    pub fn is_connecting(&self, to: Address) -> bool {
+        matches!(self.peers.get(&to), Some(Peer { state: State::Connecting(_), .. }))
+    }
+
     /// Whether connecting has to wait for the back-off to pass (`connectionFailed`).
     pub fn is_backing_off(&self, to: Address, now: Now) -> bool {
         matches!(

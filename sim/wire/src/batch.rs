@@ -462,6 +462,18 @@ pub fn record_size(
     varint_size(i64::from(body)) + body
 }
 
+/// `DefaultRecordBatch.estimateBatchSizeUpperBound`: a batch of one such record is never larger, as long
+/// as it is not compressed. What a producer checks against `max.request.size`.
+pub fn batch_size_upper_bound(key: Option<u32>, value: Option<u32>) -> u32 {
+    let longest_prefix_attributes_and_deltas = 21;
+    let field = |length: Option<u32>| match length {
+        None => varint_size(-1),
+        Some(length) => varint_size(i64::from(length)) + length,
+    };
+    let header_count = 1;
+    BATCH_OVERHEAD + longest_prefix_attributes_and_deltas + field(key) + field(value) + header_count
+}
+
 /// Bytes of a zig-zag varint (`ByteUtils.sizeOfVarlong`).
 fn varint_size(value: i64) -> u32 {
     let zigzag = ((value << 1) ^ (value >> 63)) as u64;

@@ -1,0 +1,518 @@
+//! Sends batches, and decides what an answer means for them (`Sender`).
+
+use crate::accumulator::{Drained, RecordAccumulator};
+use crate::alarm::Alarm;
+use crate::batch::{BatchId, BatchState, ProducerBatch};
+use crate::buffer_pool::Ticket;
+use crate::network::{Answer, ClientNetwork};
+use crate::rejection::was_certainly_rejected;
+use crate::sequences::{EpochBump, FailedBatch, Rewrite, Sequences};
+use klab_machine::fact::ClientFact;
+use klab_machine::random::Stream;
+use klab_machine::timer::ClientTimer;
+use klab_machine::{Operation, Outbox, Outcome, Timer};
+use klab_network::ExponentialBackoff;
+use klab_wire::config::ProducerConfig;
+use klab_wire::{
+    Acks, ErrorCode, InitProducerIdRequest, InitProducerIdResponse, NodeId, Now, Offset,
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, Response,
+    Span, Time,
+};
+
+/// The sending half of a producer.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    pub(crate) accumulator: RecordAccumulator,
+    pub(crate) network: ClientNetwork<ProducerPurpose>,
+    /// Sends that got the memory they waited for, until somebody goes on with them.
+    pub(crate) granted: Vec<Ticket>,
+    pub(crate) totals: Totals,
+    config: SenderConfig,
+    sequences: Option<Sequences>,
+    identity_request: IdentityRequest,
+    /// The producer can never send again (`FATAL_ERROR`).
+    fatal: Option<ErrorCode>,
+    is_closing: bool,
+    jitter: Stream,
+    alarm: Alarm,
+}
+
+/// What a producer's requests are for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProducerPurpose {
+    /// These batches.
+    Produce(Vec<BatchId>),
+    /// An identity.
+    InitProducerId,
+}
+
+/// Records by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) sent: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) failed: u64,
+    pub(crate) unknown: u64,
+}
+
+#[derive(Clone, Debug)]
+struct SenderConfig {
+    acks: Acks,
+    retries: u32,
+    request_timeout: Span,
+    delivery_timeout: Span,
+    backoff: ExponentialBackoff,
+}
+
+/// Where the request for an identity stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IdentityRequest {
+    /// To be sent, at this time at the earliest.
+    Due(Time),
+    InFlight,
+}
+
+/// What a broker, or the loss of its connection, says about one batch.
+#[derive(Clone, Copy, Debug)]
+struct BatchAnswer {
+    error: ErrorCode,
+    base_offset: Option<Offset>,
+    log_start_offset: Option<Offset>,
+    /// The batch did reach the network.
+    was_sent: bool,
+}
+
+impl Sender {
+    pub(crate) fn new(
+        config: &ProducerConfig,
+        accumulator: RecordAccumulator,
+        network: ClientNetwork<ProducerPurpose>,
+        jitter: Stream,
+    ) -> Self {
+        Sender {
+            accumulator,
+            network,
+            granted: Vec::new(),
+            totals: Totals::default(),
+            config: SenderConfig {
+                acks: config.acks,
+                retries: config.retries,
+                request_timeout: config.request_timeout_ms,
+                delivery_timeout: config.delivery_timeout_ms,
+                backoff: ExponentialBackoff {
+                    initial: config.retry_backoff_ms,
+                    max: config.retry_backoff_max_ms,
+                },
+            },
+            sequences: config.enable_idempotence.then(Sequences::default),
+            identity_request: IdentityRequest::Due(Time::ZERO),
+            fatal: None,
+            is_closing: false,
+            jitter,
+            alarm: Alarm::new(Timer::Client(ClientTimer::Sender)),
+        }
+    }
+
+    /// The sequences of an idempotent producer.
+    pub(crate) fn sequences(&self) -> Option<&Sequences> {
+        self.sequences.as_ref()
+    }
+
+    /// Everything that is left goes out at once, and nothing new comes (`initiateClose`).
+    pub(crate) fn initiate_close(&mut self) {
+        self.is_closing = true;
+    }
+
+    /// The alarm for what lingers, backs off or expires rang.
+    pub(crate) fn alarm_rang(&mut self) {
+        self.alarm.rang();
+    }
+
+    /// Does whatever can be done now (`runOnce`).
+    ///
+    /// Without an identity an idempotent producer sends nothing, and, as in Kafka, lets nothing expire.
+    pub(crate) fn run(&mut self, now: Now, out: &mut Outbox) {
+        if let Some(error) = self.fatal {
+            self.abort_all(error, out);
+        } else if self.has_identity(now, out) {
+            self.send_producer_data(now, out);
+        }
+        self.network.poll(now, out);
+        self.set_alarm(now, out);
+    }
+
+    fn set_alarm(&mut self, now: Now, out: &mut Outbox) {
+        let expiry =
+            self.accumulator.oldest().map(|created| created + self.config.delivery_timeout);
+        let due = [self.accumulator.ready.next_due(), expiry, self.identity_due()];
+        // What is due already waits for an event, not for time.
+        let next = due.into_iter().flatten().filter(|due| *due > now.time).min();
+        self.alarm.ring_by(next.unwrap_or(Time::MAX), now, out);
+    }
+
+    /// A request of this producer was answered, or failed.
+    pub(crate) fn answered(&mut self, answer: Answer<ProducerPurpose>, now: Now, out: &mut Outbox) {
+        use ProducerPurpose::{InitProducerId, Produce};
+        match answer {
+            Answer::MetadataUpdated => self.accumulator.metadata_changed(&self.network.metadata),
+            Answer::Answered { purpose: Produce(ids), response: Response::Produce(r), .. } => {
+                self.produced(&ids, r, now, out);
+            }
+            Answer::Answered {
+                purpose: InitProducerId,
+                response: Response::InitProducerId(r),
+                ..
+            } => self.identified(r, now, out),
+            Answer::Failed { purpose: Produce(ids), error, was_sent, .. } => {
+                self.disconnected(&ids, error, was_sent, now, out);
+            }
+            Answer::Failed { purpose: InitProducerId, .. } => self.ask_again(now),
+            Answer::Answered { response, .. } => {
+                unreachable!("a broker answers what it was asked, not {response:?}")
+            }
+        }
+    }
+
+    // The producer's identity.
+
+    fn has_identity(&mut self, now: Now, out: &mut Outbox) -> bool {
+        let Some(sequences) = &mut self.sequences else { return true };
+        sequences.resolve();
+        if let EpochBump::Bumped((producer, epoch), rewrites) = sequences.bump_epoch() {
+            out.state(ClientFact::ProducerEpochBumped { producer, epoch });
+            self.rewrite(rewrites);
+        }
+        let has_one = self.sequences.as_ref().is_some_and(|s| s.identity().is_some());
+        if !has_one {
+            self.ask_for_identity(now, out);
+        }
+        has_one
+    }
+
+    fn rewrite(&mut self, rewrites: Vec<Rewrite>) {
+        for Rewrite { batch, producer } in rewrites {
+            let batch = self.accumulator.batch_mut(batch).expect("sequences track living batches");
+            batch.producer = Some(producer);
+            batch.sequence_was_reset = true;
+        }
+    }
+
+    fn identity_due(&self) -> Option<Time> {
+        match self.identity_request {
+            IdentityRequest::Due(at) => Some(at),
+            IdentityRequest::InFlight => None,
+        }
+    }
+
+    fn ask_for_identity(&mut self, now: Now, out: &mut Outbox) {
+        if self.identity_due().is_none_or(|due| due > now.time) {
+            return;
+        }
+        let Some(node) = self.network.least_loaded_node(now) else {
+            return self.network.await_any(now, out);
+        };
+        if !self.network.is_ready(node) {
+            return self.network.connect(node, now, out);
+        }
+        let request = InitProducerIdRequest { current: None };
+        self.network.send(node, request, ProducerPurpose::InitProducerId, now, out);
+        self.identity_request = IdentityRequest::InFlight;
+    }
+
+    fn ask_again(&mut self, now: Now) {
+        self.identity_request = IdentityRequest::Due(now.time + self.config.backoff.initial);
+    }
+
+    fn identified(&mut self, response: InitProducerIdResponse, now: Now, out: &mut Outbox) {
+        match (response.error, response.producer) {
+            (ErrorCode::None, Some((producer, epoch))) => {
+                out.state(ClientFact::ProducerIdAssigned { producer, epoch });
+                self.identity_request = IdentityRequest::Due(Time::ZERO);
+                let sequences = self.sequences.as_mut().expect("only an idempotent producer asks");
+                let rewrites = sequences.assign((producer, epoch));
+                self.rewrite(rewrites);
+            }
+            (error, _) if error.is_retriable() => self.ask_again(now),
+            (error, _) => self.fatal = Some(error),
+        }
+    }
+
+    // Sending.
+
+    fn send_producer_data(&mut self, now: Now, out: &mut Outbox) {
+        self.expire(now, out);
+        let at_once = self.is_closing || self.accumulator.pool.is_exhausted();
+        self.accumulator.ready.ripen(now.time, at_once);
+        if self.accumulator.ready.leaderless().next().is_some() {
+            self.network.metadata.request_update();
+        }
+        for node in self.accumulator.ready.ripe_nodes() {
+            self.send_to(node, now, out);
+        }
+    }
+
+    fn send_to(&mut self, node: NodeId, now: Now, out: &mut Outbox) {
+        while self.accumulator.ready.is_ripe(node) {
+            let is_ready = self.network.is_ready(node);
+            self.accumulator.note_latency(node, is_ready, now.time);
+            if !is_ready {
+                return self.network.connect(node, now, out);
+            }
+            let metadata = &self.network.metadata;
+            let drained = self.accumulator.drain(node, self.sequences.as_mut(), metadata, now);
+            if drained.is_empty() {
+                return;
+            }
+            self.send_produce_request(node, drained, now, out);
+        }
+    }
+
+    fn send_produce_request(
+        &mut self,
+        node: NodeId,
+        drained: Vec<Drained>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let ids: Vec<BatchId> = drained.iter().map(|drained| drained.id).collect();
+        let data = drained.into_iter().map(|drained| state_sent(drained, node, out)).collect();
+        let request =
+            ProduceRequest { acks: self.config.acks, timeout: self.config.request_timeout, data };
+        let purpose = ProducerPurpose::Produce(ids.clone());
+        self.network.send(node, request, purpose, now, out);
+        if self.config.acks == Acks::None {
+            // No answer will come: what has left counts as done.
+            for id in ids {
+                self.complete_batch(id, BatchAnswer::UNCONFIRMED, now, out);
+            }
+        }
+    }
+
+    // Answers.
+
+    fn produced(&mut self, ids: &[BatchId], response: ProduceResponse, now: Now, out: &mut Outbox) {
+        for (id, answer) in ids.iter().zip(&response.responses) {
+            self.complete_batch(*id, BatchAnswer::of(answer), now, out);
+        }
+        let mut leaders_changed = false;
+        for answer in response.responses {
+            if let (ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch, Some(told)) =
+                (answer.error, answer.current_leader)
+            {
+                let metadata = &mut self.network.metadata;
+                leaders_changed |= metadata.update_leadership(&answer.partition, told, out);
+            }
+        }
+        if leaders_changed {
+            self.accumulator.metadata_changed(&self.network.metadata);
+        }
+    }
+
+    fn disconnected(
+        &mut self,
+        ids: &[BatchId],
+        error: ErrorCode,
+        was_sent: bool,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        for id in ids {
+            self.complete_batch(*id, BatchAnswer::lost(error, was_sent), now, out);
+        }
+    }
+
+    /// `Sender.completeBatch`.
+    fn complete_batch(&mut self, id: BatchId, answer: BatchAnswer, now: Now, out: &mut Outbox) {
+        let error = answer.error;
+        let acks = self.config.acks;
+        let batch = self.accumulator.batch_mut(id).expect("a batch in flight is kept");
+        let (slot, is_done) = (batch.slot, batch.state == BatchState::Done);
+        if !error.is_ok() && answer.was_sent && !was_certainly_rejected(error, acks) {
+            batch.may_be_written = true;
+        }
+        let can_be_split = error == ErrorCode::MessageTooLarge && batch.can_be_split();
+        match error {
+            _ if can_be_split && !is_done => self.split(id, out),
+            ErrorCode::None => self.succeed(id, answer.base_offset, out),
+            _ if self.can_retry(id, answer, now) => self.retry(id, error, now, out),
+            ErrorCode::DuplicateSequenceNumber => self.succeed(id, answer.base_offset, out),
+            _ => self.fail_answered(id, error, out),
+        }
+        if error.is_stale_metadata() {
+            self.network.metadata.request_update();
+        }
+        self.accumulator.unmute(slot, &self.network.metadata);
+    }
+
+    fn can_retry(&mut self, id: BatchId, answer: BatchAnswer, now: Now) -> bool {
+        let batch = self.accumulator.batch(id).expect("a batch in flight is kept");
+        let has_time = batch.created + self.config.delivery_timeout > now.time;
+        if !has_time || batch.attempts >= self.config.retries || batch.state == BatchState::Done {
+            return false;
+        }
+        match (&mut self.sequences, batch.base_sequence()) {
+            (Some(sequences), Some(base_sequence)) => {
+                let sequence_was_reset = batch.sequence_was_reset;
+                let failed = FailedBatch { slot: batch.slot, base_sequence, sequence_was_reset };
+                sequences.can_retry(failed, answer.error, answer.log_start_offset)
+            }
+            _ => answer.error.is_retriable(),
+        }
+    }
+
+    fn retry(&mut self, id: BatchId, error: ErrorCode, now: Now, out: &mut Outbox) {
+        let batch = self.accumulator.batch_mut(id).expect("a batch in flight is kept");
+        let wait = self.config.backoff.after(batch.attempts, &mut self.jitter);
+        batch.reenqueued(now.time, wait);
+        let (slot, base_sequence) = (batch.slot, batch.base_sequence());
+        let partition = self.accumulator.partition(slot);
+        out.state(ClientFact::BatchRetried { partition, error, base_sequence });
+        self.accumulator.reenqueue(id, &self.network.metadata);
+    }
+
+    fn split(&mut self, id: BatchId, out: &mut Outbox) {
+        let batch = self.accumulator.batch(id).expect("a batch in flight is kept");
+        if let (Some(sequences), Some(at)) = (&mut self.sequences, batch.producer) {
+            sequences.forget(batch.slot, at);
+        }
+        let metadata = &self.network.metadata;
+        let (whole, parts) =
+            self.accumulator.split_and_reenqueue(id, self.sequences.as_mut(), metadata);
+        let partition = self.accumulator.partition(whole.slot);
+        out.state(ClientFact::BatchSplit { partition, records: whole.record_count, parts });
+        self.release(&whole);
+    }
+
+    fn succeed(&mut self, id: BatchId, base: Option<Offset>, out: &mut Outbox) {
+        let batch = self.accumulator.remove(id);
+        if let (Some(sequences), Some(at)) = (&mut self.sequences, batch.producer) {
+            sequences.completed(batch.slot, at, batch.record_count);
+        }
+        if batch.state == BatchState::Done {
+            return;
+        }
+        let (partition, records) = (self.accumulator.partition(batch.slot), batch.record_count);
+        out.state(ClientFact::BatchAcknowledged { partition: partition.clone(), base, records });
+        let mut offset = base;
+        for thunk in &batch.thunks {
+            let outcome = Outcome::Sent { partition: partition.clone(), offset };
+            out.record(Operation::Ended { id: thunk.operation, outcome });
+            offset = offset.map(|offset| offset.plus(u64::from(thunk.records)));
+        }
+        self.totals.acknowledged += u64::from(records);
+        self.release(&batch);
+    }
+
+    fn fail_answered(&mut self, id: BatchId, error: ErrorCode, out: &mut Outbox) {
+        let batch = self.accumulator.remove(id);
+        if batch.state != BatchState::Done {
+            let adjust = batch.attempts < self.config.retries;
+            self.fail(&batch, error, adjust, out);
+        }
+    }
+
+    // The end of batches.
+
+    /// `Sender.failBatch`.
+    fn fail(&mut self, batch: &ProducerBatch, error: ErrorCode, adjust: bool, out: &mut Outbox) {
+        let (partition, records) = (self.accumulator.partition(batch.slot), batch.record_count);
+        out.state(ClientFact::BatchFailed { partition, error, records });
+        let outcome = batch.failure(error);
+        self.totals.count(&outcome, records);
+        for thunk in &batch.thunks {
+            out.record(Operation::Ended { id: thunk.operation, outcome: outcome.clone() });
+        }
+        self.release(batch);
+        let Some(sequences) = &mut self.sequences else { return };
+        if is_fatal(error) {
+            self.fatal = Some(error);
+        } else {
+            sequences.failed(batch.slot, batch.producer, error, adjust);
+        }
+    }
+
+    fn release(&mut self, batch: &ProducerBatch) {
+        self.granted.extend(self.accumulator.pool.deallocate(batch.buffer));
+    }
+
+    /// Batches older than `delivery.timeout.ms` are given up, sent or not (KIP-91).
+    fn expire(&mut self, now: Now, out: &mut Outbox) {
+        let timeout = self.config.delivery_timeout.0;
+        let Some(created_by) = now.time.0.checked_sub(timeout).map(Time) else { return };
+        while let Some(id) = self.accumulator.expired(created_by) {
+            let batch = self.give_up(id, ErrorCode::RequestTimedOut, out);
+            if let (Some(sequences), true, Some(last)) =
+                (&mut self.sequences, batch.is_retried, batch.last_sequence())
+            {
+                sequences.mark_unresolved(batch.slot, last);
+            }
+        }
+    }
+
+    fn abort_all(&mut self, error: ErrorCode, out: &mut Outbox) {
+        for id in self.accumulator.incomplete_batches() {
+            self.give_up(id, error, out);
+        }
+    }
+
+    /// Ends a batch without an answer. One in flight may be written all the same.
+    fn give_up(&mut self, id: BatchId, error: ErrorCode, out: &mut Outbox) -> ProducerBatch {
+        let batch = self.accumulator.batch_mut(id).expect("it has not ended");
+        batch.may_be_written |= batch.state == BatchState::InFlight;
+        let batch = batch.clone();
+        self.accumulator.finish(id, &self.network.metadata);
+        self.fail(&batch, error, false, out);
+        batch
+    }
+}
+
+impl BatchAnswer {
+    /// `acks=0`: it has left.
+    const UNCONFIRMED: BatchAnswer = BatchAnswer {
+        error: ErrorCode::None,
+        base_offset: None,
+        log_start_offset: None,
+        was_sent: true,
+    };
+
+    fn of(answer: &PartitionProduceResponse) -> Self {
+        BatchAnswer {
+            error: answer.error,
+            base_offset: answer.base_offset,
+            log_start_offset: answer.log_start_offset,
+            was_sent: true,
+        }
+    }
+
+    fn lost(error: ErrorCode, was_sent: bool) -> Self {
+        BatchAnswer { error, base_offset: None, log_start_offset: None, was_sent }
+    }
+}
+
+impl Totals {
+    /// Records have ended otherwise than well.
+    pub(crate) fn count(&mut self, outcome: &Outcome, records: u32) {
+        match outcome {
+            Outcome::Unknown(_) => self.unknown += u64::from(records),
+            _ => self.failed += u64::from(records),
+        }
+    }
+}
+
+fn state_sent(drained: Drained, leader: NodeId, out: &mut Outbox) -> PartitionProduceData {
+    let Drained { partition, batch, attempt, .. } = drained;
+    out.state(ClientFact::BatchSent {
+        partition: partition.clone(),
+        leader,
+        records: batch.records_count,
+        base_sequence: batch.producer.and_then(|producer| producer.base_sequence),
+        attempt,
+    });
+    PartitionProduceData { partition, batch }
+}
+
+/// Errors after which an idempotent producer can do nothing more (`maybeTransitionToErrorState`).
+fn is_fatal(error: ErrorCode) -> bool {
+    use ErrorCode::{ClusterAuthorizationFailed, ProducerFenced, UnsupportedVersion};
+    matches!(error, ClusterAuthorizationFailed | ProducerFenced | UnsupportedVersion)
+}

@@ -1,0 +1,279 @@
+//! How an idempotent producer numbers its batches (`TransactionManager`, `TxnPartitionMap`).
+//!
+//! Every record has a sequence number within its producer id, epoch and partition. A broker takes a batch
+//! only if it follows the last one, and recognises one that it has already. So a batch keeps its sequence
+//! through all its retries, and retried batches go back in sequence order. When nobody can know
+//! whether a batch was written, the numbers after it are useless: the producer takes the next epoch and
+//! numbers the partition from 0 again (KIP-360).
+
+use crate::batch::{BatchId, Slot};
+use klab_wire::{BatchProducer, ErrorCode, Offset, ProducerEpoch, ProducerId, Sequence};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A producer's identity.
+pub(crate) type Identity = (ProducerId, ProducerEpoch);
+
+/// The sequences of one idempotent producer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sequences {
+    identity: Option<Identity>,
+    partitions: BTreeMap<Slot, PartitionSequences>,
+    /// Partitions where a batch was given up after it may have been written, with the sequence after it.
+    unresolved: BTreeMap<Slot, Sequence>,
+    /// Partitions whose batches get new numbers with the next epoch.
+    to_rewrite: BTreeSet<Slot>,
+    epoch_bump_required: bool,
+}
+
+/// One partition (`TxnPartitionEntry`).
+#[derive(Clone, Debug, Default)]
+struct PartitionSequences {
+    identity: Option<Identity>,
+    next: Sequence,
+    last_acked: Option<Sequence>,
+    /// The batches that were sent at least once and have not ended, in the order of their sequences.
+    in_flight: BTreeMap<(Identity, Sequence), (BatchId, u32)>,
+}
+
+/// A batch gets another place: the whole in-flight set is numbered from 0 in the new epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rewrite {
+    pub(crate) batch: BatchId,
+    pub(crate) producer: BatchProducer,
+}
+
+/// What the next epoch brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EpochBump {
+    /// Nothing asked for one.
+    NotNeeded,
+    /// The producer is in the next epoch, and these batches have new numbers.
+    Bumped(Identity, Vec<Rewrite>),
+    /// The epochs are used up: a new id has to be asked for.
+    Exhausted,
+}
+
+/// A failed batch, as far as retrying it depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FailedBatch {
+    pub(crate) slot: Slot,
+    pub(crate) base_sequence: Sequence,
+    pub(crate) sequence_was_reset: bool,
+}
+
+/// The first epoch that has no next one.
+const LAST_EPOCH: ProducerEpoch = ProducerEpoch(i16::MAX as u16);
+
+impl Sequences {
+    /// The producer's identity, once it has one.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
+    /// A broker has given the producer this identity. If an epoch bump waited for it, these batches have
+    /// new numbers.
+    pub(crate) fn assign(&mut self, identity: Identity) -> Vec<Rewrite> {
+        self.identity = Some(identity);
+        self.rewrite(identity)
+    }
+
+    /// Why the next batch of a partition must wait, if it must (`shouldStopDrainBatchesForPartition`).
+    pub(crate) fn must_wait(&self, slot: Slot, base_sequence: Option<Sequence>) -> bool {
+        let Some(identity) = self.identity else { return true };
+        let entry = self.partitions.get(&slot);
+        let first = entry.and_then(|entry| entry.in_flight.first_key_value());
+        match base_sequence {
+            // A new batch must not overtake the end of the old epoch, nor an unresolved sequence.
+            None => {
+                let is_stale = entry.is_some_and(|entry| entry.identity != Some(identity));
+                first.is_some() && is_stale || self.unresolved.contains_key(&slot)
+            }
+            // A retried batch is sent alone, when every one before it has ended.
+            Some(base) => first.is_some_and(|((_, first), _)| *first != base),
+        }
+    }
+
+    /// Numbers a batch that is sent for the first time.
+    pub(crate) fn number(&mut self, slot: Slot, batch: BatchId, records: u32) -> BatchProducer {
+        let identity = self.identity.expect("batches are sent when there is an identity");
+        let entry = self.partitions.entry(slot).or_default();
+        if entry.identity != Some(identity) && entry.in_flight.is_empty() {
+            entry.start_at_beginning(identity);
+        }
+        let base = entry.next;
+        entry.next = base.plus(records);
+        entry.in_flight.insert((identity, base), (batch, records));
+        place(identity, base)
+    }
+
+    /// Tracks a part of a split batch, which has its number already.
+    pub(crate) fn track(&mut self, slot: Slot, batch: BatchId, at: BatchProducer, records: u32) {
+        let Some(base) = at.base_sequence else { return };
+        let entry = self.partitions.entry(slot).or_default();
+        entry.in_flight.insert(((at.id, at.epoch), base), (batch, records));
+    }
+
+    /// A batch has ended, or was split.
+    pub(crate) fn forget(&mut self, slot: Slot, at: BatchProducer) {
+        let (Some(entry), Some(base)) = (self.partitions.get_mut(&slot), at.base_sequence) else {
+            return;
+        };
+        entry.in_flight.remove(&((at.id, at.epoch), base));
+    }
+
+    /// A batch was acknowledged (`handleCompletedBatch`).
+    pub(crate) fn completed(&mut self, slot: Slot, at: BatchProducer, records: u32) {
+        self.forget(slot, at);
+        let entry = self.partitions.entry(slot).or_default();
+        let last = at.base_sequence.map(|base| base.plus(records - 1));
+        entry.last_acked = entry.last_acked.max(last);
+    }
+
+    /// Whether a refused batch is sent again (`canRetry`); may ask for the next epoch on the way.
+    pub(crate) fn can_retry(
+        &mut self,
+        failed: FailedBatch,
+        error: ErrorCode,
+        log_start_offset: Option<Offset>,
+    ) -> bool {
+        match error {
+            ErrorCode::UnknownProducerId => self.can_retry_unknown(failed, log_start_offset),
+            ErrorCode::OutOfOrderSequenceNumber => self.can_retry_out_of_order(failed),
+            _ => error.is_retriable(),
+        }
+    }
+
+    /// The broker has forgotten this producer, because retention took its last records: number again.
+    fn can_retry_unknown(&mut self, failed: FailedBatch, log_start: Option<Offset>) -> bool {
+        if log_start.is_some() && !failed.sequence_was_reset {
+            self.request_epoch_bump(failed.slot);
+        }
+        true
+    }
+
+    /// Another batch is missing before this one. If that one may still come, wait for it; if not, there is
+    /// a gap for good, and only the next epoch mends it.
+    fn can_retry_out_of_order(&mut self, failed: FailedBatch) -> bool {
+        let unresolved = self.unresolved.get(&failed.slot);
+        let is_next = self.is_next(failed.slot, failed.base_sequence);
+        let may_come = unresolved.is_none() && (failed.sequence_was_reset || !is_next);
+        let is_gap = unresolved.is_none_or(|next| *next == failed.base_sequence);
+        if !may_come && is_gap {
+            self.request_epoch_bump(failed.slot);
+        }
+        true
+    }
+
+    fn is_next(&self, slot: Slot, base: Sequence) -> bool {
+        self.last_acked(slot).map_or(Sequence(0), |last| last.plus(1)) == base
+    }
+
+    fn last_acked(&self, slot: Slot) -> Option<Sequence> {
+        self.partitions.get(&slot)?.last_acked
+    }
+
+    /// A batch was given up (`handleFailedBatch`). `adjust`: the sequences after it have a gap now.
+    pub(crate) fn failed(
+        &mut self,
+        slot: Slot,
+        at: Option<BatchProducer>,
+        error: ErrorCode,
+        adjust: bool,
+    ) {
+        let Some(at) = at else { return };
+        self.forget(slot, at);
+        match error {
+            ErrorCode::OutOfOrderSequenceNumber => self.request_epoch_bump(slot),
+            ErrorCode::UnknownProducerId => {
+                self.partitions.remove(&slot);
+                self.unresolved.remove(&slot);
+            }
+            _ if adjust => self.request_epoch_bump(slot),
+            _ => {}
+        }
+    }
+
+    /// A batch has expired after a retry: nobody knows whether it was written.
+    pub(crate) fn mark_unresolved(&mut self, slot: Slot, last: Sequence) {
+        let next = last.plus(1);
+        let unresolved = self.unresolved.entry(slot).or_insert(next);
+        *unresolved = next.max(*unresolved);
+    }
+
+    fn request_epoch_bump(&mut self, slot: Slot) {
+        self.epoch_bump_required = true;
+        self.to_rewrite.insert(slot);
+    }
+
+    /// Looks whether expired batches have been overtaken by acknowledged ones; if not, and nothing is in
+    /// flight any more, their partitions need the next epoch (`maybeResolveSequences`).
+    pub(crate) fn resolve(&mut self) {
+        if self.unresolved.is_empty() {
+            return;
+        }
+        for slot in self.unresolved.keys().copied().collect::<Vec<_>>() {
+            let entry = self.partitions.entry(slot).or_default();
+            if !entry.in_flight.is_empty() {
+                continue;
+            }
+            let next = entry.next;
+            if !self.is_next(slot, next) {
+                self.request_epoch_bump(slot);
+            }
+            self.unresolved.remove(&slot);
+        }
+    }
+
+    /// Takes the next epoch if something asked for it (`bumpIdempotentEpochAndResetIdIfNeeded`).
+    pub(crate) fn bump_epoch(&mut self) -> EpochBump {
+        if !self.epoch_bump_required {
+            return EpochBump::NotNeeded;
+        }
+        let Some((id, epoch)) = self.identity else { return EpochBump::NotNeeded };
+        if epoch >= LAST_EPOCH {
+            self.identity = None;
+            return EpochBump::Exhausted;
+        }
+        let identity = (id, epoch.next());
+        self.identity = Some(identity);
+        EpochBump::Bumped(identity, self.rewrite(identity))
+    }
+
+    /// Numbers the batches in flight of the partitions that asked for it from 0, in their order.
+    fn rewrite(&mut self, identity: Identity) -> Vec<Rewrite> {
+        self.epoch_bump_required = false;
+        let mut rewrites = Vec::new();
+        for slot in std::mem::take(&mut self.to_rewrite) {
+            self.unresolved.remove(&slot);
+            let entry = self.partitions.entry(slot).or_default();
+            rewrites.extend(entry.start_at_beginning(identity));
+        }
+        rewrites
+    }
+
+    /// The sequence that the next new batch of a partition will begin with.
+    #[cfg(test)]
+    pub(crate) fn next_sequence(&self, slot: Slot) -> Sequence {
+        self.partitions.get(&slot).map_or(Sequence(0), |entry| entry.next)
+    }
+}
+
+impl PartitionSequences {
+    /// `startSequencesAtBeginning`.
+    fn start_at_beginning(&mut self, identity: Identity) -> Vec<Rewrite> {
+        let (mut next, mut rewrites) = (Sequence(0), Vec::new());
+        for (batch, records) in std::mem::take(&mut self.in_flight).into_values() {
+            rewrites.push(Rewrite { batch, producer: place(identity, next) });
+            self.in_flight.insert((identity, next), (batch, records));
+            next = next.plus(records);
+        }
+        self.identity = Some(identity);
+        self.next = next;
+        self.last_acked = None;
+        rewrites
+    }
+}
+
+fn place((id, epoch): Identity, base: Sequence) -> BatchProducer {
+    BatchProducer { id, epoch, base_sequence: Some(base) }
+}

@@ -1,0 +1,69 @@
+//! The numbers by which values, and the calls that send them, are told apart over a whole run.
+//!
+//! A number has three parts: which producer, which of its lives, and how many it sent before. So a
+//! restarted producer never repeats one, although it remembers nothing.
+
+use klab_machine::{Identity, OperationId};
+
+/// The next number of each kind; one per client process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    next: u64,
+}
+
+/// Bits for the life of the process and the counter below it.
+const PRODUCER_SHIFT: u32 = 40;
+/// Bits for the counter alone.
+const LIFE_SHIFT: u32 = 32;
+
+impl Numbers {
+    /// The numbers of a process in this life.
+    pub(crate) fn of(identity: &Identity) -> Self {
+        let life = identity.incarnation.0;
+        assert!(life < 1 << (PRODUCER_SHIFT - LIFE_SHIFT), "life {life} has no numbers left");
+        Numbers { next: u64::from(identity.node.number) << PRODUCER_SHIFT | life << LIFE_SHIFT }
+    }
+
+    /// Takes so many consecutive numbers; the first of them.
+    pub(crate) fn take(&mut self, count: u32) -> u64 {
+        let first = self.next;
+        self.next += u64::from(count);
+        first
+    }
+
+    /// Takes the number of a call.
+    pub(crate) fn operation(&mut self) -> OperationId {
+        OperationId(self.take(1))
+    }
+}
+
+/// Which producer (`p<number>`) wrote a value.
+pub const fn producer_of(value: u64) -> u16 {
+    (value >> PRODUCER_SHIFT) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klab_wire::{ClusterId, DirectoryId, IncarnationId, NodeId};
+
+    fn numbers(producer: u16, life: u64) -> Numbers {
+        Numbers::of(&Identity {
+            node: NodeId::producer(producer),
+            cluster: ClusterId::from("c"),
+            directory: DirectoryId(0),
+            incarnation: IncarnationId(life),
+            rack: None,
+            seed: 0,
+        })
+    }
+
+    #[test]
+    fn no_number_is_used_by_two_producers_or_two_lives() {
+        let mut first = numbers(1, 0);
+        assert_eq!(first.take(3), 1 << 40);
+        assert_eq!(first.operation(), OperationId((1 << 40) + 3));
+        assert_eq!(numbers(1, 2).take(1), (1 << 40) + (2 << 32));
+        assert_eq!(producer_of(numbers(7, 255).take(1)), 7);
+    }
+}

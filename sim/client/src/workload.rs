@@ -1,0 +1,112 @@
+//! The application that produces: what it sends, and when.
+
+use crate::accumulator::Append;
+use crate::batch::Content;
+use crate::keys::KeySource;
+use crate::values::Numbers;
+use crate::{ProducerSetup, ProducerWorkload};
+use klab_machine::random::{Stream, stream};
+use klab_machine::{Identity, OperationId};
+use klab_wire::{BATCH_OVERHEAD, Now, Payload, Span, Time, record_size};
+
+/// A producing application.
+#[derive(Clone, Debug)]
+pub(crate) struct Workload {
+    spec: ProducerWorkload,
+    keys: KeySource,
+    stream: Stream,
+    numbers: Numbers,
+    next_topic: u32,
+    sent: u64,
+    stops_at: Time,
+    largest_count: u32,
+}
+
+impl Workload {
+    pub(crate) fn new(identity: &Identity, setup: &ProducerSetup, now: Now) -> Self {
+        let spec = setup.workload.clone();
+        Workload {
+            keys: KeySource::new(spec.keys),
+            stream: stream(identity.seed, "keys", [identity.incarnation.0]),
+            numbers: Numbers::of(identity),
+            next_topic: 0,
+            sent: 0,
+            stops_at: spec.stop.map_or(Time::MAX, |stop| now.time + stop),
+            largest_count: largest_count(setup.config.batch_size as u32, spec.value_size),
+            spec,
+        }
+    }
+
+    /// When the first burst comes, if one does.
+    pub(crate) fn first_burst(&self) -> Option<Span> {
+        (!self.spec.topics.is_empty() && self.spec.burst > 0).then_some(self.spec.start)
+    }
+
+    /// When the next burst comes after one that was sent now, if one does.
+    pub(crate) fn next_burst(&self, now: Now) -> Option<Span> {
+        let next = now.time + self.spec.interval;
+        (next < self.stops_at && self.remaining() > 0).then_some(self.spec.interval)
+    }
+
+    /// The calls of a burst. The iterator lends the workload: each call is made when it is taken.
+    pub(crate) fn next_call(&mut self, left: &mut u32) -> Option<Append> {
+        if *left == 0 || self.remaining() == 0 {
+            return None;
+        }
+        let topic = self.next_topic;
+        self.next_topic = (topic + 1) % self.spec.topics.len() as u32;
+        let count = if self.spec.counted { (*left).min(self.largest_count) } else { 1 };
+        let count = u64::from(count).min(self.remaining()) as u32;
+        *left -= count;
+        self.sent += u64::from(count);
+        let first_value = self.numbers.take(count);
+        let content = self.content(first_value, count);
+        Some(Append { topic, content, operation: OperationId(first_value) })
+    }
+
+    /// How many records a burst has.
+    pub(crate) fn burst(&self) -> u32 {
+        self.spec.burst
+    }
+
+    fn remaining(&self) -> u64 {
+        self.spec.records.map_or(u64::MAX, |records| records - self.sent)
+    }
+
+    fn content(&mut self, number: u64, count: u32) -> Content {
+        let size = self.spec.value_size;
+        match self.spec.counted {
+            true => Content::Counted { first_value: number, count, value_size: size },
+            false => Content::Record {
+                key: self.keys.draw(&mut self.stream),
+                value: Some(Payload::Number { number, size }),
+            },
+        }
+    }
+}
+
+/// How many records of this size a batch holds: a counted call never needs more than one batch.
+fn largest_count(batch_size: u32, value_size: u32) -> u32 {
+    let room = batch_size.saturating_sub(BATCH_OVERHEAD);
+    let most = room / record_size(0, 0, None, Some(value_size));
+    let record = record_size(most, 0, None, Some(value_size));
+    (room / record).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counted_call_fits_into_a_batch() {
+        for (batch_size, value_size) in [(16_384, 100), (16_384, 1), (1_000_000, 10), (0, 100)] {
+            let count = largest_count(batch_size, value_size);
+            let content = Content::Counted { first_value: 0, count, value_size };
+            assert!(
+                count == 1 || content.size_upper_bound() <= batch_size,
+                "{count} of {value_size}"
+            );
+        }
+        assert_eq!(largest_count(16_384, 100), 148);
+    }
+}
