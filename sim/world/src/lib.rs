@@ -20,6 +20,7 @@ mod host;
 mod network;
 mod timeline;
 mod timers;
+pub mod toy;
 
 pub use clock::Clock;
 pub use disk::DiskProfile;
