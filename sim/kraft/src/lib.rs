@@ -8,11 +8,38 @@
 //! Kafka runs it on one thread that blocks in every fsync. So does this: while a flush of `quorum-state`
 //! or of the log is under way, inputs wait in line. That is how nothing is told before it is durable.
 
+mod accumulator;
+mod alarms;
+mod answer;
+mod backoff;
+mod blocked;
+mod election;
+mod event;
+mod fetch;
+mod fetch_snapshot;
+mod high_watermark;
+mod leader;
+mod listener;
+mod poll;
+mod purgatory;
+mod quorum_epoch;
+mod quorum_state;
 mod raft;
+mod replica_log;
+mod replication;
+mod request_manager;
+mod role;
 mod setup;
+mod shutdown;
+mod snapshot;
+mod snapshot_writing;
+mod view;
+mod vote;
 
-pub use raft::{Raft, RaftEvent, RaftView, VoterView};
+pub use event::RaftEvent;
+pub use raft::Raft;
 pub use setup::{MetadataLogLimits, RaftSetup};
+pub use view::{RaftView, VoterView};
 
 #[cfg(doc)]
 use klab_machine::Input;

@@ -1,87 +1,66 @@
-//! The one door of a replica of the metadata log: inputs in, effects and events out.
+//! The one door of a replica of the metadata log, and the one thread behind it (`KafkaRaftClientDriver`).
 
-use crate::RaftSetup;
-use klab_machine::{DiskImage, Identity, Input, Outbox};
+use crate::alarms::Alarms;
+use crate::blocked::Blocked;
+use crate::purgatory::{Caller, FetchPurgatory};
+use crate::replica_log::ReplicaLog;
+use crate::request_manager::{Outcome, RequestManager};
+use crate::role::{Role, Unattached};
+use crate::shutdown::Shutdown;
+use crate::snapshot_writing::{CLEAN_INTERVAL, WritingSnapshot};
+use crate::{RaftEvent, RaftSetup};
+use klab_machine::disk::QuorumState;
+use klab_machine::random::{Stream, stream};
+use klab_machine::timer::RaftTimer;
+use klab_machine::{DiskImage, Identity, Input, Outbox, Timer};
 use klab_wire::{
-    DescribeQuorumResponse, ErrorCode, LeaderEpoch, MetadataRecord, NodeId, Now, Offset,
-    OffsetAndEpoch, RecordBatch, ReplicaKey,
+    ClusterId, ErrorCode, LeaderEpoch, MetadataRecord, NodeId, Now, Offset, ReplicaKey, Request,
+    Response, Time, TopicIdPartition,
 };
 use std::collections::VecDeque;
-use std::sync::Arc;
-
-/// What the embedding machine learns (`RaftClient.Listener`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RaftEvent {
-    /// The quorum has another leader, none, or the same in another epoch (`handleLeaderChange`).
-    ///
-    /// To the leader itself this comes with its election; it may act only from `BecameWritable` on.
-    LeaderChanged {
-        /// The leader, if this replica knows it.
-        leader: Option<NodeId>,
-        /// Its epoch.
-        epoch: LeaderEpoch,
-    },
-    /// This replica leads, and everything below the start of its epoch is committed and delivered:
-    /// its state is the newest there is, and [`Raft::append`] may be called.
-    BecameWritable {
-        /// Its epoch.
-        epoch: LeaderEpoch,
-    },
-    /// This replica does not lead any more. What it appended and did not see committed may be lost.
-    Resigned {
-        /// The epoch that it led.
-        epoch: LeaderEpoch,
-    },
-    /// A batch of metadata records is committed; these come in the order of the log, each once
-    /// (`handleCommit`). Control batches are left out, so offsets may have gaps.
-    Committed(Arc<RecordBatch>),
-    /// Forget all state and load this snapshot: the log before it is gone (`handleLoadSnapshot`).
-    SnapshotLoaded {
-        /// The snapshot: it contains everything below its offset.
-        id: OffsetAndEpoch,
-        /// The metadata batches of the snapshot.
-        batches: Vec<Arc<RecordBatch>>,
-    },
-}
-
-/// What to show of a replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RaftView {
-    /// The role by Kafka's name: `Leader`, `Follower`, `Candidate`, ...
-    pub role: &'static str,
-    /// One of the voters, or else an observer.
-    pub is_voter: bool,
-    /// The leader that it knows.
-    pub leader: Option<NodeId>,
-    /// Its epoch.
-    pub epoch: LeaderEpoch,
-    /// Whom it voted for in that epoch.
-    pub voted: Option<ReplicaKey>,
-    /// Where the log starts.
-    pub log_start: Offset,
-    /// Where the log ends.
-    pub log_end: Offset,
-    /// The high watermark, once it knows one.
-    pub high_watermark: Option<Offset>,
-    /// The newest snapshot.
-    pub snapshot: Option<OffsetAndEpoch>,
-    /// On the leader: how far each voter is.
-    pub voters: Vec<VoterView>,
-}
-
-/// How far a voter is, as the leader knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VoterView {
-    /// The voter.
-    pub voter: NodeId,
-    /// The end of its log; none until it has fetched in this epoch.
-    pub end: Option<Offset>,
-}
 
 /// A replica of the metadata log.
 #[derive(Clone, Debug)]
 pub struct Raft {
-    events: VecDeque<RaftEvent>,
+    pub(crate) setup: RaftSetup,
+    pub(crate) own: ReplicaKey,
+    pub(crate) cluster: ClusterId,
+    pub(crate) is_voter: bool,
+    /// The election state as it is on the disk.
+    pub(crate) quorum: QuorumState,
+    pub(crate) role: Role,
+    pub(crate) log: ReplicaLog,
+    /// Below this the log is committed, as far as this replica knows; it never goes back.
+    pub(crate) high_watermark: Option<Offset>,
+    pub(crate) peers: RequestManager,
+    pub(crate) purgatory: FetchPurgatory,
+    pub(crate) alarms: Alarms,
+    pub(crate) random: Stream,
+    /// What has come in and was not looked at yet.
+    pub(crate) inbox: VecDeque<Work>,
+    /// The fsync that the thread waits for.
+    pub(crate) blocked: Option<Blocked>,
+    pub(crate) events: VecDeque<RaftEvent>,
+    /// The first offset that was not delivered; none before the first delivery.
+    pub(crate) next_delivery: Option<Offset>,
+    pub(crate) bytes_since_snapshot: u64,
+    pub(crate) announced: (Option<NodeId>, LeaderEpoch),
+    pub(crate) writing_snapshot: Option<WritingSnapshot>,
+    pub(crate) clean_log_at: Time,
+    pub(crate) shutdown: Option<Shutdown>,
+}
+
+/// One thing for the thread to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// A peer asks.
+    Request(Caller, Request),
+    /// A peer has answered, or never will.
+    Outcome(Outcome),
+    /// A fetch in purgatory has waited long enough.
+    ExpireFetch(u64),
+    /// Time has passed.
+    Look,
 }
 
 impl Raft {
@@ -93,22 +72,74 @@ impl Raft {
         now: Now,
         out: &mut Outbox,
     ) -> Self {
-        let _ = (setup, identity, disk, now, out);
-        Raft { events: VecDeque::new() }
+        let own = ReplicaKey { id: identity.node, directory: identity.directory };
+        let life = [identity.node.key(), identity.incarnation.0];
+        let jitter = stream(identity.seed, "raft-network", life);
+        let mut raft = Raft {
+            is_voter: setup.is_voter(identity),
+            quorum: QuorumState::default(),
+            role: Role::Unattached(Unattached { election_at: None }),
+            log: ReplicaLog::load(setup.limits, disk, now, out),
+            high_watermark: None,
+            peers: RequestManager::new(&setup, own.id, jitter),
+            purgatory: FetchPurgatory::default(),
+            alarms: Alarms::default(),
+            random: stream(identity.seed, "raft", life),
+            inbox: VecDeque::new(),
+            blocked: None,
+            events: VecDeque::new(),
+            next_delivery: None,
+            bytes_since_snapshot: 0,
+            announced: (None, LeaderEpoch(0)),
+            writing_snapshot: None,
+            clean_log_at: now.time + CLEAN_INTERVAL,
+            shutdown: None,
+            cluster: identity.cluster.clone(),
+            own,
+            setup,
+        };
+        raft.initialize(disk, now, out);
+        raft.run(now, out);
+        raft
     }
 
     /// Whether an input is this replica's to handle: its connections' responses and ends, its timers and
     /// flushes, and on a voter the requests Vote, BeginQuorumEpoch, EndQuorumEpoch, FetchSnapshot,
     /// DescribeQuorum and Fetch of the metadata log.
     pub fn owns(&self, input: &Input) -> bool {
-        let _ = input;
-        false
+        match input {
+            Input::Request { request, .. } => self.is_voter && is_of_the_quorum(request),
+            Input::Timer(Timer::Raft(_)) => true,
+            Input::Flushed(flush) => self.waits_for(*flush),
+            Input::Disconnected { connection, .. } => {
+                self.purgatory.has(*connection) || self.peers.owns(input)
+            }
+            _ => self.peers.owns(input),
+        }
     }
 
     /// Handles an input that this replica [owns](Self::owns). Look at [`next_event`](Self::next_event)
     /// afterwards.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
-        let _ = (now, input, out);
+        if self.is_shut_down() {
+            return;
+        }
+        match input {
+            Input::Request { connection, correlation, request } => {
+                let caller = Caller { connection, correlation };
+                self.inbox.push_back(Work::Request(caller, request));
+            }
+            Input::Timer(Timer::Raft(timer)) => self.rang(timer),
+            Input::Flushed(flush) => self.flushed(now, flush, out),
+            Input::Disconnected { connection, .. } if self.purgatory.has(connection) => {
+                self.forget_parked_fetch(connection, out);
+            }
+            of_a_peer => {
+                let outcomes = self.peers.handle(now, of_a_peer, out);
+                self.inbox.extend(outcomes.into_iter().map(Work::Outcome));
+            }
+        }
+        self.run(now, out);
     }
 
     /// The next thing to learn. Take them all out after every call that takes an outbox.
@@ -120,8 +151,9 @@ impl Raft {
     /// (`prepareAppend` and `schedulePreparedAppend`).
     ///
     /// It is a promise of an offset, not of a commit: wait for `Committed`. Fails with
-    /// `NOT_LEADER_OR_FOLLOWER` unless this replica leads in `epoch`, and with `RECORD_LIST_TOO_LARGE`
-    /// when the records do not fit into one batch.
+    /// `NOT_LEADER_OR_FOLLOWER` unless this replica leads in `epoch`, with `RECORD_LIST_TOO_LARGE`
+    /// when the records do not fit into one batch, and with `UNKNOWN_SERVER_ERROR` when more batches
+    /// wait for the disk than Kafka has buffers for.
     pub fn append(
         &mut self,
         now: Now,
@@ -129,108 +161,117 @@ impl Raft {
         records: Vec<MetadataRecord>,
         out: &mut Outbox,
     ) -> Result<Offset, ErrorCode> {
-        let _ = (now, epoch, records, out);
-        Err(ErrorCode::NotLeaderOrFollower)
+        assert!(!records.is_empty(), "an append has at least one record");
+        let may_append = epoch == self.quorum.leader_epoch && !self.is_moving_on();
+        let Role::Leader(leader) = &mut self.role else {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        };
+        if !may_append {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        let last = leader.accumulator.append(records, now)?;
+        self.inbox.push_back(Work::Look);
+        self.run(now, out);
+        Ok(last)
     }
 
     /// The offset that the next appended record will have: a broker's epoch is the offset of its
     /// registration record, and has to be known when the record is written.
     pub fn next_append_offset(&self) -> Offset {
-        Offset(0)
+        match &self.role {
+            Role::Leader(leader) => leader.accumulator.next_offset(),
+            _ => self.log.end(),
+        }
     }
 
     /// Gives up leadership of this epoch, and asks the voter with the longest log to stand
     /// (`RaftClient.resign`). Does nothing if this replica does not lead in `epoch`.
     pub fn resign(&mut self, now: Now, epoch: LeaderEpoch, out: &mut Outbox) {
-        let _ = (now, epoch, out);
-    }
-
-    /// Goes in order: a leader resigns and waits until another one is elected, others go at once.
-    pub fn shut_down(&mut self, now: Now, out: &mut Outbox) {
-        let _ = (now, out);
-    }
-
-    /// The shutdown is complete: nothing more is to be done before the process may end.
-    pub fn is_shut_down(&self) -> bool {
-        false
-    }
-
-    /// Writes a snapshot of everything below `end`, which must be committed; then the log before it may
-    /// go, as the retention limits say (`RaftClient.createSnapshot`, KIP-630).
-    ///
-    /// Does nothing if there is a snapshot at `end` or after it already.
-    pub fn write_snapshot(
-        &mut self,
-        now: Now,
-        end: Offset,
-        records: Vec<MetadataRecord>,
-        out: &mut Outbox,
-    ) {
-        let _ = (now, end, records, out);
-    }
-
-    /// The leader that this replica knows.
-    pub fn leader(&self) -> Option<NodeId> {
-        None
-    }
-
-    /// The epoch that this replica is in.
-    pub fn epoch(&self) -> LeaderEpoch {
-        LeaderEpoch(0)
-    }
-
-    /// This replica leads.
-    pub fn is_leader(&self) -> bool {
-        false
-    }
-
-    /// Below this offset the log is committed, as far as this replica knows.
-    pub fn high_watermark(&self) -> Option<Offset> {
-        None
-    }
-
-    /// Where the log ends.
-    pub fn log_end(&self) -> Offset {
-        Offset(0)
-    }
-
-    /// Where the log starts.
-    pub fn log_start(&self) -> Offset {
-        Offset(0)
-    }
-
-    /// Bytes of metadata records that were delivered since the newest snapshot
-    /// (`metadata.log.max.record.bytes.between.snapshots`).
-    pub fn bytes_since_snapshot(&self) -> u64 {
-        0
-    }
-
-    /// What a leader answers to DescribeQuorum; for a host that got it in an Envelope.
-    pub fn describe_quorum(&self, now: Now) -> DescribeQuorumResponse {
-        let _ = now;
-        DescribeQuorumResponse {
-            error: ErrorCode::NotLeaderOrFollower,
-            leader: None,
-            leader_epoch: LeaderEpoch(0),
-            high_watermark: None,
-            current_voters: Vec::new(),
-            observers: Vec::new(),
+        if let Role::Leader(leader) = &mut self.role
+            && epoch == self.quorum.leader_epoch
+        {
+            leader.resign_requested = true;
+            self.inbox.push_back(Work::Look);
+            self.run(now, out);
         }
     }
 
-    /// What to show of it.
-    pub fn view(&self) -> RaftView {
-        RaftView {
-            role: "Unattached",
-            is_voter: false,
-            leader: None,
-            epoch: LeaderEpoch(0),
-            voted: None,
-            log_start: Offset(0),
-            log_end: Offset(0),
-            high_watermark: None,
-            snapshot: None,
-            voters: Vec::new(),
+    /// Works off what has come in, until there is nothing left or an fsync is under way.
+    pub(crate) fn run(&mut self, now: Now, out: &mut Outbox) {
+        while self.blocked.is_none() && !self.is_shut_down() {
+            let Some(work) = self.inbox.pop_front() else { break };
+            self.work(now, work, out);
+            if self.blocked.is_none() {
+                self.poll(now, out);
+            }
         }
+        self.arm(now, out);
+    }
+
+    fn work(&mut self, now: Now, work: Work, out: &mut Outbox) {
+        match work {
+            Work::Request(caller, request) => self.request(now, caller, request, out),
+            Work::Outcome(outcome) => self.outcome(now, outcome, out),
+            Work::ExpireFetch(fetch) => self.expire_fetch(now, fetch, out),
+            Work::Look => {}
+        }
+    }
+
+    fn request(&mut self, now: Now, caller: Caller, request: Request, out: &mut Outbox) {
+        match request {
+            Request::Vote(vote) => self.vote_requested(now, caller, vote, out),
+            Request::BeginQuorumEpoch(begin) => self.epoch_begun(now, caller, begin, out),
+            Request::EndQuorumEpoch(end) => self.epoch_ended(now, caller, end, out),
+            Request::Fetch(fetch) => self.fetch_requested(now, caller, fetch, out),
+            Request::FetchSnapshot(fetch) => self.snapshot_requested(now, caller, fetch, out),
+            Request::DescribeQuorum(_) => {
+                caller.answer(Response::DescribeQuorum(self.describe_quorum(now)), out);
+            }
+            other => unreachable!("a replica of the metadata log does not own {other:?}"),
+        }
+    }
+
+    fn rang(&mut self, timer: RaftTimer) {
+        self.alarms.rang(timer);
+        self.inbox.push_back(match timer {
+            RaftTimer::DelayedFetch(fetch) => Work::ExpireFetch(fetch),
+            _ => Work::Look,
+        });
+    }
+
+    /// Sets the timers that the role, the requests under way and the housekeeping need.
+    fn arm(&mut self, now: Now, out: &mut Outbox) {
+        if self.is_shut_down() {
+            return;
+        }
+        // A blocked thread looks at its deadlines when it goes on.
+        if self.blocked.is_none() {
+            for (timer, deadline) in self.role.deadlines() {
+                self.alarms.arm(timer, deadline, now, out);
+            }
+        }
+        for (voter, deadline) in self.peers.deadlines() {
+            self.alarms.arm(RaftTimer::RetryBackoff(voter), deadline, now, out);
+        }
+        self.alarms.arm(RaftTimer::CleanLog, self.clean_log_at, now, out);
+        if let Some(shutdown) = &self.shutdown {
+            self.alarms.arm(RaftTimer::Shutdown, shutdown.deadline(), now, out);
+        }
+    }
+}
+
+/// A request that the voters of the metadata quorum serve.
+fn is_of_the_quorum(request: &Request) -> bool {
+    match request {
+        Request::Vote(_)
+        | Request::BeginQuorumEpoch(_)
+        | Request::EndQuorumEpoch(_)
+        | Request::FetchSnapshot(_)
+        | Request::DescribeQuorum(_) => true,
+        Request::Fetch(fetch) => fetch
+            .partitions
+            .first()
+            .is_some_and(|fetch| fetch.partition == TopicIdPartition::CLUSTER_METADATA),
+        _ => false,
     }
 }

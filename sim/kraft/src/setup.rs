@@ -19,6 +19,8 @@ pub struct RaftSetup {
     /// a higher one (KIP-1166, from 4.1 on). Before that a replica that has everything learns of a commit
     /// with the next append, or when its fetch has waited for `MAX_FETCH_WAIT_MS`.
     pub high_watermark_in_fetch: bool,
+    /// How long opening a connection may take (`socket.connection.setup.timeout.ms`).
+    pub connection_setup_timeout: Span,
     /// Tells this replica's network client from the machine's others.
     pub network_client: u32,
 }
@@ -50,6 +52,7 @@ impl RaftSetup {
             limits: MetadataLogLimits::from(config),
             pre_vote: release >= Release::new(4, 0),
             high_watermark_in_fetch: release >= Release::new(4, 1),
+            connection_setup_timeout: config.socket_connection_setup_timeout_ms,
             network_client,
         }
     }

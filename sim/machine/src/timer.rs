@@ -64,6 +64,8 @@ pub enum RaftTimer {
     DelayedFetch(u64),
     /// Look for snapshots and segments of the metadata log that may go.
     CleanLog,
+    /// An orderly shutdown waits no longer for a successor.
+    Shutdown,
 }
 
 /// The timers of a KRaft controller.

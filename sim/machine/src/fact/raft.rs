@@ -9,6 +9,8 @@ facts! {
         QuorumStateStored { epoch: LeaderEpoch, leader: Option<NodeId>, voted: Option<NodeId> } => "epoch {epoch}, leader {leader:?}, voted {voted:?}";
         /// A voter asks whether it would be elected (KIP-996).
         PreVoteStarted { epoch: LeaderEpoch } => "in epoch {epoch}";
+        /// No majority would elect this voter, or too few answered.
+        PreVoteLost { epoch: LeaderEpoch } => "in epoch {epoch}";
         /// A voter stands for election.
         ElectionStarted { epoch: LeaderEpoch } => "in epoch {epoch}";
         /// A voter gave its vote.
