@@ -1,16 +1,38 @@
 //! The judge: one look at every entry, one verdict at the end.
 
-use crate::expectation::{Expectation, Expectations};
+use crate::expectation::{Expectation, ExpectationVerdict, Expectations, Expected};
+use crate::findings::Findings;
+use crate::history::History;
+use crate::picture::{Cluster, Quorum};
+use crate::promise::Promise;
 use crate::settings::Settings;
-use crate::verdict::Verdict;
-use klab_machine::trace::Entry;
-use klab_wire::Time;
+use crate::verdict::{Moment, Outcome, PromiseVerdict, Status, Verdict};
+use klab_machine::trace::{Entry, What};
+use klab_wire::{Time, TopicPartition};
 
 /// Watches a run and judges it.
+///
+/// A look at an entry that no promise is about costs a match; one that concerns a partition costs a look-up
+/// by its name. Memory grows with the batches that retention keeps and with the records that clients saw,
+/// both as ranges.
 #[derive(Clone, Debug)]
 pub struct Judge {
-    settings: Settings,
     expectations: Expectations,
+    pub(crate) findings: Findings,
+    pub(crate) cluster: Cluster,
+    pub(crate) quorum: Quorum,
+    pub(crate) history: History,
+    pub(crate) unsettled: Unsettled,
+    pub(crate) unmatched_selectors: Vec<String>,
+}
+
+/// What a controller decided in the current step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unsettled {
+    pub(crate) step: u64,
+    pub(crate) partitions: Vec<(Moment, TopicPartition)>,
+    /// A broker was fenced, which concerns every partition.
+    pub(crate) fencing: Option<Moment>,
 }
 
 /// How the run ended, as its runner saw it.
@@ -42,24 +64,75 @@ pub enum Convergence {
 impl Judge {
     /// A judge who knows the settings and what is expected.
     pub fn new(settings: Settings, expectations: Vec<Expectation>) -> Self {
-        Judge { settings, expectations: Expectations::new(expectations) }
+        Judge {
+            expectations: Expectations::new(expectations),
+            findings: Findings::new(),
+            quorum: Quorum::new(settings.voters.clone()),
+            cluster: Cluster::new(settings),
+            history: History::default(),
+            unsettled: Unsettled::default(),
+            unmatched_selectors: Vec::new(),
+        }
     }
 
     /// Looks at one entry; entries come in the order of the trace.
     pub fn watch(&mut self, entry: &Entry) {
-        self.expectations.watch(entry);
+        if self.unsettled.is_over(entry.step) {
+            self.settle();
+        }
+        let at = Moment { step: entry.step, time: entry.time, node: entry.node };
+        match &entry.what {
+            What::Fact(fact) => {
+                self.expectations.watch(entry);
+                self.watch_fact(at, fact);
+            }
+            What::Operation(operation) => self.history.watch(at, operation, &mut self.findings),
+            What::Fate(_) => {}
+        }
     }
 
     /// Judges what can be judged only at the end, and sums up.
-    pub fn finish(self, _end: End) -> Verdict {
-        let _ = self.settings;
-        let expectations = self.expectations.verdicts(&[]);
+    pub fn finish(mut self, end: End) -> Verdict {
+        self.settle();
+        self.history.judge(&self.cluster, &end, &mut self.findings);
+        let promises = self.findings.verdicts();
+        let expectations = self.expectations.verdicts(&promises);
+        let misses = !self.unmatched_selectors.is_empty();
+        let vacuous = misses && !self.cluster.settings.selectors_may_miss;
+        let broken = unexpectedly_broken(&promises, &self.expectations);
+        let outcome = outcome(&broken, &expectations, vacuous);
         Verdict {
-            outcome: crate::Outcome::AsExpected,
-            exit_code: 0,
-            promises: Vec::new(),
+            outcome,
+            exit_code: outcome.exit_code(),
+            promises,
             expectations,
-            unmatched_selectors: Vec::new(),
+            unmatched_selectors: self.unmatched_selectors,
         }
+    }
+}
+
+impl Unsettled {
+    fn is_over(&self, step: u64) -> bool {
+        step != self.step && (!self.partitions.is_empty() || self.fencing.is_some())
+    }
+}
+
+/// The promises that were broken against the settings, and that no expectation wants to see broken.
+fn unexpectedly_broken(promises: &[PromiseVerdict], expected: &Expectations) -> Vec<Promise> {
+    let violated = promises.iter().filter(|verdict| verdict.status == Status::Violated);
+    let names = violated.map(|verdict| verdict.promise);
+    names.filter(|promise| !expected.expects_broken(*promise)).collect()
+}
+
+fn outcome(broken: &[Promise], expectations: &[ExpectationVerdict], vacuous: bool) -> Outcome {
+    let liveness = [Promise::EveryOperationEnds, Promise::ClusterConverges];
+    let some = |met| expectations.iter().any(|one| one.met == met);
+    match broken {
+        [_, ..] if !broken.iter().all(|promise| liveness.contains(promise)) => Outcome::Violated,
+        [_, ..] => Outcome::NotConverged,
+        [] if some(Expected::Unmet) => Outcome::Violated,
+        [] if some(Expected::Permitted) => Outcome::Permitted,
+        [] if vacuous || some(Expected::Vacuous) => Outcome::Vacuous,
+        [] => Outcome::AsExpected,
     }
 }

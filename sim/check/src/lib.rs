@@ -10,15 +10,21 @@
 //! A [`Summary`] watches the same entries and keeps what a person wants to read first.
 
 mod expectation;
+mod findings;
+mod history;
+mod invariant;
 mod judge;
+mod permit;
+mod picture;
 mod promise;
 mod settings;
 mod summary;
 mod verdict;
+mod watch;
 
 pub use expectation::{Expectation, ExpectationVerdict, Expected, Filter};
 pub use judge::{Convergence, End, Judge};
 pub use promise::{PROMISES, Promise, PromiseInfo};
 pub use settings::{ProducerSettings, Setting, Settings, TopicSettings};
-pub use summary::Summary;
+pub use summary::{Availability, Line, Sends, Summary, Timeline};
 pub use verdict::{Moment, Outcome, PromiseVerdict, Proof, Status, Verdict, Witness};

@@ -73,11 +73,7 @@ pub enum Setting {
 
 impl Default for TopicSettings {
     fn default() -> Self {
-        TopicSettings {
-            min_insync_replicas: 1,
-            unclean_leader_election: false,
-            compacted: false,
-        }
+        TopicSettings { min_insync_replicas: 1, unclean_leader_election: false, compacted: false }
     }
 }
 

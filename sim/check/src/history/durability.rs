@@ -1,0 +1,294 @@
+//! `no-acked-record-is-lost` and `no-inconsistent-offsets`.
+//!
+//! Judged is, for every record of an acknowledged send with an offset: (a) no consumer passed over it unless
+//! somebody read it (Jepsen's lost write); (b) the log of the last leader has at that offset the batch that was
+//! acknowledged, or starts above it (retention and DeleteRecords are no loss). A partition without a
+//! leader has lost what no replica has. Which batch was acknowledged is plain as long as one batch only ever
+//! had the offset; after a divergence it is the one whose values fit.
+
+use super::provenance::Writers;
+use super::{Ack, Gap, PartitionHistory};
+use crate::findings::{Breach, Findings};
+use crate::permit;
+use crate::picture::{Batch, Cluster, Partition};
+use crate::promise::Promise;
+use crate::settings::Setting;
+use crate::verdict::Witness;
+use klab_wire::{Acks, NodeId, Offset, TopicPartition};
+
+/// What became of a piece of an acknowledged send: the part of it that lies in one batch.
+#[derive(Clone, Debug)]
+pub(super) struct Piece<'a> {
+    pub(super) ack: Ack,
+    from: Offset,
+    to: Offset,
+    fate: PieceFate<'a>,
+}
+
+#[derive(Clone, Debug)]
+enum PieceFate<'a> {
+    Kept,
+    /// It was in this batch, or in none that any fact tells of.
+    Lost(Option<&'a Batch>),
+}
+
+/// One partition at the end, with what is needed to judge it.
+pub(super) struct Durability<'a> {
+    name: &'a TopicPartition,
+    picture: Option<&'a Partition>,
+    leader: Option<NodeId>,
+    cluster: &'a Cluster,
+}
+
+impl<'a> Durability<'a> {
+    pub(super) fn new(name: &'a TopicPartition, cluster: &'a Cluster) -> Self {
+        let picture = cluster.partition(name);
+        let leader = picture.and_then(final_leader);
+        Durability { name, picture, leader, cluster }
+    }
+
+    /// Every acknowledged send, cut where batches end, in the order of offsets.
+    pub(super) fn pieces(
+        &self,
+        history: &mut PartitionHistory,
+        writers: &Writers,
+    ) -> Vec<Piece<'a>> {
+        history.acks.sort_by_key(|ack| (ack.offset, ack.order));
+        history.acks.iter().flat_map(|ack| self.cut(*ack, writers)).collect()
+    }
+
+    fn cut(&self, ack: Ack, writers: &Writers) -> Vec<Piece<'a>> {
+        let mut pieces = Vec::with_capacity(1);
+        let mut from = ack.offset;
+        while from < ack.end() {
+            let batch = self.acknowledged(&ack, from, writers);
+            let to = batch.map_or(ack.end(), |batch| batch.last.next().min(ack.end()));
+            pieces.push(Piece { ack, from, to, fate: self.fate(from, batch) });
+            from = to;
+        }
+        pieces
+    }
+
+    /// The batch at this offset that was acknowledged: of several, the one whose first value fits.
+    fn acknowledged(&self, ack: &Ack, offset: Offset, writers: &Writers) -> Option<&'a Batch> {
+        let copies = &self.picture?.copies;
+        let mut candidates = copies.at(offset);
+        let (first, second) = (candidates.next()?, candidates.next());
+        if second.is_none() {
+            return Some(first);
+        }
+        let value = ack.value_at(offset);
+        let exact = |batch: &&Batch| {
+            let ahead = offset.since(batch.base);
+            batch.first_value.is_some_and(|first| first + ahead == value)
+        };
+        // In a batch of one client the values grow, so that no record is below its batch's first.
+        let before = |batch: &&Batch| {
+            let first = batch.first_value.filter(|first| *first <= value);
+            first.is_some_and(|first| writers.writer_of(first) == Some(ack.client))
+        };
+        let nearest = || copies.at(offset).filter(before).max_by_key(|batch| batch.first_value);
+        copies.at(offset).find(exact).or_else(nearest).or(Some(first))
+    }
+
+    fn fate(&self, offset: Offset, batch: Option<&'a Batch>) -> PieceFate<'a> {
+        let Some(picture) = self.picture else { return PieceFate::Lost(batch) };
+        let start = self.leader.and_then(|leader| picture.copies.replica(leader));
+        if start.is_some_and(|leader| offset < leader.start) {
+            return PieceFate::Kept; // Deleted in order.
+        }
+        let kept = match (batch, self.leader) {
+            (None, _) => false,
+            (Some(batch), None) => batch.holders != 0,
+            (Some(batch), Some(leader)) => {
+                picture.copies.find(leader).is_some_and(|slot| batch.is_held_by(slot))
+            }
+        };
+        if kept { PieceFate::Kept } else { PieceFate::Lost(batch) }
+    }
+
+    /// Why this piece may be lost, if it is and may be.
+    fn permit(&self, piece: &Piece) -> Option<Setting> {
+        let (PieceFate::Lost(Some(batch)), Some(picture)) = (&piece.fate, self.picture) else {
+            return None;
+        };
+        let min_isr = self.cluster.min_isr(picture);
+        permit::of_acked(batch, self.acks(piece.ack.client), picture, min_isr)
+    }
+
+    fn acks(&self, client: NodeId) -> Acks {
+        self.cluster.settings.producer(client).acks
+    }
+
+    /// Judges what became of the pieces; those of one batch and one client are one break.
+    pub(super) fn judge(
+        &self,
+        pieces: &[Piece],
+        history: &PartitionHistory,
+        findings: &mut Findings,
+    ) {
+        let records: u64 = pieces.iter().map(|piece| piece.to.since(piece.from)).sum();
+        findings.kept(Promise::NoAckedRecordIsLost, records);
+        for group in pieces.chunk_by(belong_together) {
+            if let PieceFate::Lost(batch) = &group[0].fate {
+                self.report_lost(group, *batch, findings);
+            }
+        }
+        for gap in &history.gaps {
+            self.judge_gap(gap, pieces, history, findings);
+        }
+        for piece in pieces {
+            self.compare(piece, history, findings);
+        }
+        self.judge_conflicts(history, findings);
+    }
+
+    fn report_lost(&self, group: &[Piece], batch: Option<&Batch>, findings: &mut Findings) {
+        let (first, last) = (&group[0], &group[group.len() - 1]);
+        let records = last.to.since(first.from);
+        let acks = match self.acks(first.ack.client) {
+            Acks::None => "0",
+            Acks::Leader => "1",
+            Acks::All => "all",
+        };
+        let what = format!(
+            "{} {} {} of {}, acknowledged with acks={acks}, {}: {}",
+            if records == 1 { "record" } else { "records" },
+            span(first.from.0, last.to.0),
+            values(group),
+            first.ack.client,
+            if records == 1 { "is lost" } else { "are lost" },
+            self.whereabouts(batch),
+        );
+        let acked =
+            Witness { at: first.ack.at, what: format!("{} acknowledged", first.ack.client) };
+        let story = batch.zip(self.picture).map(|(batch, picture)| picture.story(batch));
+        let breach = Breach::of(what)
+            .about(records)
+            .permitted(self.permit(first))
+            .shown_by([acked])
+            .shown_by(story.into_iter().flatten());
+        findings.broken(Promise::NoAckedRecordIsLost, first.ack.at, Some(self.name), breach);
+    }
+
+    fn whereabouts(&self, batch: Option<&Batch>) -> String {
+        match (batch, self.leader) {
+            (None, _) => "no log ever had it".to_owned(),
+            (Some(_), None) => "no replica has it, and none leads".to_owned(),
+            (Some(batch), Some(leader)) if batch.holders == 0 => {
+                format!("no replica has it, {leader} leads")
+            }
+            (Some(_), Some(leader)) => format!("it is not in the log of {leader}, which leads"),
+        }
+    }
+
+    /// A reader passed over offsets. That is in order only if nobody knows of a record there.
+    fn judge_gap(
+        &self,
+        gap: &Gap,
+        pieces: &[Piece],
+        history: &PartitionHistory,
+        findings: &mut Findings,
+    ) {
+        let read = history.reads.iter().find(|r| r.offset < gap.to && r.end() > gap.from);
+        let begin = pieces.partition_point(|piece| piece.to <= gap.from);
+        let inside = pieces[begin..].iter().take_while(|piece| piece.from < gap.to);
+        let acked = inside.clone().find(|piece| matches!(piece.fate, PieceFate::Kept));
+        let known = read.map(|r| r.offset).or(acked.map(|piece| piece.from));
+        let Some(known) = known.map(|offset| offset.max(gap.from)) else { return };
+        let node = gap.at.node;
+        let skipped = format!("poll-skip: {node} went from {} to {}", gap.from, gap.to);
+        let breach = Breach::of(format!("{skipped}, passing over offset {known}"));
+        findings.broken(Promise::PerPartitionOrder, gap.at, Some(self.name), breach);
+        for piece in inside.filter(|piece| matches!(piece.fate, PieceFate::Kept)) {
+            if history.reads.value_at(piece.from).is_none() {
+                let what = format!("lost-write: {node} passed over {}, nobody read it", piece.from);
+                let breach = Breach::of(what).about(piece.to.since(piece.from));
+                findings.broken(Promise::NoAckedRecordIsLost, gap.at, Some(self.name), breach);
+            }
+        }
+    }
+
+    /// Holds an acknowledged piece against what was read at its first offset.
+    fn compare(&self, piece: &Piece, history: &PartitionHistory, findings: &mut Findings) {
+        let Some(read) = history.reads.value_at(piece.from) else { return };
+        let acked = piece.ack.value_at(piece.from);
+        let at = piece.ack.at;
+        if read == acked {
+            return findings.kept(Promise::NoInconsistentOffsets, 1);
+        }
+        let what = format!(
+            "offset {}: {} was told that its value {acked} is there, {read} was read",
+            piece.from, piece.ack.client
+        );
+        let breach = Breach::of(what).about(1).permitted(self.permit(piece));
+        findings.note(Promise::NoInconsistentOffsets, at, Some(self.name), Err(breach));
+    }
+
+    fn judge_conflicts(&self, history: &PartitionHistory, findings: &mut Findings) {
+        for conflict in &history.conflicts {
+            let [one, other] = conflict.values;
+            let what = format!("offset {}: {one} was read, later {other}", conflict.offset);
+            let excuse = self.picture.and_then(|picture| picture.excuse);
+            let breach = Breach::of(what).about(1).permitted(excuse);
+            let promise = Promise::NoInconsistentOffsets;
+            findings.note(promise, conflict.at, Some(self.name), Err(breach));
+        }
+    }
+}
+
+/// Who leads a partition at the end: as the controller decided, or as a broker learned last.
+fn final_leader(partition: &Partition) -> Option<NodeId> {
+    match partition.newest_leader() {
+        Some((epoch, leader)) if epoch > partition.leader_epoch => Some(leader),
+        _ => partition.leader,
+    }
+}
+
+fn belong_together(one: &Piece, other: &Piece) -> bool {
+    let same = match (&one.fate, &other.fate) {
+        (PieceFate::Lost(Some(a)), PieceFate::Lost(Some(b))) => a.is(b.base, b.epoch, b.digest),
+        (PieceFate::Lost(None), PieceFate::Lost(None)) => true,
+        _ => false,
+    };
+    same && one.ack.client == other.ack.client && one.to == other.from
+}
+
+fn span(from: u64, to: u64) -> String {
+    match to - from {
+        1 => format!("at offset {from}"),
+        _ => format!("at offsets {from}..{}", to - 1),
+    }
+}
+
+fn values(group: &[Piece]) -> String {
+    let all: Vec<(u64, u64)> = group
+        .iter()
+        .map(|piece| (piece.ack.value_at(piece.from), piece.to.since(piece.from)))
+        .collect();
+    let total: u64 = all.iter().map(|(_, count)| count).sum();
+    let listed: Vec<String> = all
+        .iter()
+        .take(8)
+        .map(|(first, count)| match count {
+            1 => first.to_string(),
+            _ => format!("{first}..{}", first + count - 1),
+        })
+        .collect();
+    let more = if all.len() > listed.len() { ", .." } else { "" };
+    match total {
+        1 => format!("(value {})", listed[0]),
+        _ => format!("(values {}{more})", listed.join(", ")),
+    }
+}
+
+impl Piece<'_> {
+    /// Whether it is where its producer was told it is.
+    pub(super) const fn is_kept(&self) -> bool {
+        matches!(self.fate, PieceFate::Kept)
+    }
+
+    pub(super) fn place(&self) -> (Offset, u64, u64) {
+        (self.from, self.ack.value_at(self.from), self.to.since(self.from))
+    }
+}

@@ -1,0 +1,318 @@
+//! The history of client calls, and what is judged from it when it is complete.
+//!
+//! As in Jepsen's Kafka checker, the evidence for what stands at an offset is every poll and every
+//! acknowledged send. Everything is kept as ranges of consecutive offsets with consecutive values, so that
+//! a counted batch of a thousand records costs as much as one record. Judging takes one sort and one pass.
+
+mod duplicates;
+mod durability;
+mod liveness;
+mod order;
+mod provenance;
+mod reads;
+
+use crate::findings::{Breach, Findings};
+use crate::judge::End;
+use crate::picture::Cluster;
+use crate::promise::Promise;
+use crate::verdict::Moment;
+use durability::Durability;
+use klab_machine::fact::ClientFact;
+use klab_machine::operation::{Call, Operation, OperationId, Outcome, PolledRecords};
+use klab_wire::{NodeId, Offset, Time, TopicName, TopicPartition};
+use provenance::{Place, Writers};
+use reads::{Conflict, Reads};
+use std::collections::BTreeMap;
+
+/// All calls so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    clients: BTreeMap<NodeId, Client>,
+    topics: BTreeMap<TopicName, TopicHistory>,
+    healed: Option<Time>,
+    ended: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Client {
+    pending: BTreeMap<OperationId, Pending>,
+    sends: u32,
+}
+
+/// A call that has not ended.
+#[derive(Clone, Debug)]
+struct Pending {
+    at: Moment,
+    send: Option<PendingSend>,
+}
+
+#[derive(Clone, Debug)]
+struct PendingSend {
+    topic: TopicName,
+    first_value: u64,
+    count: u32,
+    order: u32,
+}
+
+/// What happened to one topic.
+#[derive(Clone, Debug, Default)]
+struct TopicHistory {
+    sends: Vec<Send>,
+    partitions: Vec<PartitionHistory>,
+}
+
+/// A send that has ended, or that never will.
+#[derive(Clone, Copy, Debug)]
+struct Send {
+    first_value: u64,
+    count: u32,
+    client: NodeId,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It happened, or may have happened.
+    Possible,
+    /// It has certainly not happened.
+    Failed,
+}
+
+/// What happened to one partition.
+#[derive(Clone, Debug, Default)]
+struct PartitionHistory {
+    acks: Vec<Ack>,
+    reads: Reads,
+    readers: Vec<Reader>,
+    /// Offsets that a reader passed over.
+    gaps: Vec<Gap>,
+    conflicts: Vec<Conflict>,
+}
+
+/// An acknowledged send.
+#[derive(Clone, Copy, Debug)]
+struct Ack {
+    offset: Offset,
+    first_value: u64,
+    count: u32,
+    client: NodeId,
+    /// Which send of its client it was.
+    order: u32,
+    at: Moment,
+}
+
+/// A consumer of a partition, and the offset it must see next; none after a seek or reset.
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    node: NodeId,
+    next: Option<Offset>,
+}
+
+/// Offsets that a poll passed over.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    at: Moment,
+    from: Offset,
+    to: Offset,
+}
+
+impl History {
+    pub(crate) fn watch(&mut self, at: Moment, operation: &Operation, findings: &mut Findings) {
+        match operation {
+            Operation::Began { id, call } => self.begin(at, *id, call),
+            Operation::Ended { id, outcome } => self.end(at, *id, outcome, findings),
+        }
+    }
+
+    pub(crate) fn watch_client(&mut self, at: Moment, fact: &ClientFact) {
+        match fact {
+            ClientFact::PositionReset { partition, .. }
+            | ClientFact::PositionOutOfRange { partition, .. }
+            | ClientFact::LogTruncationDetected { partition, .. } => {
+                self.partition(partition).reader(at.node).next = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// A consumer that starts again goes on from where it likes.
+    pub(crate) fn restart(&mut self, node: NodeId) {
+        let partitions = self.topics.values_mut().flat_map(|topic| &mut topic.partitions);
+        let readers = partitions.flat_map(|partition| &mut partition.readers);
+        readers.filter(|reader| reader.node == node).for_each(|reader| reader.next = None);
+    }
+
+    pub(crate) fn heal(&mut self, time: Time) {
+        self.healed = Some(time);
+    }
+
+    /// A topic was deleted; another one of its name begins afresh.
+    pub(crate) fn forget(&mut self, topic: &TopicName) {
+        self.topics.remove(topic);
+    }
+
+    fn begin(&mut self, at: Moment, id: OperationId, call: &Call) {
+        let client = self.clients.entry(at.node).or_default();
+        let send = match call {
+            Call::Send { topic, first_value, count, .. } => {
+                client.sends += 1;
+                Some(PendingSend {
+                    topic: topic.clone(),
+                    first_value: *first_value,
+                    count: *count,
+                    order: client.sends,
+                })
+            }
+            Call::Poll | Call::Administer { .. } => None,
+            Call::Seek { partition } => {
+                client.pending.insert(id, Pending { at, send: None });
+                self.partition(partition).reader(at.node).next = None;
+                return;
+            }
+        };
+        client.pending.insert(id, Pending { at, send });
+    }
+
+    fn end(&mut self, at: Moment, id: OperationId, outcome: &Outcome, findings: &mut Findings) {
+        self.ended += 1;
+        let client = self.clients.entry(at.node).or_default();
+        let pending = client.pending.remove(&id);
+        if let Outcome::Polled(polled) = outcome {
+            polled.iter().for_each(|records| self.poll(at, records, findings));
+        }
+        if let Some(send) = pending.and_then(|pending| pending.send) {
+            self.end_send(at, &send, outcome);
+        }
+    }
+
+    fn end_send(&mut self, at: Moment, send: &PendingSend, outcome: &Outcome) {
+        let fate = match outcome {
+            Outcome::Failed(_) => Fate::Failed,
+            _ => Fate::Possible,
+        };
+        let PendingSend { first_value, count, order, .. } = *send;
+        let client = at.node;
+        self.topic(&send.topic).sends.push(Send { first_value, count, client, fate });
+        if let Outcome::Sent { partition, offset: Some(offset) } = outcome {
+            let ack = Ack { offset: *offset, first_value, count, client, order, at };
+            self.partition(partition).acks.push(ack);
+        }
+    }
+
+    fn poll(&mut self, at: Moment, records: &PolledRecords, findings: &mut Findings) {
+        let partition = self.partition(&records.partition);
+        for range in &records.ranges {
+            let reader = partition.reader(at.node);
+            let expected = reader.next.replace(range.offset.plus(u64::from(range.count)));
+            let Some(expected) = expected else {
+                partition.see(at, range);
+                continue;
+            };
+            let finding = match range.offset >= expected {
+                true => Ok(()),
+                false => Err(Breach::of(format!(
+                    "nonmonotonic-poll: {} read offset {} after {expected} was next",
+                    at.node, range.offset
+                ))),
+            };
+            findings.note(Promise::PerPartitionOrder, at, Some(&records.partition), finding);
+            if range.offset > expected {
+                partition.gaps.push(Gap { at, from: expected, to: range.offset });
+            }
+            partition.see(at, range);
+        }
+    }
+
+    fn topic(&mut self, name: &TopicName) -> &mut TopicHistory {
+        if !self.topics.contains_key(name) {
+            self.topics.insert(name.clone(), TopicHistory::default());
+        }
+        self.topics.get_mut(name).expect("the topic was put there just now")
+    }
+
+    fn partition(&mut self, name: &TopicPartition) -> &mut PartitionHistory {
+        let index = name.partition.0 as usize;
+        let partitions = &mut self.topic(&name.topic).partitions;
+        if partitions.len() <= index {
+            partitions.resize_with(index + 1, PartitionHistory::default);
+        }
+        &mut partitions[index]
+    }
+}
+
+impl History {
+    /// Judges the finished history.
+    pub(crate) fn judge(mut self, cluster: &Cluster, end: &End, findings: &mut Findings) {
+        liveness::judge(&self, end, findings);
+        for (topic, send) in self.unended() {
+            self.topic(&topic).sends.push(send);
+        }
+        for (topic, history) in &mut self.topics {
+            judge_topic(topic, history, cluster, end.time, findings);
+        }
+    }
+
+    /// Sends that have not ended may have happened.
+    fn unended(&self) -> Vec<(TopicName, Send)> {
+        let mut unended = Vec::new();
+        for (client, calls) in &self.clients {
+            let sends = calls.pending.values().filter_map(|pending| pending.send.as_ref());
+            unended.extend(sends.map(|send| {
+                let PendingSend { first_value, count, .. } = *send;
+                let fate = Fate::Possible;
+                (send.topic.clone(), Send { first_value, count, client: *client, fate })
+            }));
+        }
+        unended
+    }
+}
+
+fn judge_topic(
+    topic: &TopicName,
+    history: &mut TopicHistory,
+    cluster: &Cluster,
+    end: Time,
+    findings: &mut Findings,
+) {
+    let writers = Writers::new(std::mem::take(&mut history.sends));
+    let mut places: Vec<Place> = provenance::places(history).collect();
+    for (partition, index) in history.partitions.iter_mut().zip(0..) {
+        let name = TopicPartition::new(topic.clone(), index);
+        let durability = Durability::new(&name, cluster);
+        let pieces = durability.pieces(partition, &writers);
+        durability.judge(&pieces, partition, findings);
+        order::judge(&name, &pieces, cluster, findings);
+        places.extend(pieces.iter().filter(|piece| piece.is_kept()).map(|piece| {
+            let (offset, first_value, count) = piece.place();
+            Place { partition: index, offset, first_value, count }
+        }));
+    }
+    provenance::judge(topic, history, &writers, end, findings);
+    duplicates::judge(topic, places, &writers, cluster, end, findings);
+}
+
+impl PartitionHistory {
+    fn reader(&mut self, node: NodeId) -> &mut Reader {
+        let known = self.readers.iter().position(|reader| reader.node == node);
+        let index = known.unwrap_or_else(|| {
+            self.readers.push(Reader { node, next: None });
+            self.readers.len() - 1
+        });
+        &mut self.readers[index]
+    }
+
+    fn see(&mut self, at: Moment, range: &klab_machine::operation::RecordRange) {
+        let conflict = self.reads.see(range.offset, range.first_value, range.count);
+        self.conflicts.extend(conflict.map(|conflict| Conflict { at, ..conflict }));
+    }
+}
+
+impl Ack {
+    fn end(&self) -> Offset {
+        self.offset.plus(u64::from(self.count))
+    }
+
+    fn value_at(&self, offset: Offset) -> u64 {
+        self.first_value + offset.since(self.offset)
+    }
+}

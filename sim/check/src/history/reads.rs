@@ -1,0 +1,117 @@
+//! What was read from one partition: one value per offset, as far as readers agree.
+
+use crate::verdict::Moment;
+use klab_wire::{NodeId, Offset, Time};
+
+/// Everything read so far, in the order of offsets, without overlaps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reads {
+    ranges: Vec<Read>,
+}
+
+/// Consecutive offsets with consecutive values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Read {
+    pub(super) offset: Offset,
+    pub(super) first_value: u64,
+    pub(super) count: u64,
+}
+
+/// Two polls saw different values at one offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Conflict {
+    pub(super) at: Moment,
+    pub(super) offset: Offset,
+    pub(super) values: [u64; 2],
+}
+
+const NOWHEN: Moment = Moment { step: 0, time: Time::ZERO, node: NodeId::consumer(0) };
+
+impl Read {
+    pub(super) fn end(&self) -> Offset {
+        self.offset.plus(self.count)
+    }
+
+    fn value_at(&self, offset: Offset) -> u64 {
+        self.first_value + offset.since(self.offset)
+    }
+
+    fn is_continued_by(&self, offset: Offset, value: u64) -> bool {
+        self.end() == offset && self.first_value + self.count == value
+    }
+}
+
+impl Reads {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Read> {
+        self.ranges.iter()
+    }
+
+    /// The value that was read at an offset.
+    pub(super) fn value_at(&self, offset: Offset) -> Option<u64> {
+        let index = self.ranges.partition_point(|read| read.end() <= offset);
+        let read = self.ranges.get(index).filter(|read| read.offset <= offset)?;
+        Some(read.value_at(offset))
+    }
+
+    /// Notes what a poll returned. Gives back where it differs from what was read before.
+    pub(super) fn see(&mut self, offset: Offset, value: u64, count: u32) -> Option<Conflict> {
+        let end = offset.plus(u64::from(count));
+        let (mut at, mut conflict) = (offset, None);
+        while at < end {
+            let value = value + at.since(offset);
+            let index = self.first_ending_after(at);
+            at = match self.ranges.get(index) {
+                Some(known) if known.offset <= at => {
+                    let seen = known.value_at(at);
+                    if seen != value {
+                        let values = [seen, value];
+                        conflict.get_or_insert(Conflict { at: NOWHEN, offset: at, values });
+                    }
+                    known.end().min(end)
+                }
+                next => {
+                    let gap_end = next.map_or(end, |next| next.offset.min(end));
+                    self.insert(index, at, value, gap_end.since(at));
+                    gap_end
+                }
+            };
+        }
+        conflict
+    }
+
+    fn first_ending_after(&self, offset: Offset) -> usize {
+        match self.ranges.last() {
+            Some(last) if last.end() > offset => {
+                self.ranges.partition_point(|read| read.end() <= offset)
+            }
+            _ => self.ranges.len(),
+        }
+    }
+
+    fn insert(&mut self, index: usize, offset: Offset, first_value: u64, count: u64) {
+        let before = index.checked_sub(1).map(|before| &mut self.ranges[before]);
+        match before.filter(|before| before.is_continued_by(offset, first_value)) {
+            Some(before) => before.count += count,
+            None => self.ranges.insert(index, Read { offset, first_value, count }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_kept_once_and_differences_are_found() {
+        let mut reads = Reads::default();
+        assert_eq!(reads.see(Offset(0), 100, 5), None);
+        assert_eq!(reads.see(Offset(5), 105, 5), None);
+        assert_eq!(reads.iter().count(), 1);
+        assert_eq!(reads.see(Offset(20), 7, 2), None);
+        assert_eq!(reads.see(Offset(3), 103, 10), None);
+        assert_eq!(reads.value_at(Offset(12)), Some(112));
+        assert_eq!(reads.value_at(Offset(13)), None);
+        let conflict = reads.see(Offset(20), 8, 1).map(|conflict| conflict.values);
+        assert_eq!(conflict, Some([7, 8]));
+    }
+}

@@ -1,0 +1,44 @@
+//! Permitted or violation: which setting, if any, allows a record to be lost.
+//!
+//! Asked per record. What an acknowledgement promises follows from who gave it: with `acks=1` the leader
+//! alone, until the record is committed. What a commit promises: as long as fewer than
+//! `min.insync.replicas` replicas lose unflushed data, and every leader is elected cleanly, the record
+//! survives. Without eligible leader replicas (KIP-966) one loss is enough when it hits the last member
+//! of the ISR, because that one leads again without being asked what it still has.
+
+use crate::picture::{Batch, Partition};
+use crate::settings::Setting;
+use klab_wire::Acks;
+
+/// What permits the loss of a batch that was acknowledged to a producer with these `acks`.
+pub(crate) fn of_acked(
+    batch: &Batch,
+    acks: Acks,
+    partition: &Partition,
+    min_isr: u32,
+) -> Option<Setting> {
+    match acks {
+        Acks::Leader if !batch.committed => Some(Setting::AcksLeader),
+        Acks::Leader | Acks::All | Acks::None => of_committed(batch, partition, min_isr),
+    }
+}
+
+/// What permits the loss of a committed batch.
+pub(crate) fn of_committed(batch: &Batch, partition: &Partition, min_isr: u32) -> Option<Setting> {
+    let after = |at| at >= batch.appended;
+    let unclean = partition.elections.iter().filter(|election| after(election.at));
+    if let Some(setting) = unclean.filter_map(|election| election.unclean_by).next() {
+        return Some(setting);
+    }
+    match batch.lost_by.count_ones() {
+        0 => None,
+        losses if losses >= min_isr => Some(Setting::MinInsyncReplicas(min_isr)),
+        _ if batch.lost_by_last_in_sync => Some(Setting::NoEligibleLeaderReplicas),
+        _ => None,
+    }
+}
+
+/// What permits that a partition's leaders do not all have the same past.
+pub(crate) const fn of_partition(partition: &Partition) -> Option<Setting> {
+    partition.excuse
+}

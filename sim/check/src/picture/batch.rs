@@ -1,0 +1,93 @@
+//! One batch, and which replicas hold it.
+
+use crate::verdict::{Moment, Witness};
+use klab_wire::{BatchProducer, LeaderEpoch, Offset};
+
+/// A batch that some replica has, or had.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    pub(crate) base: Offset,
+    pub(crate) last: Offset,
+    pub(crate) epoch: LeaderEpoch,
+    pub(crate) digest: u64,
+    pub(crate) first_value: Option<u64>,
+    pub(crate) producer: Option<BatchProducer>,
+    /// Where it was first appended, and by whom: its leader.
+    pub(crate) appended: Moment,
+    /// The replicas that hold it, as bits by slot.
+    pub(crate) holders: u64,
+    /// The replicas that lost it with their page cache or their disk, as bits by slot.
+    pub(crate) lost_by: u64,
+    /// A leader's high watermark has passed it.
+    pub(crate) committed: bool,
+    /// When its last holder to lose it was the only member of the ISR (KIP-966).
+    pub(crate) lost_by_last_in_sync: bool,
+    /// A new leader without it was found already: it is not reported again.
+    pub(crate) reported: bool,
+    /// The latest cut that took it from a replica: an index into the cuts of its log.
+    pub(crate) cut: Option<u32>,
+}
+
+/// Why a replica's log got shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CutCause {
+    /// It followed its leader.
+    Truncated,
+    /// It was opened after a stop, with less than it had: what was not flushed is gone.
+    Reloaded,
+    /// It was emptied to start where its leader's log starts.
+    StartedAfresh,
+    /// The replica was deleted, because it is none any more.
+    Deleted,
+    /// Its disk was replaced.
+    DiskLost,
+}
+
+impl Batch {
+    /// Whether the batch with these marks is this one.
+    pub(crate) fn is(&self, base: Offset, epoch: LeaderEpoch, digest: u64) -> bool {
+        self.base == base && self.epoch == epoch && self.digest == digest
+    }
+
+    /// Whether the replica in this slot holds it.
+    pub(crate) const fn is_held_by(&self, slot: u8) -> bool {
+        self.holders & (1 << slot) != 0
+    }
+
+    /// Whether it has an offset in common with another one.
+    pub(crate) fn overlaps(&self, other: &Batch) -> bool {
+        self.base <= other.last && other.base <= self.last
+    }
+
+    /// Its first append, as a witness.
+    pub(crate) fn witness(&self) -> Witness {
+        let what = format!("appended offsets {}..{} in epoch {}", self.base, self.last, self.epoch);
+        Witness { at: self.appended, what }
+    }
+
+    pub(crate) fn contains(&self, offset: Offset) -> bool {
+        self.base <= offset && offset <= self.last
+    }
+}
+
+impl CutCause {
+    /// Whether data is gone that the replica had stored, rather than thrown away on purpose.
+    pub(crate) const fn loses_data(self) -> bool {
+        matches!(self, CutCause::Reloaded | CutCause::DiskLost)
+    }
+
+    /// Whether the replica still has a log, if a shorter one.
+    pub(crate) const fn keeps_a_log(self) -> bool {
+        !matches!(self, CutCause::Deleted | CutCause::DiskLost)
+    }
+
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            CutCause::Truncated => "truncated",
+            CutCause::Reloaded => "opened without its unflushed end",
+            CutCause::StartedAfresh => "emptied to start afresh",
+            CutCause::Deleted => "deleted with its replica",
+            CutCause::DiskLost => "lost with its disk",
+        }
+    }
+}

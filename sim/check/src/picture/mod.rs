@@ -1,0 +1,15 @@
+//! What the facts so far say about the deployment: who stores what, who leads, who is in sync.
+//!
+//! The invariants look at this picture and at nothing else. It is built from facts alone.
+
+mod batch;
+mod cluster;
+mod copies;
+mod partition;
+mod quorum;
+
+pub(crate) use batch::{Batch, CutCause};
+pub(crate) use cluster::Cluster;
+pub(crate) use copies::{Copies, Cut, Disagreement, Leading, Lost};
+pub(crate) use partition::{Election, Partition, ProducerTail};
+pub(crate) use quorum::Quorum;

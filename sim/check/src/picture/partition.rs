@@ -1,0 +1,119 @@
+//! One partition: its copies, what the controller decided about it, who led it in which epoch.
+
+use super::batch::Batch;
+use super::copies::Copies;
+use crate::settings::Setting;
+use crate::verdict::{Moment, Witness};
+use klab_wire::{
+    BatchProducer, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerEpoch, ProducerId,
+    Sequence, TopicPartition,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What the facts say about one partition.
+#[derive(Clone, Debug)]
+pub(crate) struct Partition {
+    pub(crate) name: TopicPartition,
+    pub(crate) copies: Copies,
+    /// The last decisions, of the controller of this epoch.
+    pub(crate) reign: LeaderEpoch,
+    pub(crate) leader: Option<NodeId>,
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) partition_epoch: PartitionEpoch,
+    pub(crate) isr: Arc<[NodeId]>,
+    pub(crate) replicas: Arc<[NodeId]>,
+    /// Every leadership that a broker took up, by epoch.
+    pub(crate) leaders: BTreeMap<LeaderEpoch, NodeId>,
+    /// The true high watermark: everything below was committed by a leader.
+    pub(crate) committed: Offset,
+    pub(crate) elections: Vec<Election>,
+    /// Why committed records may be missing from now on, if they may.
+    pub(crate) excuse: Option<Setting>,
+    /// The last batch of each producer in the leader's log.
+    pub(crate) producers: BTreeMap<ProducerId, ProducerTail>,
+    /// Producers that some replica has forgotten: any sequence of theirs is accepted.
+    pub(crate) expired: BTreeSet<ProducerId>,
+}
+
+/// An election as the controller decided it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Election {
+    pub(crate) at: Moment,
+    pub(crate) leader: NodeId,
+    pub(crate) epoch: LeaderEpoch,
+    pub(crate) clean: bool,
+    /// What permits it, if it was unclean.
+    pub(crate) unclean_by: Option<Setting>,
+}
+
+/// Where a producer's sequences have got to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProducerTail {
+    pub(crate) epoch: ProducerEpoch,
+    /// The sequence that must come next.
+    pub(crate) next: Sequence,
+}
+
+impl Partition {
+    pub(crate) fn new(name: TopicPartition) -> Self {
+        Partition {
+            name,
+            copies: Copies::default(),
+            reign: LeaderEpoch(0),
+            leader: None,
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: PartitionEpoch(0),
+            isr: Arc::new([]),
+            replicas: Arc::new([]),
+            leaders: BTreeMap::new(),
+            committed: Offset(0),
+            elections: Vec::new(),
+            excuse: None,
+            producers: BTreeMap::new(),
+            expired: BTreeSet::new(),
+        }
+    }
+
+    /// The newest leadership that a broker took up.
+    pub(crate) fn newest_leader(&self) -> Option<(LeaderEpoch, NodeId)> {
+        self.leaders.last_key_value().map(|(epoch, node)| (*epoch, *node))
+    }
+
+    /// Where a producer's sequences have got to in this replica's log, looked up in the log itself: after
+    /// an election or a truncation what was noted is not what the leader has.
+    pub(crate) fn producer_tail(&self, node: NodeId, producer: ProducerId) -> Option<ProducerTail> {
+        let slot = self.copies.find(node)?;
+        let start = self.copies.replica(node)?.start;
+        let held = self.copies.batches().iter().rev();
+        let mut held = held.filter(|batch| batch.is_held_by(slot) && batch.base >= start);
+        let last = held.find(|batch| batch.producer.is_some_and(|p| p.id == producer))?;
+        let BatchProducer { epoch, base_sequence, .. } = last.producer?;
+        let records = (last.last.0 + 1 - last.base.0) as u32;
+        Some(ProducerTail { epoch, next: base_sequence?.plus(records) })
+    }
+
+    /// The last election, if there was one.
+    pub(crate) fn last_election(&self) -> Option<Witness> {
+        self.elections.last().map(Election::witness)
+    }
+
+    /// What led to a batch not being where it should be: its append, the cut that took it, the election
+    /// before that cut.
+    pub(crate) fn story(&self, batch: &Batch) -> Vec<Witness> {
+        let mut story = vec![batch.witness()];
+        let cut = batch.cut.map(|index| &self.copies.cuts()[index as usize]);
+        story.extend(cut.map(super::copies::Cut::witness));
+        let elections = cut.map_or(self.elections.len(), |cut| cut.elections as usize);
+        story.extend(elections.checked_sub(1).map(|index| self.elections[index].witness()));
+        story.sort_by_key(|witness| witness.at);
+        story
+    }
+}
+
+impl Election {
+    pub(crate) fn witness(&self) -> Witness {
+        let how = if self.clean { "elected" } else { "uncleanly elected" };
+        Witness { at: self.at, what: format!("{} {how} in epoch {}", self.leader, self.epoch) }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a person wants to read first: a timeline, unavailability, what the clients saw.
+
+mod availability;
+mod sends;
+mod timeline;
+
+pub use availability::Availability;
+pub use sends::Sends;
+pub use timeline::{Line, Timeline};
+
+use crate::settings::Settings;
+use availability::Watch;
+use klab_machine::fact::Fact;
+use klab_machine::trace::{Entry, What};
+use klab_wire::Time;
+use sends::Latencies;
+use serde::Serialize;
+
+/// Watches a run and keeps what its report begins with.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The facts that matter, in the order of time.
+    pub timeline: Timeline,
+    /// Partition by partition, those that were unavailable or short of in-sync replicas at all. Known when
+    /// the run is finished.
+    pub availability: Vec<Availability>,
+    /// What the producers saw. Latencies are known when the run is finished.
+    pub sends: Sends,
+    /// Records that consumers got.
+    pub records_polled: u64,
+    #[serde(skip)]
+    watch: Watch,
+    #[serde(skip)]
+    latencies: Latencies,
+}
+
+impl Summary {
+    /// A summary of a run whose brokers and topics are configured like this.
+    pub fn new(settings: &Settings) -> Self {
+        Summary {
+            timeline: Timeline::default(),
+            availability: Vec::new(),
+            sends: Sends::default(),
+            records_polled: 0,
+            watch: Watch::new(settings.clone()),
+            latencies: Latencies::default(),
+        }
+    }
+
+    /// Looks at one entry; entries come in the order of the trace.
+    pub fn watch(&mut self, entry: &Entry) {
+        match &entry.what {
+            What::Fact(fact) => {
+                self.timeline.watch(entry, fact);
+                self.watch.watch(entry, fact);
+                if let Fact::Client(fact) = fact {
+                    self.sends.watch(fact);
+                }
+            }
+            What::Operation(operation) => {
+                let polled = self.latencies.watch(entry, operation, &mut self.sends);
+                self.records_polled += polled;
+            }
+            What::Fate(_) => {}
+        }
+    }
+
+    /// Closes what is still open at the end of the run, and computes the percentiles.
+    pub fn finish(&mut self, end: Time) {
+        self.availability = self.watch.finish(end);
+        self.latencies.finish(&mut self.sends);
+    }
+}

@@ -1,0 +1,204 @@
+//! Facts of the log: appends, truncations, restarts, retention.
+
+use crate::invariant::{
+    committed_metadata_agrees, flushed_records_survive, log_is_contiguous, sequence_has_no_gap,
+};
+use crate::judge::Judge;
+use crate::permit;
+use crate::picture::{Batch, Copies, Cut, CutCause, Lost, Partition, ProducerTail};
+use crate::promise::Promise;
+use crate::settings::Setting;
+use crate::verdict::Moment;
+use klab_machine::fact::LogFact;
+use klab_wire::{NodeId, Offset, ProducerId, TopicPartition};
+
+/// The one partition of the metadata log; its replicas are those of the quorum.
+fn is_metadata(partition: &TopicPartition) -> bool {
+    &*partition.topic.0 == "__cluster_metadata"
+}
+
+impl Judge {
+    pub(super) fn watch_log(&mut self, at: Moment, fact: &LogFact) {
+        match fact {
+            LogFact::BatchAppended { partition, as_leader, .. } => {
+                let Some(batch) = appended(at, fact) else { return };
+                self.append(at, partition, batch, *as_leader);
+            }
+            LogFact::LogTruncated { partition, to, .. } => {
+                self.cut(at, partition, *to, CutCause::Truncated);
+            }
+            LogFact::LogStartedAfresh { partition, at: start, .. } => {
+                self.cut(at, partition, Offset(0), CutCause::StartedAfresh);
+                self.start_log(at.node, partition, *start, *start);
+            }
+            LogFact::LogStartAdvanced { partition, to, .. } => {
+                self.copies(partition).start_at(at.node, *to);
+            }
+            LogFact::LogFlushed { partition, to } => self.flush(at.node, partition, *to),
+            LogFact::LogRecovered { partition, end, .. } => self.reload(at, partition, *end),
+            LogFact::LogLoaded { partition, start, end, .. } => {
+                self.reload(at, partition, *end);
+                self.start_log(at.node, partition, *start, *end);
+            }
+            LogFact::ProducerExpired { partition, producer } => {
+                self.cluster.partition_mut(partition).expired.insert(*producer);
+            }
+            LogFact::DuplicateBatchDetected { .. }
+            | LogFact::SegmentRolled { .. }
+            | LogFact::CorruptBatchFound { .. } => {}
+        }
+    }
+
+    /// The copies of a partition's log, or of the metadata log.
+    fn copies(&mut self, partition: &TopicPartition) -> &mut Copies {
+        match is_metadata(partition) {
+            true => &mut self.quorum.copies,
+            false => &mut self.cluster.partition_mut(partition).copies,
+        }
+    }
+
+    fn append(&mut self, at: Moment, name: &TopicPartition, batch: Batch, as_leader: bool) {
+        if !is_metadata(name) && as_leader {
+            let partition = self.cluster.partition_mut(name);
+            if let Some(finding) = follow_sequences(partition, at.node, &batch) {
+                self.findings.note(Promise::SequenceHasNoGap, at, Some(name), finding);
+            }
+        }
+        let compacted = self.cluster.topic(&name.topic).compacted;
+        let (base, last) = (batch.base, batch.last);
+        let Some(appended) = self.copies(name).append(at.node, batch) else { return };
+        let finding = log_is_contiguous::check(appended.end, base, last, compacted);
+        self.findings.note(Promise::LogIsContiguous, at, Some(name), finding);
+    }
+
+    fn flush(&mut self, node: NodeId, name: &TopicPartition, to: Offset) {
+        if let Some(replica) = self.copies(name).replica_mut(node) {
+            replica.flushed = replica.flushed.max(to);
+        }
+    }
+
+    /// A log was opened: what it had before and has no longer went down with the page cache.
+    fn reload(&mut self, at: Moment, name: &TopicPartition, end: Offset) {
+        let damaged = self.cluster.damaged.contains(&at.node);
+        let Some(replica) = self.copies(name).replica_mut(at.node) else { return };
+        replica.leading = None;
+        let (known, flushed) = (replica.end, replica.flushed);
+        if damaged {
+            replica.flushed = Offset(0);
+        }
+        if known.is_some() {
+            let finding = flushed_records_survive::check(flushed, end, damaged);
+            self.findings.note(Promise::FlushedRecordsSurvive, at, Some(name), finding);
+        }
+        if known.is_some_and(|known| end < known) {
+            self.cut(at, name, end, CutCause::Reloaded);
+        }
+    }
+
+    fn start_log(&mut self, node: NodeId, name: &TopicPartition, start: Offset, end: Offset) {
+        let copies = self.copies(name);
+        if let Some(replica) = copies.replica_mut(node) {
+            replica.end = Some(end);
+            copies.start_at(node, start);
+        }
+    }
+
+    /// A replica's log lost its end.
+    pub(super) fn cut(&mut self, at: Moment, name: &TopicPartition, to: Offset, cause: CutCause) {
+        if is_metadata(name) {
+            return self.cut_metadata(at, to, cause);
+        }
+        let partition = self.cluster.partition_mut(name);
+        let elections = partition.elections.len() as u32;
+        let lost = cut_copies(&mut partition.copies, at, to, cause, elections);
+        partition.producers.clear();
+        if lost.committed_from.is_some() && cause.loses_data() {
+            self.excuse(at.node, name);
+        }
+    }
+
+    fn cut_metadata(&mut self, at: Moment, to: Offset, cause: CutCause) {
+        let lost = cut_copies(&mut self.quorum.copies, at, to, cause, 0);
+        let permitted = self.quorum.disk_lost.then_some(Setting::VoterDiskLost);
+        if cause == CutCause::StartedAfresh {
+            return; // A snapshot takes the place of what was there.
+        }
+        let finding = committed_metadata_agrees::truncates(lost.committed_from, to)
+            .map_err(|breach| breach.permitted(permitted));
+        self.findings.note(Promise::NoTruncationBelowMetadataHighWatermark, at, None, finding);
+    }
+
+    /// A replica lost committed records without being asked to. If as many did as were promised to have
+    /// them, or the last one in sync, everything that follows from it is permitted.
+    fn excuse(&mut self, node: NodeId, name: &TopicPartition) {
+        let eligible = self.cluster.settings.eligible_leader_replicas;
+        let partition = self.cluster.partition_mut(name);
+        if !eligible && *partition.isr == [node] {
+            partition.copies.blame_last_in_sync();
+        }
+        let Some(partition) = self.cluster.partition(name) else { return };
+        let min_isr = self.cluster.min_isr(partition);
+        let latest = partition.copies.cuts().len().checked_sub(1).map(|index| index as u32);
+        let mut lost = partition.copies.batches().iter().rev().filter(|b| b.cut == latest);
+        let setting = lost.find_map(|batch| permit::of_committed(batch, partition, min_isr));
+        let partition = self.cluster.partition_mut(name);
+        partition.excuse = partition.excuse.or(setting);
+    }
+}
+
+fn cut_copies(
+    copies: &mut Copies,
+    at: Moment,
+    to: Offset,
+    cause: CutCause,
+    elections: u32,
+) -> Lost {
+    let from = copies.end(at.node).unwrap_or(to);
+    copies.cut(at.node, Cut { at, from, to, cause, elections })
+}
+
+/// Holds a leader's append against the producer's last one, and notes it.
+fn follow_sequences(
+    partition: &mut Partition,
+    leader: NodeId,
+    batch: &Batch,
+) -> Option<crate::findings::Finding> {
+    let producer = batch.producer?;
+    let base = producer.base_sequence?;
+    let records = (batch.last.0 + 1 - batch.base.0) as u32;
+    let tail = ProducerTail { epoch: producer.epoch, next: base.plus(records) };
+    let known = known_tail(partition, leader, producer.id);
+    partition.producers.insert(producer.id, tail);
+    let finding = sequence_has_no_gap::check(known, producer);
+    Some(match partition.expired.contains(&producer.id) {
+        true => Ok(()),
+        false => finding,
+    })
+}
+
+fn known_tail(partition: &Partition, leader: NodeId, producer: ProducerId) -> Option<ProducerTail> {
+    let noted = partition.producers.get(&producer).copied();
+    noted.or_else(|| partition.producer_tail(leader, producer))
+}
+
+fn appended(at: Moment, fact: &LogFact) -> Option<Batch> {
+    let LogFact::BatchAppended { epoch, base, last, digest, first_value, producer, .. } = fact
+    else {
+        return None;
+    };
+    Some(Batch {
+        base: *base,
+        last: *last,
+        epoch: *epoch,
+        digest: *digest,
+        first_value: *first_value,
+        producer: *producer,
+        appended: at,
+        holders: 0,
+        lost_by: 0,
+        committed: false,
+        lost_by_last_in_sync: false,
+        reported: false,
+        cut: None,
+    })
+}

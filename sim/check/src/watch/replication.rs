@@ -1,0 +1,174 @@
+//! Facts of the brokers: leaderships, high watermarks, answers.
+
+use crate::invariant::ack_only_after_commit::{self, Answer};
+use crate::invariant::{
+    broker_epoch, committed_records_survive, high_watermark, isr_member_has_committed_records,
+    log_matching, one_leader_per_epoch,
+};
+use crate::judge::Judge;
+use crate::picture::{CutCause, Leading};
+use crate::promise::Promise;
+use crate::verdict::Moment;
+use klab_machine::fact::ReplicationFact;
+use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId, Offset, TopicPartition};
+
+impl Judge {
+    pub(super) fn watch_replication(&mut self, at: Moment, fact: &ReplicationFact) {
+        use ReplicationFact as F;
+        match fact {
+            F::BecameLeader { partition, epoch, start, high_watermark } => {
+                self.take_up_leadership(at, partition, *epoch, *start, *high_watermark);
+            }
+            F::BecameFollower { partition, .. } => self.lead(at.node, partition, None),
+            F::ReplicaDeleted { partition } => {
+                self.cut(at, partition, Offset(0), CutCause::Deleted);
+            }
+            F::HighWatermarkAdvanced { partition, epoch, from, to } => {
+                self.advance(at, partition, *epoch, *from, *to);
+            }
+            F::FollowerHighWatermarkAdvanced { partition, to, .. } => {
+                self.follow(at, partition, *to);
+            }
+            F::IsrExpanded { partition, isr, .. } | F::IsrShrunk { partition, isr, .. } => {
+                self.learn_isr(at.node, partition, isr.len() as u32);
+            }
+            F::ProduceAnswered { partition, .. } => self.answer(at, partition, fact),
+            F::BrokerRegistrationLearned { epoch } => self.register(at, *epoch),
+            _ => {}
+        }
+    }
+
+    fn lead(&mut self, node: NodeId, name: &TopicPartition, leading: Option<Leading>) {
+        if let Some(replica) = self.cluster.partition_mut(name).copies.replica_mut(node) {
+            replica.leading = leading;
+        }
+    }
+
+    fn take_up_leadership(
+        &mut self,
+        at: Moment,
+        name: &TopicPartition,
+        epoch: LeaderEpoch,
+        start: Offset,
+        high_watermark: Offset,
+    ) {
+        self.lead(at.node, name, Some(Leading { epoch, in_sync: None }));
+        let partition = self.cluster.partition_mut(name);
+        partition.producers.clear();
+        if let Some(replica) = partition.copies.replica_mut(at.node) {
+            replica.high_watermark = high_watermark;
+            replica.end.get_or_insert(start);
+        }
+        let is_newest = partition.newest_leader().is_none_or(|(newest, _)| epoch >= newest);
+        let finding = one_leader_per_epoch::lead(&mut partition.leaders, epoch, at.node);
+        self.findings.note(Promise::OneLeaderPerEpoch, at, Some(name), finding);
+        if is_newest {
+            self.examine_new_leader(at, name, start);
+        }
+    }
+
+    /// A leadership that is already over may lack what later ones committed; the newest may not.
+    fn examine_new_leader(&mut self, at: Moment, name: &TopicPartition, end: Offset) {
+        let missing = self.cluster.partition_mut(name).copies.missing(at.node);
+        let Some(partition) = self.cluster.partition(name) else { return };
+        let min_isr = self.cluster.min_isr(partition);
+        let finding = committed_records_survive::check(partition, at.node, end, &missing, min_isr);
+        if finding.is_err() {
+            // Reported once: from here on the log is what this leader has.
+            self.cluster.partition_mut(name).committed = end;
+        }
+        self.findings.note(Promise::CommittedRecordsSurvive, at, Some(name), finding);
+    }
+
+    fn advance(
+        &mut self,
+        at: Moment,
+        name: &TopicPartition,
+        epoch: LeaderEpoch,
+        from: Offset,
+        to: Offset,
+    ) {
+        let partition = self.cluster.partition_mut(name);
+        let Some(replica) = partition.copies.replica_mut(at.node) else { return };
+        let finding = high_watermark::advances(replica.high_watermark, replica.end, from, to);
+        replica.high_watermark = to;
+        partition.copies.commit(at.node, from, to);
+        partition.committed = partition.committed.max(to);
+        self.findings.note(Promise::HighWatermarkIsMonotonic, at, Some(name), finding);
+        self.match_logs(at, name);
+        self.examine_in_sync(at, name, epoch, to);
+    }
+
+    fn follow(&mut self, at: Moment, name: &TopicPartition, to: Offset) {
+        let partition = self.cluster.partition_mut(name);
+        let finding = high_watermark::follows(partition.committed, to)
+            .map_err(|breach| breach.permitted(partition.excuse));
+        if let Some(replica) = partition.copies.replica_mut(at.node) {
+            replica.high_watermark = to;
+        }
+        self.findings.note(Promise::FollowerHighWatermarkIsBehind, at, Some(name), finding);
+        self.match_logs(at, name);
+    }
+
+    fn match_logs(&mut self, at: Moment, name: &TopicPartition) {
+        let partition = self.cluster.partition_mut(name);
+        let finding = log_matching::check(&mut partition.copies, at.node)
+            .map_err(|breach| breach.permitted(partition.excuse));
+        self.findings.note(Promise::LogMatching, at, Some(name), finding);
+    }
+
+    /// When the newest leader commits, everyone whom the controller counts as in sync must have it. A member
+    /// that lost data is not asked until it is admitted anew: the controller learns of its new registration
+    /// only later (KIP-903).
+    fn examine_in_sync(
+        &mut self,
+        at: Moment,
+        name: &TopicPartition,
+        epoch: LeaderEpoch,
+        to: Offset,
+    ) {
+        let Some(partition) = self.cluster.partition(name) else { return };
+        if partition.leader_epoch != epoch || partition.leader != Some(at.node) {
+            return;
+        }
+        for member in partition.isr.iter() {
+            let Some(replica) = partition.copies.replica(*member) else { continue };
+            let (Some(end), false) = (replica.end, replica.lossy) else { continue };
+            let finding = isr_member_has_committed_records::check(*member, end, to);
+            let promise = Promise::IsrMemberHasCommittedRecords;
+            self.findings.note(promise, at, Some(name), finding);
+        }
+    }
+
+    fn learn_isr(&mut self, node: NodeId, name: &TopicPartition, in_sync: u32) {
+        let partition = self.cluster.partition_mut(name);
+        let replica = partition.copies.replica_mut(node);
+        if let Some(leading) = replica.and_then(|replica| replica.leading.as_mut()) {
+            leading.in_sync = Some(in_sync);
+        }
+    }
+
+    fn answer(&mut self, at: Moment, name: &TopicPartition, fact: &ReplicationFact) {
+        let ReplicationFact::ProduceAnswered { acks, last, error, .. } = fact else { return };
+        let Some(partition) = self.cluster.partition(name) else { return };
+        let Some(replica) = partition.copies.replica(at.node) else { return };
+        let known = replica.leading.and_then(|leading| leading.in_sync).unwrap_or(0);
+        let answer = Answer {
+            acks: *acks,
+            error: *error,
+            last: *last,
+            high_watermark: replica.high_watermark,
+            in_sync: known.max(partition.isr.len() as u32),
+            min_isr: self.cluster.min_isr(partition),
+        };
+        let finding = ack_only_after_commit::check(answer);
+        self.findings.note(Promise::AckOnlyAfterCommit, at, Some(name), finding);
+    }
+
+    fn register(&mut self, at: Moment, epoch: BrokerEpoch) {
+        let cluster = &mut self.cluster;
+        let (all, last) = (&mut cluster.registrations, &mut cluster.broker_epochs);
+        let finding = broker_epoch::check(all, last, at.node, epoch);
+        self.findings.note(Promise::BrokerEpochIsMonotonic, at, None, finding);
+    }
+}

@@ -1,0 +1,39 @@
+//! Acts on the world: what they did to disks, and whom they did not find.
+
+use crate::judge::Judge;
+use crate::picture::CutCause;
+use crate::verdict::Moment;
+use klab_machine::fact::WorldFact;
+use klab_wire::{Offset, TopicPartition};
+
+impl Judge {
+    pub(super) fn watch_world(&mut self, at: Moment, fact: &WorldFact) {
+        match fact {
+            WorldFact::DiskReplaced {} => self.lose_disk(at),
+            WorldFact::DiskCorrupted { .. } => {
+                self.cluster.damaged.insert(at.node);
+                self.quorum.disk_lost |= self.quorum.voters.contains(&at.node);
+            }
+            WorldFact::SelectorUnmatched { selector } => {
+                self.unmatched_selectors.push(selector.clone());
+            }
+            WorldFact::ProcessStarted { .. } => self.history.restart(at.node),
+            WorldFact::HealingBegan {} => self.history.heal(at.time),
+            _ => {}
+        }
+    }
+
+    fn lose_disk(&mut self, at: Moment) {
+        let has_copy = |copies: &crate::picture::Copies| copies.end(at.node).is_some();
+        let partitions = self.cluster.partitions().filter(|p| has_copy(&p.copies));
+        let names: Vec<_> = partitions.map(|partition| partition.name.clone()).collect();
+        for name in names {
+            self.cut(at, &name, Offset(0), CutCause::DiskLost);
+        }
+        self.quorum.disk_lost |= self.quorum.voters.contains(&at.node);
+        self.quorum.nodes.remove(&at.node);
+        if has_copy(&self.quorum.copies) {
+            self.cut(at, &TopicPartition::cluster_metadata(), Offset(0), CutCause::DiskLost);
+        }
+    }
+}
