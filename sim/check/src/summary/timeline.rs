@@ -115,14 +115,7 @@ impl Timeline {
             | F::ReassignmentCancelled { .. }
             | F::ElectionRequested { .. }
             | F::ConfigChanged { .. } => true,
-            F::BrokerRegistered { .. }
-            | F::BrokerUnregistered { .. }
-            | F::ControlledShutdownAllowed { .. }
-            | F::TopicCreated { .. }
-            | F::PartitionCreated { .. }
-            | F::AlterPartitionRejected { .. }
-            | F::FeatureLevelSet { .. }
-            | F::ProducerIdsAllocated { .. } => false,
+            _ => false,
         }
     }
 }

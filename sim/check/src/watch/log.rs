@@ -43,9 +43,7 @@ impl Judge {
             LogFact::ProducerExpired { partition, producer } => {
                 self.cluster.partition_mut(partition).expired.insert(*producer);
             }
-            LogFact::DuplicateBatchDetected { .. }
-            | LogFact::SegmentRolled { .. }
-            | LogFact::CorruptBatchFound { .. } => {}
+            _ => {}
         }
     }
 
