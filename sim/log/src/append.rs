@@ -234,3 +234,194 @@ impl Upcoming {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LogConfig;
+    use crate::testing::{Rig, records, records_at, sequenced};
+    use klab_machine::{File, disk::DiskImage};
+    use klab_wire::Span;
+
+    fn with(change: impl FnOnce(&mut LogConfig)) -> Rig {
+        let mut config = LogConfig { timestamp_after_max: Span::MAX, ..LogConfig::default() };
+        change(&mut config);
+        Rig::with(config)
+    }
+
+    fn fetched(base: u64, count: u32, epoch: u32) -> Arc<RecordBatch> {
+        Arc::new(records(count).assigned(Offset(base), LeaderEpoch(epoch)))
+    }
+
+    fn follow(
+        rig: &mut Rig,
+        batches: &[Arc<RecordBatch>],
+    ) -> Result<AppendInfo, FollowerAppendError> {
+        rig.act(|log, now, out| log.append_as_follower(batches, now, out))
+    }
+
+    #[test]
+    fn a_leader_gives_the_next_offsets_and_its_epoch() {
+        let mut rig = Rig::new();
+        rig.epoch = 3;
+        let info = rig.append(records(5));
+        assert_eq!((info.first_offset, info.last_offset), (Offset(0), Offset(4)));
+        assert_eq!(rig.fact_names(), ["BatchAppended"]);
+        rig.epoch = 4;
+        rig.append(records(1));
+        assert_eq!(rig.ranges(), [(0, 4), (5, 5)]);
+        assert_eq!(rig.epochs(), [(3, 0), (4, 5)]);
+        assert!(
+            rig.log.batches_from(Offset(5)).all(|b| b.partition_leader_epoch == LeaderEpoch(4))
+        );
+        assert_eq!(rig.log.high_watermark(), Offset(0), "an append commits nothing");
+    }
+
+    #[test]
+    fn a_log_that_was_never_written_to_stores_nothing() {
+        let mut rig = Rig::new();
+        rig.act(|log, now, out| log.flush(now, out));
+        assert_eq!(rig.disk, DiskImage::default());
+        rig.append(records(1));
+        let files: Vec<_> = rig.disk.files().map(|file| file.to_string()).collect();
+        assert_eq!(
+            files,
+            [
+                "topic7-0/partition.metadata",
+                "topic7-0/00000000000000000000.log",
+                "topic7-0/leader-epoch-checkpoint"
+            ]
+        );
+    }
+
+    #[test]
+    fn nobody_elses_copy_of_a_batch_is_changed() {
+        let mut rig = Rig::new();
+        rig.append(records(2));
+        let sent = Arc::new(records(1));
+        let kept = sent.clone();
+        let origin = AppendOrigin::Client;
+        rig.act(|log, now, out| log.append_as_leader(sent, LeaderEpoch(9), origin, now, out))
+            .unwrap();
+        assert_eq!((kept.base_offset, kept.partition_leader_epoch), (Offset(0), LeaderEpoch(0)));
+    }
+
+    #[test]
+    fn an_append_time_is_stamped_by_the_leader() {
+        let mut rig = with(|config| config.timestamp_type = TimestampType::LogAppendTime);
+        let info = rig.append(records_at(&[5, 6]));
+        assert_eq!(info.log_append_time, Some(Timestamp(1_000)));
+        let batch = rig.log.batches_from(Offset(0)).next().unwrap();
+        assert!(batch.is_valid() && batch.iter().all(|r| r.timestamp == Timestamp(1_000)));
+    }
+
+    #[test]
+    fn a_retried_batch_is_answered_with_its_old_offsets() {
+        let mut rig = Rig::new();
+        rig.append(sequenced(7, 0, 0, 3));
+        rig.append(sequenced(7, 0, 3, 2));
+        let info = rig.append(sequenced(7, 0, 0, 3));
+        assert!(info.duplicate);
+        assert_eq!((info.first_offset, info.last_offset), (Offset(0), Offset(2)));
+        assert_eq!(rig.fact_names(), ["DuplicateBatchDetected"]);
+        assert_eq!(rig.log.log_end(), Offset(5));
+    }
+
+    #[test]
+    fn a_producer_is_held_to_its_sequence_and_epoch() {
+        let mut rig = Rig::new();
+        rig.append(sequenced(7, 1, 0, 3));
+        let out_of_order = Err(ErrorCode::OutOfOrderSequenceNumber);
+        assert_eq!(rig.try_append(sequenced(7, 1, 4, 1)).map(drop), out_of_order);
+        assert_eq!(rig.try_append(sequenced(7, 2, 3, 1)).map(drop), out_of_order);
+        let fenced = rig.try_append(sequenced(7, 0, 3, 1)).map(drop);
+        assert_eq!(fenced, Err(ErrorCode::InvalidProducerEpoch));
+        assert_eq!(rig.log.log_end(), Offset(3));
+        assert!(rig.try_append(sequenced(7, 2, 0, 1)).is_ok());
+        assert!(rig.try_append(sequenced(8, 0, 40, 1)).is_ok(), "nothing is known of this one");
+    }
+
+    #[test]
+    fn a_batch_larger_than_a_segment_is_refused() {
+        let mut rig = with(|config| config.segment_bytes = 100);
+        assert_eq!(rig.try_append(records(20)).map(drop), Err(ErrorCode::RecordListTooLarge));
+        assert_eq!(rig.log.log_end(), Offset(0));
+    }
+
+    #[test]
+    fn a_follower_keeps_offsets_and_epochs_as_they_come() {
+        let mut rig = Rig::new();
+        let batches = [fetched(0, 2, 1), fetched(2, 3, 4), fetched(9, 1, 4)];
+        follow(&mut rig, &batches).unwrap();
+        assert_eq!(rig.ranges(), [(0, 1), (2, 4), (9, 9)], "a compacted log has gaps");
+        assert_eq!(rig.epochs(), [(1, 0), (4, 2)]);
+        assert_eq!(rig.log.log_end(), Offset(10));
+        let kept = rig.log.batches_from(Offset(0)).next().unwrap();
+        assert!(Arc::ptr_eq(kept, &batches[0]), "replicas share one copy");
+    }
+
+    #[test]
+    fn a_follower_refuses_all_if_one_batch_is_wrong() {
+        let mut rig = Rig::new();
+        follow(&mut rig, &[fetched(0, 3, 0)]).unwrap();
+        let corrupt = RecordBatch { crc: 1, ..(*fetched(4, 1, 0)).clone() };
+        let cases: [(&[_], _); 3] = [
+            (
+                &[fetched(2, 3, 0), fetched(5, 1, 0)],
+                FollowerAppendError::Unexpected { first: Offset(2), last: Offset(5) },
+            ),
+            (
+                &[fetched(3, 3, 0), fetched(4, 1, 0)],
+                FollowerAppendError::OutOfOrder { offset: Offset(4) },
+            ),
+            (
+                &[fetched(3, 1, 0), Arc::new(corrupt)],
+                FollowerAppendError::Corrupt { offset: Offset(4) },
+            ),
+        ];
+        for (batches, error) in cases {
+            assert_eq!(follow(&mut rig, batches), Err(error));
+            assert_eq!(rig.log.log_end(), Offset(3));
+        }
+    }
+
+    #[test]
+    fn replication_is_not_held_to_sequences() {
+        let mut rig = Rig::new();
+        let batch = |base, sequence| {
+            Arc::new(sequenced(7, 0, sequence, 1).assigned(Offset(base), LeaderEpoch(0)))
+        };
+        follow(&mut rig, &[batch(0, 0), batch(1, 5)]).unwrap();
+        assert_eq!(rig.append(sequenced(7, 0, 5, 1)).first_offset, Offset(1), "but known");
+        assert!(rig.try_append(sequenced(7, 0, 6, 1)).is_ok());
+    }
+
+    #[test]
+    fn a_full_segment_is_rolled_and_flushed_in_the_background() {
+        let size = u64::from(records(1).size_in_bytes);
+        let mut rig = with(|config| config.segment_bytes = 2 * size);
+        rig.append(records(1));
+        rig.append(records(1));
+        assert_eq!(rig.log.segment_count(), 1);
+        let info = rig.append(records(1));
+        assert_eq!(rig.fact_names(), ["SegmentRolled", "BatchAppended"]);
+        assert_eq!(info.durable_after, None, "nobody waits for it");
+        rig.finish_flushes();
+        assert_eq!(rig.log.recovery_point(), Offset(2));
+        assert!(rig.disk.contains(File::Segment(rig.log.partition(), Offset(2))));
+        assert!(rig.disk.contains(File::ProducerSnapshot(rig.log.partition(), Offset(2))));
+    }
+
+    #[test]
+    fn flush_messages_makes_an_append_durable_only_after_its_fsync() {
+        let mut rig = with(|config| config.flush_messages = 2);
+        assert_eq!(rig.append(records(1)).durable_after, None);
+        let flush = rig.append(records(1)).durable_after;
+        assert_eq!(flush.into_iter().collect::<Vec<_>>(), rig.flushes);
+        assert_eq!(rig.log.recovery_point(), Offset(0));
+        rig.finish_flushes();
+        assert_eq!(rig.fact_names(), ["LogFlushed"]);
+        assert_eq!(rig.log.recovery_point(), Offset(2));
+        assert_eq!(rig.append(records(1)).durable_after, None, "it counts anew");
+    }
+}

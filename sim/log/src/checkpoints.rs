@@ -123,3 +123,66 @@ pub fn store_clean_shutdown(epoch: Option<BrokerEpoch>, out: &mut Outbox) {
 pub fn delete_clean_shutdown(out: &mut Outbox) {
     out.store(File::CleanShutdown, Change::Delete);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{PARTITION, Rig, records};
+
+    #[test]
+    fn checkpoints_are_read_as_they_were_written() {
+        let mut rig = Rig::new();
+        rig.append(records(4));
+        rig.flush();
+        rig.append(records(2));
+        rig.commit(5);
+        rig.delete_records(2);
+        rig.act(|log, _, out| {
+            let logs = || std::iter::once(&*log);
+            store_high_watermarks(logs(), out);
+            store_recovery_points(logs(), out);
+            store_log_starts(logs(), out);
+        });
+        let read = Checkpoints::read(&rig.disk);
+        assert_eq!(read.recovery_points[&PARTITION], Offset(4));
+        assert_eq!(read.high_watermarks[&PARTITION], Offset(5));
+        assert_eq!(read.log_starts[&PARTITION], Offset(2));
+        assert!(!read.clean);
+    }
+
+    #[test]
+    fn a_log_start_that_a_segments_name_tells_is_not_written() {
+        let mut rig = Rig::new();
+        rig.append(records(4));
+        rig.roll();
+        rig.commit_all();
+        rig.delete_records(4);
+        rig.act(|log, now, out| log.delete_old_segments(now, out));
+        rig.act(|log, _, out| store_log_starts(std::iter::once(&*log), out));
+        assert!(Checkpoints::read(&rig.disk).log_starts.is_empty());
+    }
+
+    #[test]
+    fn the_clean_shutdown_marker_carries_the_registration() {
+        let mut rig = Rig::new();
+        rig.act(|_, _, out| store_clean_shutdown(Some(BrokerEpoch(9)), out));
+        let read = Checkpoints::read(&rig.disk);
+        assert_eq!((read.clean, read.previous_broker_epoch), (true, Some(BrokerEpoch(9))));
+        rig.act(|_, _, out| delete_clean_shutdown(out));
+        assert_eq!(Checkpoints::read(&rig.disk), Checkpoints::default());
+    }
+
+    #[test]
+    fn a_partition_is_found_by_its_metadata_file_and_strays_go() {
+        let mut rig = Rig::new();
+        rig.append(records(1));
+        assert_eq!(partitions_on(&rig.disk), [(PARTITION, TopicName::from("orders"))]);
+        let disk = rig.disk.clone();
+        rig.act(|_, _, out| delete_strays(&disk, out));
+        assert_eq!(rig.disk, disk);
+        rig.disk.apply(File::PartitionMetadata(PARTITION), Change::Delete);
+        let disk = rig.disk.clone();
+        rig.act(|_, _, out| delete_strays(&disk, out));
+        assert_eq!((partitions_on(&rig.disk), rig.disk.files().count()), (vec![], 0));
+    }
+}

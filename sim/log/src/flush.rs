@@ -163,3 +163,65 @@ impl Log {
         self.flush(now, out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LogConfig;
+    use crate::testing::{Rig, records};
+
+    #[test]
+    fn the_recovery_point_follows_the_fsyncs_in_the_order_of_asking() {
+        let mut rig = Rig::new();
+        rig.append(records(2));
+        rig.roll();
+        let first = std::mem::take(&mut rig.flushes);
+        rig.append(records(1));
+        rig.act(|log, now, out| log.flush(now, out));
+        let second = std::mem::take(&mut rig.flushes);
+        assert_eq!((first.len(), second.len()), (1, 1));
+        rig.flushes = second;
+        rig.finish_flushes();
+        assert_eq!((rig.log.recovery_point(), rig.fact_names()), (Offset(0), vec![]));
+        rig.flushes = first;
+        rig.finish_flushes();
+        assert_eq!((rig.log.recovery_point(), rig.log.is_settled()), (Offset(3), true));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_not_asked_for_again() {
+        let mut rig = Rig::new();
+        rig.append(records(2));
+        assert!(rig.act(|log, now, out| log.flush(now, out)).is_some());
+        assert_eq!(rig.act(|log, now, out| log.flush(now, out)), None);
+        assert!(!rig.log.flushed(FlushId(999), &mut rig.out), "another log's");
+    }
+
+    #[test]
+    fn flush_ms_counts_from_the_last_fsync() {
+        let mut rig =
+            Rig::with(LogConfig { flush_ms: Span::from_millis(50), ..LogConfig::default() });
+        rig.append(records(1));
+        rig.flush();
+        rig.clock = 1_200;
+        assert!(!rig.log.is_flush_due(rig.now()), "there is nothing to flush");
+        rig.append(records(1));
+        assert!(rig.log.is_flush_due(rig.now()));
+        rig.flush();
+        rig.append(records(1));
+        rig.clock = 1_249;
+        assert!(!rig.log.is_flush_due(rig.now()));
+        rig.clock = 1_250;
+        assert!(rig.log.is_flush_due(rig.now()));
+    }
+
+    #[test]
+    fn a_flush_after_a_cut_within_a_batch_reaches_the_log_end() {
+        let mut rig = Rig::new();
+        rig.append(records(2));
+        rig.append(records(2));
+        rig.truncate(3);
+        rig.flush();
+        assert_eq!(rig.log.recovery_point(), Offset(3));
+    }
+}

@@ -13,6 +13,8 @@ mod flush;
 mod list_offsets;
 mod load;
 mod log;
+#[cfg(test)]
+mod model;
 mod producer_entry;
 mod producer_state;
 mod read;

@@ -94,3 +94,100 @@ impl Log {
         batches.skip_while(move |batch| batch.last_offset() < from)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Rig, records};
+
+    /// Batches at 0–1, 2–3 in a first segment, 4–5, 6–7 in the active one.
+    fn rig() -> Rig {
+        let mut rig = Rig::new();
+        rig.append(records(2));
+        rig.append(records(2));
+        rig.roll();
+        rig.append(records(2));
+        rig.append(records(2));
+        rig
+    }
+
+    fn read(rig: &mut Rig, from: u64, max: u32, up_to: u64, min_one: bool) -> Vec<u64> {
+        let read = rig.act(|log, _, out| log.read(Offset(from), max, Offset(up_to), min_one, out));
+        read.unwrap().records.iter().map(|batch| batch.base_offset.0).collect()
+    }
+
+    #[test]
+    fn a_read_returns_whole_batches_of_one_segment_below_a_limit() {
+        let mut rig = rig();
+        let size = records(2).size_in_bytes;
+        let all = 10 * size;
+        // From, most bytes, below which offset, at least one; the base offsets found.
+        let cases: [(u64, u32, u64, bool, &[u64]); 12] = [
+            (0, all, 8, false, &[0, 2]),
+            (2, all, 8, false, &[2]),
+            (4, all, 8, false, &[4, 6]),
+            // An offset within a batch gets the whole batch.
+            (3, all, 8, false, &[2]),
+            // Only what lies below the limit, whole.
+            (4, all, 6, false, &[4]),
+            (4, all, 7, false, &[4]),
+            (4, all, 5, false, &[]),
+            (4, all, 4, false, &[]),
+            (6, all, 4, false, &[]),
+            // At most so many bytes, and one batch all the same if asked.
+            (0, 2 * size - 1, 8, false, &[0]),
+            (0, 1, 8, false, &[]),
+            (0, 1, 8, true, &[0]),
+        ];
+        for (from, max, up_to, min_one, found) in cases {
+            let what = format!("from {from}, {max} bytes, below {up_to}, {min_one}");
+            assert_eq!(read(&mut rig, from, max, up_to, min_one), found, "{what}");
+        }
+        assert_eq!(read(&mut rig, 8, all, 8, true), [0; 0], "the end is no error");
+    }
+
+    #[test]
+    fn outside_of_the_log_is_out_of_range() {
+        let mut rig = rig();
+        rig.commit_all();
+        rig.delete_records(3);
+        let mut error = |from| {
+            let end = Offset(8);
+            rig.act(|log, _, out| log.read(Offset(from), 999, end, true, out)).map(drop)
+        };
+        let out_of_range = Err(ErrorCode::OffsetOutOfRange);
+        assert_eq!(
+            [error(2), error(3), error(8), error(9)],
+            [out_of_range, Ok(()), Ok(()), out_of_range]
+        );
+    }
+
+    #[test]
+    fn only_reads_of_older_segments_cost_a_read() {
+        let mut rig = rig();
+        read(&mut rig, 4, 999, 8, true);
+        assert_eq!(rig.reads, 0);
+        read(&mut rig, 2, 999, 8, true);
+        assert_eq!(rig.reads, 1);
+    }
+
+    #[test]
+    fn a_delayed_fetch_counts_bytes_within_one_segment() {
+        let rig = rig();
+        let size = u64::from(records(2).size_in_bytes);
+        let between = |from, to| rig.log.bytes_between(Offset(from), Offset(to));
+        assert_eq!(between(4, 8), Some(2 * size));
+        assert_eq!(between(6, 8), Some(size));
+        assert_eq!(between(8, 8), Some(0));
+        assert_eq!(between(0, 2), Some(size));
+        assert_eq!(between(2, 8), None, "the fetch is on an older segment");
+        assert_eq!(between(9, 9), None, "beyond the end");
+    }
+
+    #[test]
+    fn batches_are_walked_from_the_one_that_holds_an_offset() {
+        let rig = rig();
+        let bases: Vec<_> = rig.log.batches_from(Offset(3)).map(|b| b.base_offset.0).collect();
+        assert_eq!(bases, [2, 4, 6]);
+    }
+}

@@ -3,6 +3,10 @@
 //! What was flushed is trusted. Above the recovery point a power cut may have lost or torn the last
 //! writes: the log is cut before the first batch that does not fit its checksum. Which records are
 //! lost that way the leader knows; the replica truncates or fetches by epochs as ever.
+//!
+//! As in Kafka a segment that merely ends early is no damage, even if another one follows: a
+//! compacted log has such gaps. A power cut between a roll and the fsync of the old segment can so
+//! leave a hole that nobody notices.
 
 use crate::log::Log;
 use crate::segment::Segment;
@@ -66,5 +70,164 @@ impl Log {
         if self.epochs.latest().is_none_or(|latest| epoch > latest) {
             self.epochs.assign(epoch, batch.base_offset);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Checkpoints;
+    use crate::testing::{PARTITION, Rig, records, sequenced};
+    use klab_machine::{Block, File};
+    use klab_wire::LeaderEpoch;
+    use std::sync::Arc;
+
+    /// Batches at 0–1 and 2–3 (epoch 1), in a second segment 4–5 (epoch 2) and 6–7 (epoch 3).
+    fn rig() -> Rig {
+        let mut rig = Rig::new();
+        for (epoch, base_sequence) in [(1, 0), (1, 2), (2, 4), (3, 6)] {
+            rig.epoch = epoch;
+            if epoch == 2 {
+                rig.roll();
+            }
+            rig.append(sequenced(7, 0, base_sequence, 2));
+        }
+        rig.flushes.clear();
+        rig
+    }
+
+    /// Breaks a batch on the disk, as a torn write or a bad sector does.
+    fn damage(rig: &mut Rig, segment: u64, place: usize) {
+        let file = File::Segment(PARTITION, Offset(segment));
+        let mut blocks = rig.disk.blocks(file).to_vec();
+        let Block::Batch(batch) = &mut blocks[place] else { unreachable!("a segment's block") };
+        Arc::make_mut(batch).crc ^= 1;
+        rig.disk.apply(file, Change::Delete);
+        blocks.into_iter().for_each(|block| rig.disk.apply(file, Change::Append(block)));
+    }
+
+    fn recovery_point(at: u64) -> Checkpoints {
+        Checkpoints { recovery_points: [(PARTITION, Offset(at))].into(), ..Checkpoints::default() }
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut_off() {
+        let mut rig = rig();
+        damage(&mut rig, 4, 1);
+        rig.restart(recovery_point(4));
+        assert_eq!(rig.fact_names(), ["CorruptBatchFound", "LogRecovered", "LogLoaded"]);
+        assert_eq!(rig.ranges(), [(0, 1), (2, 3), (4, 5)]);
+        assert_eq!((rig.log.log_end(), rig.log.recovery_point()), (Offset(6), Offset(4)));
+        assert_eq!(rig.epochs(), [(1, 0), (2, 4)], "the epoch of the torn batch went with it");
+        assert_eq!(rig.disk.blocks(File::Segment(PARTITION, Offset(4))).len(), 1);
+    }
+
+    #[test]
+    fn everything_after_the_first_damage_is_dropped() {
+        let mut rig = rig();
+        damage(&mut rig, 0, 1);
+        rig.restart(recovery_point(0));
+        assert_eq!((rig.ranges(), rig.epochs()), (vec![(0, 1)], vec![(1, 0)]));
+        assert!(!rig.disk.contains(File::Segment(PARTITION, Offset(4))));
+        let recovered = rig.facts[1].clone();
+        assert_eq!(recovered.field("discarded_batches").as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn a_hole_before_another_segment_is_not_noticed() {
+        let mut rig = rig();
+        rig.disk.apply(File::Segment(PARTITION, Offset(0)), Change::Truncate(1));
+        rig.restart(recovery_point(0));
+        assert_eq!(rig.ranges(), [(0, 1), (4, 5), (6, 7)]);
+        assert_eq!(rig.log.log_end(), Offset(8));
+    }
+
+    #[test]
+    fn what_was_flushed_is_not_read_again() {
+        let mut rig = rig();
+        damage(&mut rig, 0, 1);
+        rig.restart(recovery_point(4));
+        assert_eq!((rig.log.log_end(), rig.reads), (Offset(8), 1));
+        rig.restart(Checkpoints { clean: true, ..Checkpoints::default() });
+        assert_eq!((rig.log.log_end(), rig.reads), (Offset(8), 0));
+        assert_eq!(rig.log.recovery_point(), Offset(8));
+    }
+
+    #[test]
+    fn epochs_that_missed_the_checkpoint_are_found_in_the_batches() {
+        let mut rig = rig();
+        let file = File::LeaderEpochCheckpoint(PARTITION);
+        let old = Block::Epochs([(LeaderEpoch(1), Offset(0))].into());
+        rig.disk.apply(file, Change::Replace(old));
+        rig.restart(recovery_point(0));
+        assert_eq!(rig.epochs(), [(1, 0), (2, 4), (3, 6)]);
+        rig.disk.apply(file, Change::Delete);
+        rig.restart(recovery_point(0));
+        assert_eq!(rig.epochs(), [(1, 0), (2, 4), (3, 6)]);
+    }
+
+    #[test]
+    fn producers_are_known_as_far_as_the_log_reaches() {
+        let mut rig = rig();
+        damage(&mut rig, 4, 1);
+        rig.restart(recovery_point(4));
+        assert!(rig.append(sequenced(7, 0, 4, 2)).duplicate);
+        assert_eq!(rig.append(sequenced(7, 0, 6, 2)).first_offset, Offset(6), "lost: no duplicate");
+    }
+
+    #[test]
+    fn a_snapshot_of_lost_batches_is_not_believed() {
+        let mut rig = rig();
+        rig.act(|log, now, out| log.close(now, out));
+        assert!(rig.disk.contains(File::ProducerSnapshot(PARTITION, Offset(8))));
+        damage(&mut rig, 4, 0);
+        rig.restart(recovery_point(0));
+        assert!(!rig.disk.contains(File::ProducerSnapshot(PARTITION, Offset(8))));
+        assert_eq!(rig.append(sequenced(7, 0, 4, 2)).first_offset, Offset(4));
+    }
+
+    #[test]
+    fn a_clean_stop_forgets_nothing() {
+        let mut rig = rig();
+        rig.commit(5);
+        rig.delete_records(3);
+        rig.act(|log, now, out| log.close(now, out));
+        rig.finish_flushes();
+        let before = rig.log.clone();
+        rig.act(|log, _, out| {
+            let logs = || std::iter::once(&*log);
+            crate::store_high_watermarks(logs(), out);
+            crate::store_recovery_points(logs(), out);
+            crate::store_log_starts(logs(), out);
+            crate::store_clean_shutdown(None, out);
+        });
+        let checkpoints = Checkpoints::read(&rig.disk);
+        assert!(checkpoints.clean);
+        rig.restart(checkpoints);
+        let after = &rig.log;
+        assert_eq!(after.segments, before.segments);
+        assert_eq!(after.epochs, before.epochs);
+        assert_eq!((after.log_start, after.log_end), (Offset(3), Offset(8)));
+        assert_eq!((after.high_watermark, after.recovery_point()), (Offset(5), Offset(8)));
+        assert!(rig.append(sequenced(7, 0, 6, 2)).duplicate);
+    }
+
+    #[test]
+    fn a_log_whose_files_were_lost_begins_at_its_checkpointed_start() {
+        let mut rig = rig();
+        let lost =
+            Checkpoints { log_starts: [(PARTITION, Offset(50))].into(), ..Checkpoints::default() };
+        rig.restart(lost);
+        assert_eq!((rig.log.log_start(), rig.log.log_end()), (Offset(50), Offset(50)));
+        assert_eq!((rig.ranges(), rig.epochs()), (vec![], vec![]));
+        assert_eq!(rig.append(records(1)).first_offset, Offset(50));
+    }
+
+    #[test]
+    fn a_partition_without_files_is_a_new_log() {
+        let mut rig = Rig::new();
+        rig.restart(Checkpoints::default());
+        assert_eq!((rig.log.log_end(), rig.fact_names()), (Offset(0), vec![]));
+        assert_eq!(rig.disk.files().count(), 0);
     }
 }

@@ -128,3 +128,122 @@ impl Log {
         expired.len() as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LogConfig;
+    use crate::testing::{Rig, records, records_at, sequenced};
+    use klab_machine::File;
+    use klab_wire::Span;
+
+    /// Three segments of one batch each, at 0, 1 and 2, timestamps 1000, 2000 and 3000.
+    fn rig(change: impl FnOnce(&mut LogConfig)) -> Rig {
+        let mut config = LogConfig {
+            retention_ms: None,
+            timestamp_after_max: Span::MAX,
+            segment_bytes: u64::from(records_at(&[1]).size_in_bytes),
+            ..LogConfig::default()
+        };
+        change(&mut config);
+        let mut rig = Rig::with(config);
+        for at in [1_000, 2_000, 3_000] {
+            rig.append(records_at(&[at]));
+        }
+        rig.commit_all();
+        rig
+    }
+
+    fn clean(rig: &mut Rig) -> u32 {
+        rig.act(|log, now, out| log.delete_old_segments(now, out))
+    }
+
+    #[test]
+    fn retention_by_time_goes_by_the_newest_record_of_a_segment() {
+        // The clock, how many segments go, the log start then.
+        for (clock, deleted, start) in [(1_500, 0, 0), (1_501, 1, 1), (3_500, 2, 2), (3_501, 3, 3)]
+        {
+            let mut rig = rig(|config| config.retention_ms = Some(Span::from_millis(500)));
+            rig.clock = clock;
+            assert_eq!((clean(&mut rig), rig.log.log_start()), (deleted, Offset(start)), "{clock}");
+            assert_eq!(rig.log.log_end(), Offset(3));
+        }
+    }
+
+    #[test]
+    fn retention_by_size_never_goes_below_the_size() {
+        let size = u64::from(records_at(&[1]).size_in_bytes);
+        for (bytes, start) in [(3 * size, 0), (2 * size + 1, 0), (2 * size, 1), (1, 2), (0, 3)] {
+            let mut rig = rig(|config| config.retention_bytes = Some(bytes));
+            clean(&mut rig);
+            assert_eq!(rig.log.log_start(), Offset(start), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_that_is_not_committed() {
+        let mut rig = rig(|config| config.retention_ms = Some(Span::ZERO));
+        rig.clock = 9_000;
+        rig.commit(1);
+        assert_eq!((clean(&mut rig), rig.log.log_start()), (1, Offset(1)));
+    }
+
+    #[test]
+    fn a_compacted_topic_keeps_what_is_old() {
+        let mut rig = rig(|config| {
+            config.retention_ms = Some(Span::ZERO);
+            config.delete = false;
+        });
+        rig.clock = 9_000;
+        assert_eq!(clean(&mut rig), 0);
+    }
+
+    #[test]
+    fn a_log_emptied_by_retention_ends_where_it_did_after_a_restart() {
+        let mut rig = rig(|config| config.retention_ms = Some(Span::ZERO));
+        rig.clock = 9_000;
+        assert_eq!(clean(&mut rig), 3);
+        assert_eq!(rig.log.segment_count(), 1);
+        rig.restart(Default::default());
+        assert_eq!((rig.log.log_start(), rig.log.log_end()), (Offset(3), Offset(3)));
+    }
+
+    #[test]
+    fn delete_records_moves_the_start_at_once_and_the_files_later() {
+        let mut rig = rig(|_| ());
+        rig.delete_records(2);
+        assert_eq!(rig.log.log_start(), Offset(2));
+        assert_eq!(rig.epochs(), [(0, 2)]);
+        assert!(rig.disk.contains(File::Segment(rig.log.partition(), Offset(0))));
+        assert_eq!(clean(&mut rig), 2);
+        assert!(!rig.disk.contains(File::Segment(rig.log.partition(), Offset(0))));
+        assert_eq!(rig.fact_names(), ["SegmentDeleted", "SegmentDeleted"]);
+    }
+
+    #[test]
+    fn the_log_start_never_passes_the_high_watermark() {
+        let mut rig = rig(|_| ());
+        rig.commit(1);
+        let reason = LogStartReason::ClientRecordDeletion;
+        let mut advance =
+            |to| rig.act(|log, _, out| log.advance_log_start(Offset(to), reason, out));
+        assert_eq!(advance(2), Err(ErrorCode::OffsetOutOfRange));
+        assert_eq!([advance(1), advance(1), advance(0)], [Ok(true), Ok(false), Ok(false)]);
+    }
+
+    #[test]
+    fn a_silent_producer_is_forgotten() {
+        let mut rig = rig(|config| {
+            config.segment_bytes = 1 << 20;
+            config.producer_id_expiration = Span::from_millis(500);
+        });
+        rig.append(sequenced(7, 0, 0, 1));
+        rig.clock = 1_499;
+        assert_eq!(rig.act(|log, now, out| log.expire_producers(now, out)), 0);
+        assert!(rig.try_append(sequenced(7, 0, 9, 1)).is_err());
+        rig.clock = 1_500;
+        assert_eq!(rig.act(|log, now, out| log.expire_producers(now, out)), 1);
+        assert!(rig.try_append(sequenced(7, 0, 9, 1)).is_ok());
+        assert_eq!(rig.append(records(1)).duplicate, false);
+    }
+}

@@ -20,6 +20,7 @@ pub struct Rig {
     pub epoch: u32,
     pub clock: i64,
     pub facts: Vec<Fact>,
+    /// Fsyncs under way.
     pub flushes: Vec<FlushId>,
     pub reads: u32,
 }
@@ -54,7 +55,8 @@ impl Rig {
     }
 
     fn settle(&mut self) {
-        (self.flushes, self.reads) = (self.log.claim_flushes().collect(), 0);
+        self.flushes.extend(self.log.claim_flushes());
+        self.reads = 0;
         self.facts.clear();
         for effect in self.out.drain() {
             match effect {
@@ -112,6 +114,7 @@ impl Rig {
     pub fn restart(&mut self, checkpoints: Checkpoints) {
         let config = Arc::new(self.log.config().clone());
         let (disk, now) = (self.disk.clone(), self.now());
+        self.flushes.clear();
         self.log = Log::load(PARTITION, name(), config, &disk, &checkpoints, now, &mut self.out);
         self.settle();
     }

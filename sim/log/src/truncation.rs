@@ -87,3 +87,129 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{PARTITION, Rig, records, sequenced};
+
+    /// Epoch 1 at 0–1, 2–3, epoch 2 at 4–5 in a new segment, epoch 3 at 6–7.
+    fn rig() -> Rig {
+        let mut rig = Rig::new();
+        rig.epoch = 1;
+        rig.append(sequenced(7, 0, 0, 2));
+        rig.append(sequenced(7, 0, 2, 2));
+        rig.epoch = 2;
+        rig.roll();
+        rig.append(sequenced(7, 0, 4, 2));
+        rig.epoch = 3;
+        rig.append(sequenced(7, 0, 6, 2));
+        rig
+    }
+
+    #[test]
+    fn kip_101_truncation_takes_records_and_their_epochs() {
+        type Case = (u64, &'static [(u64, u64)], &'static [(u32, u64)]);
+        let cases: [Case; 4] = [
+            (6, &[(0, 1), (2, 3), (4, 5)], &[(1, 0), (2, 4)]),
+            (4, &[(0, 1), (2, 3)], &[(1, 0)]),
+            (2, &[(0, 1)], &[(1, 0)]),
+            (0, &[], &[]),
+        ];
+        for (to, ranges, epochs) in cases {
+            let mut rig = rig();
+            assert!(rig.truncate(to));
+            assert_eq!(rig.fact_names(), ["LogTruncated"]);
+            assert_eq!((rig.log.log_end(), rig.ranges()), (Offset(to), ranges.to_vec()));
+            assert_eq!(rig.epochs(), epochs, "to {to}");
+            rig.restart(Default::default());
+            assert_eq!((rig.log.log_end(), rig.ranges()), (Offset(to), ranges.to_vec()));
+            assert_eq!(rig.epochs(), epochs, "to {to}, after a restart");
+        }
+    }
+
+    #[test]
+    fn truncation_takes_what_producers_wrote_there() {
+        let mut rig = rig();
+        rig.truncate(4);
+        assert!(rig.append(sequenced(7, 0, 2, 2)).duplicate, "what is left is still known");
+        rig.epoch = 4;
+        let info = rig.append(sequenced(7, 0, 4, 2));
+        assert_eq!((info.first_offset, info.duplicate), (Offset(4), false));
+        rig.truncate(0);
+        assert!(rig.try_append(sequenced(7, 0, 30, 1)).is_ok(), "nothing is known any more");
+    }
+
+    #[test]
+    fn truncation_at_or_above_the_end_takes_only_an_epoch_without_records() {
+        let mut rig = rig();
+        rig.act(|log, _, out| log.assign_epoch_start(klab_wire::LeaderEpoch(9), Offset(8), out));
+        assert_eq!(rig.epochs().last(), Some(&(9, 8)));
+        assert!(!rig.truncate(8));
+        assert_eq!(rig.epochs().last(), Some(&(3, 6)));
+        assert_eq!((rig.log.log_end(), rig.fact_names()), (Offset(8), vec![]));
+    }
+
+    #[test]
+    fn a_cut_within_a_batch_takes_the_whole_batch() {
+        let mut rig = rig();
+        rig.truncate(7);
+        assert_eq!(rig.ranges().last(), Some(&(4, 5)));
+        assert_eq!(
+            rig.log.log_end(),
+            Offset(7),
+            "as in Kafka, the end is where it was asked to be"
+        );
+    }
+
+    #[test]
+    fn truncation_takes_high_watermark_recovery_point_and_log_start_back() {
+        let mut rig = rig();
+        rig.commit_all();
+        rig.flush();
+        rig.delete_records(6);
+        assert_eq!(rig.log.recovery_point(), Offset(8));
+        rig.truncate(4);
+        let log = &rig.log;
+        assert_eq!([log.high_watermark(), log.recovery_point(), log.log_start()], [Offset(4); 3]);
+    }
+
+    #[test]
+    fn an_fsync_that_ends_after_a_truncation_says_nothing_of_what_came_since() {
+        let mut rig = rig();
+        rig.act(|log, now, out| log.flush(now, out));
+        let under_way = std::mem::take(&mut rig.flushes);
+        rig.truncate(5);
+        rig.append(records(9));
+        rig.flushes = under_way;
+        rig.finish_flushes();
+        assert_eq!(rig.log.recovery_point(), Offset(5));
+        rig.flush();
+        assert_eq!(rig.log.recovery_point(), rig.log.log_end());
+    }
+
+    #[test]
+    fn a_log_can_start_afresh_anywhere() {
+        let mut rig = rig();
+        rig.commit_all();
+        rig.act(|log, now, out| log.truncate_fully_and_start_at(Offset(100), now, out));
+        assert_eq!(rig.fact_names(), ["LogStartedAfresh"]);
+        let log = &rig.log;
+        let places = [log.log_start(), log.log_end(), log.high_watermark()];
+        assert_eq!(places, [Offset(100); 3]);
+        assert_eq!(rig.epochs(), []);
+        rig.restart(Default::default());
+        assert_eq!((rig.log.log_start(), rig.log.log_end()), (Offset(100), Offset(100)));
+        assert_eq!(rig.append(records(1)).first_offset, Offset(100));
+    }
+
+    #[test]
+    fn a_replica_that_is_given_up_leaves_no_file() {
+        let mut rig = rig();
+        rig.truncate(7);
+        rig.log.clone().delete(&mut rig.out);
+        rig.act(|_, _, _| ());
+        let left: Vec<_> = rig.disk.files().collect();
+        assert_eq!(left, [], "of {PARTITION:?}");
+    }
+}
