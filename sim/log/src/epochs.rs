@@ -101,14 +101,14 @@ impl LeaderEpochFileCache {
         dropped
     }
 
-    /// Lets the epoch of the log's new start begin there and drops those before; says whether there
-    /// was anything at or below it.
+    /// Lets the epoch of the log's new start begin there and drops those before; says whether that
+    /// changed anything.
     pub(crate) fn truncate_from_start(&mut self, log_start: Offset) -> bool {
         let lower = self.entries.partition_point(|entry| entry.1 <= log_start);
         let Some(first) = lower.checked_sub(1) else { return false };
         self.entries.drain(..first);
-        self.entries[0].1 = log_start;
-        true
+        let moved = std::mem::replace(&mut self.entries[0].1, log_start) != log_start;
+        first > 0 || moved
     }
 
     /// Forgets everything.
@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn truncation_from_the_end_drops_the_epochs_that_start_there_or_later() {
-        let cases: [(u64, &[(u32, u64)], bool); 5] = [
+        type Case = (u64, &'static [(u32, u64)], bool);
+        let cases: [Case; 5] = [
             (80, &[(2, 20), (3, 30), (6, 60)], false),
             (61, &[(2, 20), (3, 30), (6, 60)], false),
             (60, &[(2, 20), (3, 30)], true),
@@ -213,7 +214,7 @@ mod tests {
         ];
         for (to, after) in cases {
             let mut epochs = cache(&[(2, 20), (3, 30), (6, 60)]);
-            epochs.truncate_from_start(Offset(to));
+            assert_eq!(epochs.truncate_from_start(Offset(to)), to > 20, "to {to}");
             assert_eq!(epochs, cache(after), "to {to}");
         }
     }

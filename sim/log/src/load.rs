@@ -32,32 +32,41 @@ impl Log {
         out: &mut Outbox,
     ) -> Self {
         let offset = |of: &BTreeMap<_, Offset>| of.get(&partition).copied().unwrap_or_default();
+        let (clean, recovery_point) = (checkpoints.clean, offset(&checkpoints.recovery_points));
         let checkpointed_start = offset(&checkpoints.log_starts);
         let mut log = Log::create(partition, name, config);
-        log.named = disk.contains(File::PartitionMetadata(partition));
-        log.epochs = read_epochs(partition, disk);
-        log.producers = ProducerStateManager::of(read_snapshots(partition, disk));
-        let mut segments = read_segments(partition, disk);
+        let mut segments = log.read_files(disk);
         let is_on_disk = !segments.is_empty();
-        if !checkpoints.clean {
-            log.recover(&mut segments, offset(&checkpoints.recovery_points), out);
+        if !clean {
+            log.recover(&mut segments, recovery_point, out);
         }
         log.adopt(segments, checkpointed_start, now, out);
-        let recovery_point = match checkpoints.clean {
-            true => log.log_end,
-            false => offset(&checkpoints.recovery_points).clamp(log.log_start, log.log_end),
-        };
+        let recovery_point = if clean { log.log_end } else { recovery_point };
+        let recovery_point = recovery_point.clamp(log.log_start, log.log_end);
         log.flushes = Flushes::starting_at(recovery_point, Some(now.wall));
-        log.truncate_epochs_from_end(log.log_end, out);
-        if log.epochs.truncate_from_start(checkpointed_start) {
-            log.store_epochs(out);
-        }
-        log.load_producer_state(checkpoints.clean, now, out);
+        log.trim_epochs(checkpointed_start, out);
+        log.load_producer_state(clean, now, out);
         log.update_high_watermark(offset(&checkpoints.high_watermarks));
         if is_on_disk {
-            log.state_loaded(checkpoints.clean, out);
+            log.state_loaded(clean, out);
         }
         log
+    }
+
+    /// Reads everything but the segments into the log, and these for whoever checks them first.
+    fn read_files(&mut self, disk: &DiskImage) -> Vec<Segment> {
+        self.named = disk.contains(File::PartitionMetadata(self.partition));
+        self.epochs = read_epochs(self.partition, disk);
+        self.producers = ProducerStateManager::of(read_snapshots(self.partition, disk));
+        read_segments(self.partition, disk)
+    }
+
+    /// Dropping epochs is not fsynced, so that it may have to be done again.
+    fn trim_epochs(&mut self, checkpointed_start: Offset, out: &mut Outbox) {
+        self.truncate_epochs_from_end(self.log_end, out);
+        if self.epochs.truncate_from_start(checkpointed_start) {
+            self.store_epochs(out);
+        }
     }
 
     /// Takes the segments that were found. A log that ends before its start, because files were

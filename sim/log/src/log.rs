@@ -173,3 +173,47 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Rig, records};
+    use klab_machine::Effect;
+
+    #[test]
+    fn a_high_watermark_stays_within_the_log() {
+        let mut rig = Rig::new();
+        rig.append(records(9));
+        rig.commit(5);
+        rig.delete_records(3);
+        let mut update = |to| rig.log.update_high_watermark(Offset(to)).0;
+        assert_eq!([update(1), update(7), update(20)], [3, 7, 9]);
+    }
+
+    #[test]
+    fn a_leaders_high_watermark_never_goes_back() {
+        let mut rig = Rig::new();
+        rig.append(records(9));
+        let mut advance = |to| rig.log.advance_high_watermark(Offset(to));
+        assert_eq!(
+            [advance(4), advance(4), advance(2), advance(9)],
+            [Some(Offset(0)), None, None, Some(Offset(4))]
+        );
+    }
+
+    #[test]
+    fn an_epoch_is_written_down_and_flushed_once() {
+        let mut rig = Rig::new();
+        let mut effects = |epoch| {
+            rig.log.assign_epoch_start(LeaderEpoch(epoch), Offset(0), &mut rig.out);
+            rig.out.drain().map(|effect| matches!(effect, Effect::Flush { .. })).collect::<Vec<_>>()
+        };
+        assert_eq!((effects(1), effects(1)), (vec![false, true], vec![]));
+    }
+
+    /// 100,000 of them must fit, three brokers' worth: each no more than this, and nothing beside it.
+    #[test]
+    fn an_idle_log_is_small() {
+        assert!(std::mem::size_of::<Log>() <= 400, "{} bytes", std::mem::size_of::<Log>());
+    }
+}

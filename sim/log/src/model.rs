@@ -3,7 +3,7 @@
 
 use crate::testing::{PARTITION, Rig, records, sequenced};
 use crate::{Checkpoints, LogConfig};
-use klab_machine::{Block, Change, DiskImage, Effect, File};
+use klab_machine::{Block, Change, DiskImage, File};
 use klab_wire::{LeaderEpoch, Offset, ProducerId, RecordBatch, Span};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn a_duplicate_is_known_across_the_wrap() {
         let wrapping = batch(0, MAX, 3, 40);
-        let known = known(&[wrapping.clone()]).unwrap().duplicate_of(&wrapping).unwrap();
+        let known =
+            known(std::slice::from_ref(&wrapping)).unwrap().duplicate_of(&wrapping).unwrap();
         assert_eq!((known.first_offset(), known.last_offset), (Offset(40), Offset(42)));
     }
 
