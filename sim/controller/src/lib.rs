@@ -7,3 +7,11 @@ mod view;
 pub use controller::Controller;
 pub use setup::{ControllerSetup, RAFT_NETWORK_CLIENT, bootstrap_records};
 pub use view::{BrokerRegistrationView, ControllerView};
+
+pub mod election;
+pub mod isr;
+pub mod placement;
+pub mod reassignment;
+#[cfg(test)]
+mod testing;
+pub mod topic_name;

@@ -1,0 +1,512 @@
+//! Who leads: the change of a partition's state that follows from who is alive and in sync
+//! (`PartitionChangeBuilder`).
+//!
+//! A leader comes from the ISR. When the ISR is empty it comes from the eligible leader replicas, which
+//! are known to have everything committed (KIP-966); when these are gone too it is the last known
+//! leader, if it is back. An unclean election takes anybody alive, and may lose records.
+
+use crate::reassignment::{ReassignmentReplicas, without};
+use klab_wire::{
+    LeaderRecoveryState, NodeId, PartitionChangeRecord, PartitionRegistration, TopicIdPartition,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How far an election may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Election {
+    /// The first replica shall lead, if it is in sync; else as [`Online`](Election::Online).
+    Preferred,
+    /// The present leader stays, if it may; else the first replica that is in sync.
+    Online,
+    /// As [`Online`](Election::Online), and in the last resort any replica that is alive.
+    Unclean,
+}
+
+/// What the cluster's feature levels and configs say about elections in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElectionRules {
+    /// The partition's effective `min.insync.replicas`.
+    pub min_isr: u32,
+    /// Replicas that leave the ISR below its minimum stay eligible (KIP-966).
+    pub eligible_leader_replicas: bool,
+    /// An unclean leader is marked until it says that it has recovered (KIP-704, from 3.2).
+    pub leader_recovery_state: bool,
+    /// A shrinking ISR counts the leader epoch up: before 3.6 the brokers needed it (KAFKA-15021).
+    pub isr_shrink_bumps_leader_epoch: bool,
+}
+
+/// A change to a partition in the making: what it is now, and what is aimed at.
+#[derive(Clone, Debug)]
+pub struct PartitionChange<'a> {
+    before: &'a PartitionRegistration,
+    rules: ElectionRules,
+    /// How far the election may go.
+    pub election: Election,
+    /// The ISR aimed at.
+    pub isr: Arc<[NodeId]>,
+    /// The replicas aimed at, and those among them that come and go.
+    pub reassignment: ReassignmentReplicas,
+    /// The recovery state aimed at.
+    pub leader_recovery_state: LeaderRecoveryState,
+    /// A broker that has come back without having shut down in order: it may have lost its log's tail,
+    /// and is not eligible any more (KIP-966).
+    pub unclean_shutdown: Option<NodeId>,
+    elr: Arc<[NodeId]>,
+}
+
+/// The outcome of an election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Elected {
+    leader: Option<NodeId>,
+    unclean: bool,
+}
+
+impl Elected {
+    const NOBODY: Elected = Elected { leader: None, unclean: false };
+
+    fn cleanly(leader: NodeId) -> Self {
+        Elected { leader: Some(leader), unclean: false }
+    }
+
+    fn uncleanly(leader: NodeId) -> Self {
+        Elected { leader: Some(leader), unclean: true }
+    }
+}
+
+impl<'a> PartitionChange<'a> {
+    /// A change that aims at what the partition is already.
+    pub fn of(before: &'a PartitionRegistration, rules: ElectionRules) -> Self {
+        PartitionChange {
+            before,
+            rules,
+            election: Election::Online,
+            isr: before.isr.clone(),
+            reassignment: ReassignmentReplicas::of(before),
+            leader_recovery_state: before.leader_recovery_state,
+            unclean_shutdown: None,
+            elr: before.elr.clone(),
+        }
+    }
+
+    /// The record that carries the change out, or none if nothing is to change.
+    ///
+    /// `may_lead` says which brokers are alive enough to lead.
+    pub fn build(
+        mut self,
+        partition: TopicIdPartition,
+        may_lead: impl Fn(NodeId) -> bool,
+    ) -> Option<PartitionChangeRecord> {
+        let mut record = PartitionChangeRecord::of(partition.topic, partition.partition);
+        self.complete_reassignment();
+        self.keep_eligible_leader_replicas();
+        self.elect(&mut record, &may_lead);
+        self.bump_leader_epoch_for_a_removed_replica(&mut record);
+        self.change_eligible_leader_replicas(&mut record);
+        self.change_isr(&mut record);
+        self.bump_leader_epoch_for_a_shrunk_isr(&mut record);
+        self.change_last_known_leader(&mut record);
+        self.change_replicas(&mut record);
+        self.change_recovery_state(&mut record);
+        (!record.is_noop()).then_some(record)
+    }
+
+    /// A reassignment whose ISR has everybody who stays is complete with this change.
+    fn complete_reassignment(&mut self) {
+        if let Some(completed) = self.reassignment.completed(&self.isr) {
+            self.isr = completed.isr;
+            self.reassignment = ReassignmentReplicas {
+                removing: [].into(),
+                adding: [].into(),
+                replicas: completed.replicas,
+            };
+        }
+    }
+
+    /// Below its minimum, the ISR's former members stay eligible; from the minimum on nobody needs to be
+    /// (`maybePopulateTargetElr`).
+    fn keep_eligible_leader_replicas(&mut self) {
+        if !self.rules.eligible_leader_replicas {
+            return;
+        }
+        if self.isr.len() >= self.rules.min_isr as usize {
+            self.elr = [].into();
+            return;
+        }
+        let candidates: BTreeSet<NodeId> =
+            self.elr.iter().chain(self.before.isr.iter()).copied().collect();
+        let stays =
+            |node: &NodeId| !self.isr.contains(node) && self.unclean_shutdown != Some(*node);
+        self.elr = candidates.into_iter().filter(stays).collect();
+    }
+
+    /// `tryElection`.
+    fn elect(&mut self, record: &mut PartitionChangeRecord, may_lead: &impl Fn(NodeId) -> bool) {
+        let elected = match self.election {
+            Election::Preferred => self.preferred_leader(may_lead),
+            Election::Online | Election::Unclean => self.any_leader(may_lead),
+        };
+        if elected.leader == self.before.leader {
+            return;
+        }
+        record.leader = Some(elected.leader);
+        let Some(leader) = elected.leader else { return };
+        if self.elr.contains(&leader) {
+            self.isr = [leader].into();
+            self.elr = without(&self.elr, &[leader]);
+        }
+        if elected.unclean {
+            record.isr = Some([leader].into());
+            let is_marked = self.before.leader_recovery_state == LeaderRecoveryState::Recovering;
+            if self.rules.leader_recovery_state && !is_marked {
+                record.leader_recovery_state = Some(LeaderRecoveryState::Recovering);
+            }
+        }
+    }
+
+    fn preferred_leader(&self, may_lead: &impl Fn(NodeId) -> bool) -> Elected {
+        let replicas = &self.reassignment.replicas;
+        let preferred = replicas.first().copied();
+        let in_turn =
+            preferred.into_iter().chain(self.before.leader).chain(replicas.iter().copied());
+        self.first_valid(in_turn, may_lead)
+            .or_else(|| self.last_known_leader(may_lead))
+            .unwrap_or(Elected::NOBODY)
+    }
+
+    fn any_leader(&self, may_lead: &impl Fn(NodeId) -> bool) -> Elected {
+        let replicas = &self.reassignment.replicas;
+        let in_turn = self.before.leader.into_iter().chain(replicas.iter().copied());
+        self.first_valid(in_turn, may_lead)
+            .or_else(|| self.last_known_leader(may_lead))
+            .or_else(|| self.unclean_leader(may_lead))
+            .unwrap_or(Elected::NOBODY)
+    }
+
+    fn first_valid(
+        &self,
+        mut in_turn: impl Iterator<Item = NodeId>,
+        may_lead: &impl Fn(NodeId) -> bool,
+    ) -> Option<Elected> {
+        in_turn.find(|node| self.is_eligible(*node) && may_lead(*node)).map(Elected::cleanly)
+    }
+
+    /// In the ISR, or among the eligible when there is no ISR (`isValidNewLeader`).
+    fn is_eligible(&self, node: NodeId) -> bool {
+        match self.isr.is_empty() {
+            true => self.elr.contains(&node),
+            false => self.isr.contains(&node),
+        }
+    }
+
+    /// With neither ISR nor eligible replicas the last leader may come back, if it is alive: that it be
+    /// alive is what KAFKA-19522 mended (`canElectLastKnownLeader`).
+    fn last_known_leader(&self, may_lead: &impl Fn(NodeId) -> bool) -> Option<Elected> {
+        let is_last_resort =
+            self.rules.eligible_leader_replicas && self.isr.is_empty() && self.elr.is_empty();
+        match &*self.before.last_known_elr {
+            [last] if is_last_resort && may_lead(*last) => Some(Elected::uncleanly(*last)),
+            _ => None,
+        }
+    }
+
+    fn unclean_leader(&self, may_lead: &impl Fn(NodeId) -> bool) -> Option<Elected> {
+        let mut replicas = self.reassignment.replicas.iter().copied();
+        let alive = (self.election == Election::Unclean).then(|| replicas.find(|n| may_lead(*n)));
+        alive.flatten().map(Elected::uncleanly)
+    }
+
+    /// A replica that is taken away may not go on acknowledging in the old epoch
+    /// (`triggerLeaderEpochBumpForReplicaReassignmentIfNeeded`).
+    fn bump_leader_epoch_for_a_removed_replica(&self, record: &mut PartitionChangeRecord) {
+        let replicas = &self.reassignment.replicas;
+        let all_stay = self.before.replicas.iter().all(|replica| replicas.contains(replica));
+        if record.leader.is_none() && !all_stay {
+            record.leader = Some(self.before.leader);
+        }
+    }
+
+    /// `triggerLeaderEpochBumpForIsrShrinkIfNeeded`.
+    fn bump_leader_epoch_for_a_shrunk_isr(&self, record: &mut PartitionChangeRecord) {
+        let Some(isr) = &record.isr else { return };
+        let all_stay = self.before.isr.iter().all(|member| isr.contains(member));
+        if self.rules.isr_shrink_bumps_leader_epoch && record.leader.is_none() && !all_stay {
+            record.leader = Some(self.before.leader);
+        }
+    }
+
+    /// An unclean election voids what was known about who is eligible (`maybeUpdateRecordElr`).
+    fn change_eligible_leader_replicas(&mut self, record: &mut PartitionChangeRecord) {
+        let was_clean = record.isr.is_none();
+        if !was_clean || !self.rules.eligible_leader_replicas {
+            self.elr = [].into();
+        }
+        if *self.elr != *self.before.elr {
+            record.elr = Some(self.elr.clone());
+        }
+    }
+
+    /// Without eligible leader replicas the last member of an ISR stays in it for ever: only it is known
+    /// to have everything.
+    fn change_isr(&self, record: &mut PartitionChangeRecord) {
+        let may_be_so = !self.isr.is_empty() || self.rules.eligible_leader_replicas;
+        if record.isr.is_none() && may_be_so && *self.isr != *self.before.isr {
+            record.isr = Some(self.isr.clone());
+        }
+    }
+
+    /// Remembers the leader that goes with the last of the ISR, and forgets it once somebody leads
+    /// (`maybeUpdateLastKnownLeader`).
+    fn change_last_known_leader(&self, record: &mut PartitionChangeRecord) {
+        if !self.rules.eligible_leader_replicas {
+            return;
+        }
+        let known = &*self.before.last_known_elr;
+        let leader = self.before.leader;
+        let isr_is_gone = record.isr.as_ref().is_some_and(|isr| isr.is_empty());
+        if isr_is_gone && leader.is_some() && known != leader.as_slice() {
+            record.last_known_elr = Some(leader.as_slice().into());
+        } else if record.leader.unwrap_or(leader).is_some() && !known.is_empty() {
+            record.last_known_elr = Some([].into());
+        }
+    }
+
+    /// `setAssignmentChanges`.
+    fn change_replicas(&self, record: &mut PartitionChangeRecord) {
+        let ReassignmentReplicas { removing, adding, replicas } = &self.reassignment;
+        let changed = |new: &Arc<[NodeId]>, old: &[NodeId]| (**new != *old).then(|| new.clone());
+        if !replicas.is_empty() {
+            record.replicas = changed(replicas, &self.before.replicas);
+        }
+        record.removing_replicas = changed(removing, &self.before.removing_replicas);
+        record.adding_replicas = changed(adding, &self.before.adding_replicas);
+    }
+
+    fn change_recovery_state(&self, record: &mut PartitionChangeRecord) {
+        if self.leader_recovery_state != self.before.leader_recovery_state {
+            record.leader_recovery_state = Some(self.leader_recovery_state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{PARTITION, nodes, partition};
+
+    const RULES: ElectionRules = ElectionRules {
+        min_isr: 1,
+        eligible_leader_replicas: false,
+        leader_recovery_state: true,
+        isr_shrink_bumps_leader_epoch: false,
+    };
+    const WITH_ELR: ElectionRules =
+        ElectionRules { min_isr: 2, eligible_leader_replicas: true, ..RULES };
+
+    fn node(number: u16) -> Option<NodeId> {
+        Some(NodeId::broker(number))
+    }
+
+    fn build(change: PartitionChange<'_>, alive: &[u16]) -> PartitionChangeRecord {
+        let alive = nodes(alive.iter().copied());
+        let none = PartitionChangeRecord::of(PARTITION.topic, PARTITION.partition);
+        change.build(PARTITION, |node| alive.contains(&node)).unwrap_or(none)
+    }
+
+    /// The leader that the record names, and the ISR.
+    type Outcome = (Option<Option<NodeId>>, Option<Arc<[NodeId]>>);
+
+    fn outcome(record: &PartitionChangeRecord) -> Outcome {
+        (record.leader, record.isr.clone())
+    }
+
+    #[test]
+    fn an_election_goes_as_far_as_its_kind_allows() {
+        use Election::{Online, Preferred, Unclean};
+        let stays = None;
+        let unclean = |n| (Some(node(n)), Some(nodes([n])));
+        // Kind, replicas, ISR (the first leads), alive; leader and ISR of the record.
+        type Case = (Election, [u16; 3], &'static [u16], &'static [u16], Outcome);
+        let cases: [Case; 11] = [
+            // A leader that is alive and in sync stays, unless the preferred one is asked for.
+            (Online, [1, 2, 3], &[2, 1, 3], &[1, 2, 3], (stays, None)),
+            (Unclean, [1, 2, 3], &[2, 1, 3], &[1, 2, 3], (stays, None)),
+            (Preferred, [1, 2, 3], &[2, 1, 3], &[1, 2, 3], (Some(node(1)), None)),
+            // The preferred one is dead or not in sync: the leader stays.
+            (Preferred, [1, 2, 3], &[2, 1, 3], &[2, 3], (stays, None)),
+            (Preferred, [1, 2, 3], &[2, 3], &[1, 2, 3], (stays, None)),
+            // A dead leader is followed by the first replica in sync, in the replicas' order.
+            (Online, [1, 2, 3], &[1, 3, 2], &[2, 3], (Some(node(2)), None)),
+            (Preferred, [1, 2, 3], &[2, 3], &[1, 3], (Some(node(3)), None)),
+            // Nobody in sync is alive: offline, or unclean.
+            (Online, [1, 2, 3], &[1], &[2, 3], (Some(None), None)),
+            (Preferred, [1, 2, 3], &[1], &[2, 3], (Some(None), None)),
+            (Unclean, [1, 2, 3], &[1], &[3, 2], unclean(2)),
+            (Unclean, [1, 2, 3], &[1], &[], (Some(None), None)),
+        ];
+        for (election, replicas, isr, alive, expected) in cases {
+            let before = partition(replicas, isr.iter().copied());
+            let change = PartitionChange { election, ..PartitionChange::of(&before, RULES) };
+            let record = build(change, alive);
+            assert_eq!(outcome(&record), expected, "{election:?} {isr:?} alive {alive:?}");
+        }
+    }
+
+    #[test]
+    fn a_partition_that_stays_offline_is_not_changed() {
+        let before = PartitionRegistration { leader: None, ..partition([1, 2], [1]) };
+        let change = PartitionChange::of(&before, RULES);
+        assert_eq!(change.build(PARTITION, |_| false), None);
+    }
+
+    #[test]
+    fn kip_704_an_unclean_leader_is_marked_as_recovering_where_the_brokers_know_of_it() {
+        let before = partition([1, 2], [1]);
+        for (leader_recovery_state, marked) in
+            [(true, Some(LeaderRecoveryState::Recovering)), (false, None)]
+        {
+            let rules = ElectionRules { leader_recovery_state, ..RULES };
+            let change = PartitionChange {
+                election: Election::Unclean,
+                ..PartitionChange::of(&before, rules)
+            };
+            assert_eq!(build(change, &[2]).leader_recovery_state, marked);
+        }
+    }
+
+    #[test]
+    fn the_last_member_of_an_isr_stays_in_it_without_eligible_leader_replicas() {
+        let before = partition([1, 2], [1]);
+        let change = PartitionChange { isr: nodes([]), ..PartitionChange::of(&before, RULES) };
+        let record = build(change, &[2]);
+        assert_eq!(outcome(&record), (Some(None), None));
+    }
+
+    #[test]
+    fn a_shrunk_isr_counts_the_leader_epoch_up_only_before_3_6() {
+        let before = partition([1, 2, 3], [1, 2]);
+        let cases: [(bool, &[u16], _); 3] =
+            [(false, &[1], None), (true, &[1], Some(node(1))), (true, &[1, 2, 3], None)];
+        for (isr_shrink_bumps_leader_epoch, isr, leader) in cases {
+            let rules = ElectionRules { isr_shrink_bumps_leader_epoch, ..RULES };
+            let isr = nodes(isr.iter().copied());
+            let change = PartitionChange { isr, ..PartitionChange::of(&before, rules) };
+            assert_eq!(build(change, &[1, 2, 3]).leader, leader);
+        }
+    }
+
+    #[test]
+    fn a_reassignment_completes_with_the_change_that_brings_its_last_replica_into_the_isr() {
+        let moving = ReassignmentReplicas::toward(&nodes([1, 2]), &nodes([2, 3]));
+        let before = PartitionRegistration {
+            adding_replicas: moving.adding,
+            removing_replicas: moving.removing,
+            ..partition([2, 3, 1], [1, 2])
+        };
+        let isr = nodes([1, 2, 3]);
+        let change = PartitionChange { isr, ..PartitionChange::of(&before, RULES) };
+        let record = build(change, &[1, 2, 3]);
+        assert_eq!(record.replicas, Some(nodes([2, 3])));
+        assert_eq!(record.isr, Some(nodes([2, 3])));
+        assert_eq!(record.adding_replicas, Some(nodes([])));
+        assert_eq!(record.removing_replicas, Some(nodes([])));
+        assert_eq!(record.leader, Some(node(2)), "the old leader was removed");
+    }
+
+    #[test]
+    fn a_removed_replica_counts_the_leader_epoch_up_though_the_leader_stays() {
+        let moving = ReassignmentReplicas::toward(&nodes([1, 2]), &nodes([1]));
+        let before = partition([1, 2], [1, 2]);
+        let change =
+            PartitionChange { reassignment: moving, ..PartitionChange::of(&before, RULES) };
+        let record = build(change, &[1, 2]);
+        assert_eq!(record.replicas, Some(nodes([1])));
+        assert_eq!(record.leader, Some(node(1)));
+    }
+
+    /// A partition of three replicas with a minimum ISR of two, below which ELR begins.
+    fn elr(isr: &[u16], elr: &[u16], last_known: &[u16]) -> PartitionRegistration {
+        PartitionRegistration {
+            elr: nodes(elr.iter().copied()),
+            last_known_elr: nodes(last_known.iter().copied()),
+            ..partition([1, 2, 3], isr.iter().copied())
+        }
+    }
+
+    #[test]
+    fn kip_966_whoever_leaves_the_isr_below_its_minimum_stays_eligible() {
+        // ISR and ELR before, the ISR aimed at, and the record's ELR.
+        type Case = (&'static [u16], &'static [u16], &'static [u16], Option<&'static [u16]>);
+        let cases: [Case; 4] = [
+            (&[1, 2, 3], &[], &[1, 2], None),
+            (&[1, 2], &[], &[1], Some(&[2])),
+            (&[1], &[2], &[1, 3], Some(&[])),
+            (&[1], &[2, 3], &[1], None),
+        ];
+        for (isr, eligible, target, expected) in cases {
+            let before = elr(isr, eligible, &[]);
+            let target = nodes(target.iter().copied());
+            let change = PartitionChange { isr: target, ..PartitionChange::of(&before, WITH_ELR) };
+            let expected = expected.map(|list| nodes(list.iter().copied()));
+            assert_eq!(build(change, &[1, 2, 3]).elr, expected, "{isr:?} {eligible:?}");
+        }
+    }
+
+    #[test]
+    fn kip_966_the_last_member_of_an_isr_becomes_eligible_and_is_remembered_as_leader() {
+        let before = elr(&[1], &[2], &[]);
+        let change = PartitionChange { isr: nodes([]), ..PartitionChange::of(&before, WITH_ELR) };
+        let record = build(change, &[]);
+        assert_eq!(outcome(&record), (Some(None), Some(nodes([]))));
+        assert_eq!(record.elr, Some(nodes([1, 2])));
+        assert_eq!(record.last_known_elr, Some(nodes([1])));
+    }
+
+    #[test]
+    fn kip_966_an_eligible_replica_leads_cleanly_and_alone_when_there_is_no_isr() {
+        let before = elr(&[], &[2, 3], &[1]);
+        let record = build(PartitionChange::of(&before, WITH_ELR), &[3]);
+        assert_eq!(outcome(&record), (Some(node(3)), Some(nodes([3]))));
+        assert_eq!(record.elr, Some(nodes([2])));
+        assert_eq!(record.last_known_elr, Some(nodes([])));
+        assert_eq!(record.leader_recovery_state, None);
+    }
+
+    #[test]
+    fn kafka_19522_the_last_known_leader_leads_again_only_if_it_is_alive() {
+        let before = elr(&[], &[], &[1]);
+        assert!(build(PartitionChange::of(&before, WITH_ELR), &[2, 3]).is_noop());
+        let record = build(PartitionChange::of(&before, WITH_ELR), &[1]);
+        assert_eq!(outcome(&record), (Some(node(1)), Some(nodes([1]))));
+        assert_eq!(record.leader_recovery_state, Some(LeaderRecoveryState::Recovering));
+        assert_eq!(record.last_known_elr, Some(nodes([])));
+    }
+
+    #[test]
+    fn kip_966_a_broker_that_did_not_shut_down_cleanly_is_eligible_no_more() {
+        let before = elr(&[1], &[2], &[]);
+        let unclean_shutdown = node(2);
+        let change = PartitionChange { unclean_shutdown, ..PartitionChange::of(&before, WITH_ELR) };
+        assert_eq!(build(change, &[1]).elr, Some(nodes([])));
+
+        let last = elr(&[2], &[], &[]);
+        let change = PartitionChange {
+            unclean_shutdown,
+            isr: nodes([]),
+            ..PartitionChange::of(&last, WITH_ELR)
+        };
+        let record = build(change, &[]);
+        assert_eq!(outcome(&record), (Some(None), Some(nodes([]))));
+        assert_eq!((record.elr, record.last_known_elr), (None, Some(nodes([2]))));
+    }
+
+    #[test]
+    fn an_unclean_election_forgets_who_was_eligible() {
+        let before = elr(&[], &[2], &[1]);
+        let election = Election::Unclean;
+        let change = PartitionChange { election, ..PartitionChange::of(&before, WITH_ELR) };
+        let record = build(change, &[3]);
+        assert_eq!(outcome(&record), (Some(node(3)), Some(nodes([3]))));
+        assert_eq!((record.elr, record.last_known_elr), (Some(nodes([])), Some(nodes([]))));
+    }
+}
