@@ -115,11 +115,7 @@ impl<'a> PartitionChange<'a> {
     fn complete_reassignment(&mut self) {
         if let Some(completed) = self.reassignment.completed(&self.isr) {
             self.isr = completed.isr;
-            self.reassignment = ReassignmentReplicas {
-                removing: [].into(),
-                adding: [].into(),
-                replicas: completed.replicas,
-            };
+            self.reassignment = ReassignmentReplicas::none(completed.replicas);
         }
     }
 

@@ -47,6 +47,11 @@ impl ReassignmentReplicas {
         ReassignmentReplicas { adding: difference(target, current), removing, replicas }
     }
 
+    /// No way to go: these are the replicas.
+    pub fn none(replicas: Arc<[NodeId]>) -> Self {
+        ReassignmentReplicas { removing: [].into(), adding: [].into(), replicas }
+    }
+
     /// What a partition's state says of its way.
     pub fn of(partition: &PartitionRegistration) -> Self {
         ReassignmentReplicas {

@@ -79,10 +79,6 @@ pub enum ControllerTimer {
     BalanceLeaders,
     /// Look for offline partitions that may be elected uncleanly (`unclean.leader.election.interval.ms`).
     UncleanElection,
-    /// A snapshot may be due (`metadata.log.max.snapshot.interval.ms`).
-    Snapshot,
-    /// A request that waits for its records to be committed has waited long enough.
-    RequestDeadline(u64),
 }
 
 /// The timers of a broker.

@@ -36,6 +36,8 @@ facts! {
         LeaderElected { partition: TopicPartition, leader: NodeId, epoch: LeaderEpoch, isr: Arc<[NodeId]> } => "{partition} leader {leader} epoch {epoch} isr {isr:?}";
         /// A partition got a leader from outside its ISR: committed records may be lost.
         LeaderElectedUncleanly { partition: TopicPartition, leader: NodeId, epoch: LeaderEpoch } => "{partition} leader {leader} epoch {epoch}";
+        /// A partition's leader epoch grew though its leader stays: a replica was taken away from it.
+        LeaderEpochBumped { partition: TopicPartition, leader: NodeId, epoch: LeaderEpoch } => "{partition} leader {leader} epoch {epoch}";
         /// A partition has no leader and nobody who may become it.
         PartitionWentOffline { partition: TopicPartition, epoch: LeaderEpoch, isr: Arc<[NodeId]> } => "{partition} epoch {epoch} isr {isr:?}";
         /// The ISR of a partition was changed, by its leader's wish or by a broker's fencing.

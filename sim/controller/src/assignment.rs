@@ -1,0 +1,136 @@
+//! The replicas of new partitions: by hand or by placement, and who of them is in sync at first
+//! (`validateManualPartitionAssignment`, `buildPartitionRegistration`).
+
+use crate::active::Active;
+use crate::placement::{self, UsableBroker};
+use klab_machine::random::stream;
+use klab_wire::{
+    ErrorCode, LeaderEpoch, LeaderRecoveryState, MetadataRecord, NodeId, PartitionEpoch,
+    PartitionId, PartitionRecord, PartitionRegistration, TopicId, TopicName,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a person got wrong: the code, and a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) error: ErrorCode,
+    pub(crate) message: Option<Arc<str>>,
+}
+
+impl Refusal {
+    pub(crate) fn new(error: ErrorCode, message: impl Into<String>) -> Self {
+        Refusal { error, message: Some(message.into().into()) }
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(error: ErrorCode) -> Self {
+        Refusal { error, message: None }
+    }
+}
+
+/// An answer's error code and message.
+pub(crate) fn told<T>(result: &Result<T, Refusal>) -> (ErrorCode, Option<Arc<str>>) {
+    match result {
+        Ok(_) => (ErrorCode::None, None),
+        Err(refusal) => (refusal.error, refusal.message.clone()),
+    }
+}
+
+impl Active {
+    /// Registered brokers, each once, and as many as the topic's other partitions have.
+    pub(crate) fn check_assignment(
+        &self,
+        replicas: &[NodeId],
+        replication_factor: Option<usize>,
+    ) -> Result<(), Refusal> {
+        let refused = |message: String| Refusal::new(ErrorCode::InvalidReplicaAssignment, message);
+        if replicas.is_empty() {
+            return Err(refused("the assignment includes an empty replica list".into()));
+        }
+        let registered = &self.image().cluster;
+        if let Some(unknown) = replicas.iter().find(|node| registered.broker(**node).is_none()) {
+            return Err(refused(format!("no broker {unknown} is registered")));
+        }
+        let distinct: BTreeSet<_> = replicas.iter().collect();
+        if distinct.len() != replicas.len() {
+            return Err(refused("the assignment includes a broker more than once".into()));
+        }
+        match replication_factor {
+            Some(expected) if expected != replicas.len() => Err(refused(format!(
+                "{} replicas are not consistent with previous partitions, which have {expected}",
+                replicas.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Places so many new partitions of a topic.
+    ///
+    /// The draws belong to the topic and its first new partition, so that a topic is placed alike
+    /// whatever else was created before it.
+    pub(crate) fn place(
+        &self,
+        topic: &TopicName,
+        first: u32,
+        partitions: u32,
+        replicas: u16,
+    ) -> Result<Vec<Vec<NodeId>>, Refusal> {
+        let seed = self.settings.identity.seed;
+        let mut draws = stream(seed, &format!("placement of {topic}"), [u64::from(first)]);
+        let placed =
+            placement::place(self.usable_brokers(), partitions, replicas, |n| draws.below(n));
+        placed.map_err(|error| {
+            let message = format!("Unable to replicate the partition {replicas} time(s): {error}");
+            Refusal::new(ErrorCode::InvalidReplicationFactor, message)
+        })
+    }
+
+    fn usable_brokers(&self) -> impl Iterator<Item = UsableBroker> + '_ {
+        let brokers = self.image().cluster.brokers();
+        brokers.filter(|(_, known)| !known.in_controlled_shutdown).map(|(broker, known)| {
+            UsableBroker { broker, rack: known.rack().cloned(), fenced: known.fenced }
+        })
+    }
+
+    /// A new partition: whoever is active is in sync, and the first of these leads. If nobody is, the
+    /// assignment is refused with `error`.
+    pub(crate) fn new_partition(
+        &self,
+        replicas: &[NodeId],
+        error: ErrorCode,
+    ) -> Result<PartitionRegistration, Refusal> {
+        let cluster = &self.image().cluster;
+        let isr: Arc<[NodeId]> =
+            replicas.iter().copied().filter(|node| cluster.is_active(*node)).collect();
+        if isr.is_empty() {
+            let message = "all brokers of the assignment are fenced or in controlled shutdown";
+            return Err(Refusal::new(error, message));
+        }
+        Ok(PartitionRegistration {
+            replicas: replicas.into(),
+            leader: isr.first().copied(),
+            isr,
+            removing_replicas: [].into(),
+            adding_replicas: [].into(),
+            leader_recovery_state: LeaderRecoveryState::Recovered,
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: PartitionEpoch(0),
+            elr: [].into(),
+            last_known_elr: [].into(),
+        })
+    }
+}
+
+/// The records of new partitions, numbered from `first`.
+pub(crate) fn partition_records(
+    topic: TopicId,
+    first: u32,
+    partitions: Vec<PartitionRegistration>,
+) -> impl Iterator<Item = MetadataRecord> {
+    (first..).map(PartitionId).zip(partitions).map(move |(partition, registration)| {
+        let registration = Arc::new(registration);
+        MetadataRecord::Partition(PartitionRecord { topic, partition, registration })
+    })
+}

@@ -1,0 +1,93 @@
+//! A topic grows (`ReplicationControlManager.createPartitions`). It never shrinks.
+
+use crate::active::Active;
+use crate::assignment::{Refusal, partition_records, told};
+use crate::decision::{Decision, MAX_RECORDS};
+use klab_machine::fact::ControllerFact;
+use klab_metadata::TopicImage;
+use klab_wire::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, ErrorCode,
+    MetadataRecord, PartitionRegistration, Response, TopicResult,
+};
+
+impl Active {
+    pub(crate) fn create_partitions(
+        &mut self,
+        request: &CreatePartitionsRequest,
+    ) -> Result<Decision, ErrorCode> {
+        let (mut records, mut facts, mut topics) = (Vec::new(), Vec::new(), Vec::new());
+        for topic in &request.topics {
+            let grown = match request.topics.iter().filter(|t| t.name == topic.name).count() {
+                1 => self.grow(topic),
+                _ => Err(Refusal::new(ErrorCode::InvalidRequest, "Duplicate topic name.")),
+            };
+            let (error, message) = told(&grown);
+            topics.push(TopicResult { name: topic.name.clone(), error, message });
+            if let Ok((new, fact)) = grown {
+                records.extend(new);
+                facts.push(fact);
+            }
+        }
+        if records.len() > MAX_RECORDS {
+            return Err(ErrorCode::PolicyViolation);
+        }
+        let response = Response::CreatePartitions(CreatePartitionsResponse { topics });
+        Ok(match request.validate_only {
+            true => Decision::answer(response),
+            false => Decision { facts, ..Decision::atomic(records, response) },
+        })
+    }
+
+    fn grow(
+        &self,
+        request: &CreatePartitionsTopic,
+    ) -> Result<(Vec<MetadataRecord>, ControllerFact), Refusal> {
+        let topic = self.image().topics.named(&request.name);
+        let topic = topic.ok_or(Refusal::from(ErrorCode::UnknownTopicOrPartition))?;
+        let from = topic.partitions.len() as u32;
+        let refused = |message| Err(Refusal::new(ErrorCode::InvalidPartitions, message));
+        if request.count == from {
+            return refused(format!("Topic already has {from} partition(s)."));
+        }
+        if request.count < from {
+            return refused(format!(
+                "The topic {} currently has {from} partition(s); {} would not be an increase.",
+                request.name, request.count
+            ));
+        }
+        let partitions = self.additional_partitions(topic, request.count - from, request)?;
+        let name = topic.name.clone();
+        let fact = ControllerFact::PartitionsCreated { topic: name, from, to: request.count };
+        Ok((partition_records(topic.id, from, partitions).collect(), fact))
+    }
+
+    /// As many replicas each as the topic's first partition has.
+    fn additional_partitions(
+        &self,
+        topic: &TopicImage,
+        additional: u32,
+        request: &CreatePartitionsTopic,
+    ) -> Result<Vec<PartitionRegistration>, Refusal> {
+        let replicas = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
+        let Some(assignments) = &request.assignments else {
+            let first = topic.partitions.len() as u32;
+            let placed = self.place(&topic.name, first, additional, replicas as u16)?;
+            let error = ErrorCode::InvalidReplicationFactor;
+            return placed.iter().map(|replicas| self.new_partition(replicas, error)).collect();
+        };
+        let error = ErrorCode::InvalidReplicaAssignment;
+        if assignments.len() != additional as usize {
+            let message = format!(
+                "Attempted to add {additional} additional partition(s), but only {} assignment(s) \
+                 were specified.",
+                assignments.len()
+            );
+            return Err(Refusal::new(error, message));
+        }
+        let partition = |assignment: &Vec<_>| {
+            self.check_assignment(assignment, Some(replicas))?;
+            self.new_partition(assignment, error)
+        };
+        assignments.iter().map(partition).collect()
+    }
+}

@@ -1,0 +1,173 @@
+//! Topics are created (`ReplicationControlManager.createTopics`).
+
+use crate::active::Active;
+use crate::assignment::{Refusal, partition_records};
+use crate::decision::{Decision, MAX_RECORDS};
+use crate::topic_name;
+use klab_machine::fact::ControllerFact;
+use klab_wire::{
+    ConfigResource, CreatableTopic, CreateTopicsRequest, CreateTopicsResponse, CreatedTopic,
+    ErrorCode, MetadataRecord, PartitionRegistration, Response, TopicName, TopicPartition,
+};
+use std::collections::BTreeMap;
+
+/// A topic that may be created, with all its records.
+struct NewTopic {
+    records: Vec<MetadataRecord>,
+    answer: CreatedTopic,
+    fact: ControllerFact,
+}
+
+impl Active {
+    /// All topics of the request that may be created are, together.
+    pub(crate) fn create_topics(
+        &mut self,
+        request: &CreateTopicsRequest,
+    ) -> Result<Decision, ErrorCode> {
+        let (mut records, mut facts, mut topics) = (Vec::new(), Vec::new(), Vec::new());
+        let times_named = count(&request.topics);
+        for topic in &request.topics {
+            let created = match times_named[&topic.name] {
+                1 => self.create_topic(topic),
+                _ => Err(Refusal::new(ErrorCode::InvalidRequest, "Duplicate topic name.")),
+            };
+            match created {
+                Ok(new) => {
+                    records.extend(new.records);
+                    facts.push(new.fact);
+                    topics.push(new.answer);
+                }
+                Err(why) => topics.push(CreatedTopic::refused(&topic.name, why.error, why.message)),
+            }
+        }
+        if records.len() > MAX_RECORDS {
+            return Err(ErrorCode::PolicyViolation);
+        }
+        let response = Response::CreateTopics(CreateTopicsResponse { topics });
+        Ok(match request.validate_only {
+            true => Decision::answer(response),
+            false => Decision { facts, ..Decision::atomic(records, response) },
+        })
+    }
+
+    fn create_topic(&mut self, topic: &CreatableTopic) -> Result<NewTopic, Refusal> {
+        self.check_name(&topic.name)?;
+        let configs = self.creation_configs(topic)?;
+        let partitions = self.new_partitions(topic)?;
+        let id = self.new_topic_id();
+        let count = partitions.len() as u32;
+        let answer = CreatedTopic {
+            name: topic.name.clone(),
+            id: Some(id),
+            error: ErrorCode::None,
+            message: None,
+            partitions: count,
+            replication_factor: partitions.first().map_or(0, |p| p.replicas.len() as u16),
+        };
+        let mut records = vec![MetadataRecord::Topic { name: topic.name.clone(), id }];
+        records.extend(configs);
+        records.extend(partition_records(id, 0, partitions));
+        let fact =
+            ControllerFact::TopicCreated { topic: topic.name.clone(), id, partitions: count };
+        Ok(NewTopic { records, answer, fact })
+    }
+
+    /// `validateNewTopicNames`.
+    fn check_name(&self, name: &TopicName) -> Result<(), Refusal> {
+        let refused = |message| Refusal::new(ErrorCode::InvalidTopicException, message);
+        if *name == TopicPartition::cluster_metadata().topic {
+            let message = format!("Creation of internal topic {name} is prohibited.");
+            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
+        }
+        topic_name::validate(name).map_err(refused)?;
+        if self.image().topics.named(name).is_some() {
+            let message = format!("Topic '{name}' already exists.");
+            return Err(Refusal::new(ErrorCode::TopicAlreadyExists, message));
+        }
+        match self.pending.index.colliding_with(name) {
+            Some(other) => {
+                Err(refused(format!("Topic '{name}' collides with existing topic: {other}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn creation_configs(&self, topic: &CreatableTopic) -> Result<Vec<MetadataRecord>, Refusal> {
+        let resource = ConfigResource::Topic(topic.name.clone());
+        self.check_configs(
+            &resource,
+            topic.configs.iter().map(|(name, value)| (&**name, &**value)),
+        )?;
+        let record = |(name, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| {
+            let (name, value) = (name.clone(), Some(value.clone()));
+            MetadataRecord::Config { resource: resource.clone(), name, value }
+        };
+        Ok(topic.configs.iter().map(record).collect())
+    }
+
+    fn new_partitions(
+        &self,
+        topic: &CreatableTopic,
+    ) -> Result<Vec<PartitionRegistration>, Refusal> {
+        match topic.assignments.is_empty() {
+            true => self.placed_partitions(topic),
+            false => self.assigned_partitions(topic),
+        }
+    }
+
+    fn placed_partitions(
+        &self,
+        topic: &CreatableTopic,
+    ) -> Result<Vec<PartitionRegistration>, Refusal> {
+        let config = &self.settings.config;
+        let replicas = topic.replication_factor.unwrap_or(config.default_replication_factor as u16);
+        let partitions = topic.partitions.unwrap_or(config.num_partitions);
+        if replicas == 0 {
+            let message =
+                "Replication factor must be larger than 0, or -1 to use the default value.";
+            return Err(Refusal::new(ErrorCode::InvalidReplicationFactor, message));
+        }
+        if partitions == 0 {
+            let message = "Number of partitions was set to an invalid non-positive value.";
+            return Err(Refusal::new(ErrorCode::InvalidPartitions, message));
+        }
+        let placed = self.place(&topic.name, 0, partitions, replicas)?;
+        let error = ErrorCode::InvalidReplicationFactor;
+        placed.iter().map(|replicas| self.new_partition(replicas, error)).collect()
+    }
+
+    fn assigned_partitions(
+        &self,
+        topic: &CreatableTopic,
+    ) -> Result<Vec<PartitionRegistration>, Refusal> {
+        if topic.replication_factor.is_some() || topic.partitions.is_some() {
+            let message = "A manual partition assignment was specified, but the replication factor \
+                           or the number of partitions was not set to -1.";
+            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
+        }
+        let assignments: BTreeMap<_, _> = topic.assignments.iter().map(|(p, r)| (*p, r)).collect();
+        let error = ErrorCode::InvalidReplicaAssignment;
+        if assignments.len() != topic.assignments.len() {
+            let message = "Found multiple manual partition assignments for one partition.";
+            return Err(Refusal::new(error, message));
+        }
+        if assignments.keys().zip(0..).any(|(partition, place)| partition.0 != place) {
+            let message = "partitions should be a consecutive 0-based integer sequence";
+            return Err(Refusal::new(error, message));
+        }
+        let replication_factor = topic.assignments.first().map(|(_, replicas)| replicas.len());
+        let partition = |replicas: &Vec<_>| {
+            self.check_assignment(replicas, replication_factor)?;
+            self.new_partition(replicas, error)
+        };
+        assignments.into_values().map(partition).collect()
+    }
+}
+
+fn count(topics: &[CreatableTopic]) -> BTreeMap<TopicName, u32> {
+    let mut times = BTreeMap::new();
+    for topic in topics {
+        *times.entry(topic.name.clone()).or_default() += 1;
+    }
+    times
+}

@@ -1,0 +1,131 @@
+//! Elections that are asked for, or that time brings: preferred and unclean
+//! (`ReplicationControlManager.electLeaders`, KIP-460).
+
+use crate::active::Active;
+use crate::assignment::Refusal;
+use crate::decision::Decision;
+use crate::election::{Election, PartitionChange};
+use crate::schedule::ElectionSchedule;
+use klab_machine::fact::ControllerFact;
+use klab_metadata::TopicImage;
+use klab_wire::{
+    ElectLeadersRequest, ElectLeadersResponse, ElectionType, ErrorCode, MetadataRecord,
+    PartitionChangeRecord, PartitionId, PartitionResult, Response, TopicIdPartition,
+    TopicPartition,
+};
+
+/// So many leaders move in one turn of the automatic elections (`MAX_ELECTIONS_PER_IMBALANCE`).
+const MAX_ELECTIONS: usize = 1_000;
+
+impl Active {
+    pub(crate) fn elect_leaders(
+        &mut self,
+        request: &ElectLeadersRequest,
+    ) -> Result<Decision, ErrorCode> {
+        let election = request.election;
+        let wanted = request.partitions.clone().unwrap_or_else(|| self.all_partitions());
+        let (mut records, mut facts, mut partitions) = (Vec::new(), Vec::new(), Vec::new());
+        for partition in wanted {
+            let elected = self.elect_named(&partition, election);
+            let (error, message) = crate::assignment::told(&elected);
+            if let Ok(record) = elected {
+                records.push(MetadataRecord::PartitionChange(record));
+                let partition = partition.clone();
+                facts.push(ControllerFact::ElectionRequested { partition, election });
+            }
+            // Asked for all partitions, one that has the right leader is not worth a word.
+            if request.partitions.is_some() || error != ErrorCode::ElectionNotNeeded {
+                partitions.push(PartitionResult { partition, error, message });
+            }
+        }
+        let error = ErrorCode::None;
+        let response = Response::ElectLeaders(ElectLeadersResponse { error, partitions });
+        Ok(Decision { facts, ..Decision::with_response(records, response) })
+    }
+
+    fn all_partitions(&self) -> Vec<TopicPartition> {
+        let topics = &self.image().topics;
+        let all = topics.names().filter_map(|(_, id)| topics.topic(id)).flat_map(|topic| {
+            let name = |(partition, _)| TopicPartition { topic: topic.name.clone(), partition };
+            topic.partitions().map(name)
+        });
+        all.collect()
+    }
+
+    fn elect_named(
+        &self,
+        partition: &TopicPartition,
+        election: ElectionType,
+    ) -> Result<PartitionChangeRecord, Refusal> {
+        let unknown = || {
+            let message = format!("No such partition as {partition}");
+            Refusal::new(ErrorCode::UnknownTopicOrPartition, message)
+        };
+        let topic = self.image().topics.named(&partition.topic).ok_or_else(unknown)?;
+        let state = topic.partition(partition.partition).ok_or_else(unknown)?;
+        let (is_needed, kind, error) = match election {
+            ElectionType::Preferred => (
+                !state.has_preferred_leader(),
+                Election::Preferred,
+                ErrorCode::PreferredLeaderNotAvailable,
+            ),
+            ElectionType::Unclean => {
+                (state.leader.is_none(), Election::Unclean, ErrorCode::EligibleLeadersNotAvailable)
+            }
+        };
+        if !is_needed {
+            return Err(ErrorCode::ElectionNotNeeded.into());
+        }
+        self.elect(topic, partition.partition, kind).ok_or(error.into())
+    }
+
+    fn elect(
+        &self,
+        topic: &TopicImage,
+        partition: PartitionId,
+        election: Election,
+    ) -> Option<PartitionChangeRecord> {
+        let state = topic.partition(partition)?;
+        let mut change = PartitionChange::of(state, self.election_rules(topic));
+        change.election = election;
+        let partition = TopicIdPartition { topic: topic.id, partition };
+        change.build(partition, |node| self.image().cluster.is_active(node))
+    }
+
+    /// Gives leadership back to preferred replicas that can take it (`maybeBalancePartitionLeaders`).
+    pub(crate) fn balance_leaders(&mut self) -> Decision {
+        let imbalanced = self.pending.index.imbalanced().iter();
+        let elected = imbalanced.filter_map(|partition| {
+            let topic = self.image().topics.topic(partition.topic)?;
+            self.elect(topic, partition.partition, Election::Preferred)
+        });
+        let (decision, next) = one_turn(elected);
+        self.schedule.balance = next;
+        decision
+    }
+
+    /// Elects uncleanly where nobody leads and the topic allows it (`maybeElectUncleanLeaders`).
+    pub(crate) fn elect_uncleanly(&mut self) -> Decision {
+        let leaderless = self.pending.index.leaderless().iter();
+        let elected = leaderless.filter_map(|partition| {
+            let topic = self.image().topics.topic(partition.topic)?;
+            self.is_unclean_election_enabled(topic)
+                .then(|| self.elect(topic, partition.partition, Election::Unclean))
+                .flatten()
+        });
+        let (decision, next) = one_turn(elected);
+        self.schedule.unclean = next;
+        decision
+    }
+}
+
+/// As many elections as one turn may hold, and when the next turn is.
+fn one_turn(elected: impl Iterator<Item = PartitionChangeRecord>) -> (Decision, ElectionSchedule) {
+    let records: Vec<_> =
+        elected.take(MAX_ELECTIONS).map(MetadataRecord::PartitionChange).collect();
+    let next = match records.len() < MAX_ELECTIONS {
+        true => ElectionSchedule::Deferred,
+        false => ElectionSchedule::Immediately,
+    };
+    (Decision::of(records), next)
+}
