@@ -112,3 +112,116 @@ fn shutdown_fact(broker: NodeId, next: BrokerControlState) -> Option<ControllerF
     let is_allowed = next == BrokerControlState::ShutdownNow;
     is_allowed.then_some(ControllerFact::ControlledShutdownAllowed { broker })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::Desk;
+    use crate::testing::nodes;
+    use klab_wire::Span;
+
+    #[test]
+    fn a_broker_is_unfenced_when_it_has_applied_its_own_registration() {
+        let mut desk = Desk::new();
+        let epoch = desk.register(1, 1).unwrap();
+        let behind = BrokerHeartbeatRequest {
+            current_metadata_offset: Offset(epoch.0),
+            ..desk.heartbeat_of(1)
+        };
+        let answer = desk.heartbeat_with(behind);
+        assert!(answer.is_fenced && !answer.is_caught_up);
+        let answer = desk.heartbeat(1);
+        assert!(!answer.is_fenced && answer.is_caught_up);
+        assert!(desk.told().contains(&"BrokerUnfenced b1".to_string()));
+    }
+
+    #[test]
+    fn a_heartbeat_of_another_registration_is_stale() {
+        let mut desk = Desk::new().with_brokers([1]);
+        let request = BrokerHeartbeatRequest {
+            broker_epoch: klab_wire::BrokerEpoch(0),
+            ..desk.heartbeat_of(1)
+        };
+        assert_eq!(desk.heartbeat_with(request).error, ErrorCode::StaleBrokerEpoch);
+    }
+
+    #[test]
+    fn a_silent_broker_is_fenced_and_its_leadership_moves() {
+        let mut desk = Desk::new().with_brokers([1, 2, 3]);
+        desk.create("orders", &[&[1, 2, 3]]);
+        desk.live(Span::from_secs(12), &[2, 3]);
+        let state = desk.partition("orders", 0);
+        assert_eq!((state.leader, state.isr), (Some(NodeId::broker(2)), nodes([2, 3])));
+        assert_eq!(
+            desk.told(),
+            [
+                "LeaderElected orders-0 leader b2 epoch 1 isr [b2, b3]",
+                "IsrChanged orders-0 isr [b2, b3] (partition epoch 1)",
+                "BrokerFenced b1",
+            ]
+        );
+    }
+
+    #[test]
+    fn brokers_that_fall_silent_together_are_fenced_one_by_one() {
+        let mut desk = Desk::new().with_brokers([1, 2, 3]);
+        desk.create("orders", &[&[1, 2, 3]]);
+        desk.pass(Span::from_secs(30));
+        let state = desk.partition("orders", 0);
+        assert_eq!((state.leader, state.isr.len()), (None, 1), "the last of the ISR stays in it");
+        let fenced = desk.told().iter().filter(|fact| fact.starts_with("BrokerFenced")).count();
+        assert_eq!(fenced, 3);
+    }
+
+    #[test]
+    fn an_offline_partition_is_led_again_when_a_member_of_its_isr_comes_back() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.create("orders", &[&[1]]);
+        desk.live(Span::from_secs(12), &[2]);
+        assert_eq!(desk.partition("orders", 0).leader, None);
+        assert!(desk.told().iter().any(|fact| fact.starts_with("PartitionWentOffline orders-0")));
+        desk.heartbeat(1);
+        let state = desk.partition("orders", 0);
+        assert_eq!((state.leader, state.isr), (Some(NodeId::broker(1)), nodes([1])));
+    }
+
+    #[test]
+    fn a_controlled_shutdown_moves_leaders_and_ends_when_all_others_know() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.create("orders", &[&[1, 2]]);
+        desk.heartbeat(2);
+        let wish =
+            |desk: &Desk| BrokerHeartbeatRequest { want_shut_down: true, ..desk.heartbeat_of(1) };
+        let answer = desk.heartbeat_with(wish(&desk));
+        assert!(!answer.is_fenced && !answer.should_shut_down);
+        assert_eq!(desk.partition("orders", 0).leader, Some(NodeId::broker(2)));
+        assert_eq!(desk.partition("orders", 0).isr, nodes([2]));
+        assert!(!desk.heartbeat_with(wish(&desk)).should_shut_down, "b2 has not applied it yet");
+        desk.heartbeat(2);
+        let answer = desk.heartbeat_with(wish(&desk));
+        assert!(answer.should_shut_down && answer.is_fenced);
+        assert!(desk.told().ends_with(&[
+            "BrokerFenced b1".to_string(),
+            "ControlledShutdownAllowed b1".to_string()
+        ]));
+    }
+
+    #[test]
+    fn a_broker_that_leads_nothing_may_go_at_once() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        let request = BrokerHeartbeatRequest { want_shut_down: true, ..desk.heartbeat_of(1) };
+        assert!(desk.heartbeat_with(request).should_shut_down);
+    }
+
+    #[test]
+    fn a_new_active_controller_gives_every_broker_a_whole_session() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.pass(Span::from_secs(8));
+        let mut desk = desk.restarted();
+        desk.told();
+        desk.pass(Span::from_secs(2));
+        assert!(desk.controller.image().cluster.is_active(NodeId::broker(1)));
+        desk.pass(Span::from_secs(8));
+        assert!(!desk.controller.image().cluster.is_active(NodeId::broker(1)));
+    }
+}

@@ -73,6 +73,10 @@ impl Machine for Controller {
             self.handle(now, input, out);
         }
         self.learn(now, out);
+        if self.is_shut_down() {
+            self.renounce(out);
+            out.halt();
+        }
     }
 
     fn view(&self) -> ControllerView {

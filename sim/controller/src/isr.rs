@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn every_check_comes_in_its_turn() {
-        let cases: [(u16, (u32, u32), &[(u16, u64)], _); 12] = [
+        type Case = (u16, (u32, u32), &'static [(u16, u64)], Result<(), ErrorCode>);
+        let cases: [Case; 12] = [
             (1, (5, 9), &SOUND, Ok(())),
             // Everything else is wrong as well, but the sender is ahead.
             (2, (6, 0), &[(9, 9)], Err(NotController)),

@@ -13,6 +13,8 @@ mod decision;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+#[cfg(test)]
+mod desk;
 mod elect_leaders;
 pub mod election;
 mod facts;
