@@ -57,7 +57,8 @@ mod tests {
     #[test]
     fn it_is_the_least_end_of_all_that_must_have_the_records() {
         // Current, own end, followers (−1: has not fetched), where to.
-        let cases: [(u64, u64, &[(i64, bool)], Option<u64>); 9] = [
+        type Case = (u64, u64, &'static [(i64, bool)], Option<u64>);
+        let cases: [Case; 9] = [
             (3, 9, &[], Some(9)),
             (3, 9, &[(9, IN), (7, IN)], Some(7)),
             (3, 9, &[(9, IN), (7, OUT)], Some(9)),

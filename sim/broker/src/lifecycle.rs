@@ -156,12 +156,6 @@ impl BrokerLifecycle {
         self.speak_at_once()
     }
 
-    /// The registration was lost, as the metadata log says: register again.
-    pub fn register_again(&mut self) -> NextCommunication {
-        self.is_registered = false;
-        self.speak_at_once()
-    }
-
     /// Somebody asked the broker to go. None: it has nothing to hand over, and may go at once.
     pub fn begin_controlled_shutdown(&mut self) -> Option<NextCommunication> {
         match self.state {

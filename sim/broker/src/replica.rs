@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn caught_up_is_who_fetches_from_the_end_or_from_the_end_at_the_fetch_before() {
         // Each fetch: time, offset, the leader's end. Then: when was it last caught up?
-        let cases: [(&[(i64, u64, u64)], i64); 5] = [
+        type Case = (&'static [(i64, u64, u64)], i64);
+        let cases: [Case; 5] = [
             (&[(10, 5, 5)], 10),
             (&[(10, 0, 5)], 0),
             (&[(10, 0, 5), (20, 5, 9)], 10),

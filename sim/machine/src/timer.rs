@@ -98,8 +98,10 @@ pub enum BrokerTimer {
     DelayedFetch(u64),
     /// A DeleteRecords request in purgatory has waited long enough.
     DelayedDeleteRecords(u64),
-    /// A forwarded request has waited long enough for its answer.
-    Forwarding(u64),
+    /// Ask the controller again, on this one of the broker's lines to it.
+    ControllerChannel(u32),
+    /// Ask for a block of producer ids again.
+    ProducerIds,
     /// Write the high watermarks down (`replica.high.watermark.checkpoint.interval.ms`).
     CheckpointHighWatermarks,
     /// Write recovery points and log starts down (`log.flush.offset.checkpoint.interval.ms`).
@@ -112,11 +114,9 @@ pub enum BrokerTimer {
     ExpireProducers,
     /// Send pending ISR changes again.
     AlterPartition,
-    /// A partition's throttle has quota again.
-    Throttle(NodeId),
     /// A deleted log's files go (`file.delete.delay.ms`).
     DeleteLog(TopicIdPartition),
-    /// Controlled shutdown is tried again, or given up.
+    /// The controller has let a broker that wants to go wait for too long.
     ControlledShutdown,
     /// The metadata log may need a snapshot.
     MetadataSnapshot,

@@ -111,6 +111,14 @@ impl<P> NetworkClient<P> {
         matches!(self.peers.get(&to), Some(Peer { state: State::Connecting(_), .. }))
     }
 
+    /// The connection to an address, open or on its way.
+    pub fn connection(&self, to: Address) -> Option<ConnectionId> {
+        match self.peers.get(&to)?.state {
+            State::Connected(connection) | State::Connecting(connection) => Some(connection),
+            State::Disconnected { .. } => None,
+        }
+    }
+
     /// Whether connecting has to wait for the back-off to pass (`connectionFailed`).
     pub fn is_backing_off(&self, to: Address, now: Now) -> bool {
         matches!(

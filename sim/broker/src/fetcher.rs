@@ -1,0 +1,569 @@
+//! A replica fetcher: what one follower thread asks of one leading broker
+//! (`AbstractFetcherThread`, `ReplicaFetcherThread`, `FetchSessionHandler`).
+//!
+//! One request at a time, over a connection of its own. The next one leaves when everything of the last
+//! answer is appended, and fsynced if the topic wants that: a follower's fetch tells its leader what it
+//! has.
+//!
+//! A partition that does not move costs nothing: with a fetch session (KIP-227) only what changed is
+//! said, and so only what changed is looked at.
+
+use crate::fetch_session::next_epoch;
+use klab_machine::FlushId;
+use klab_network::NetworkClient;
+use klab_wire::{
+    ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, FetchingReplica,
+    IsolationLevel, LeaderEpoch, NodeId, Offset, SessionEpoch, Span, Time, TopicIdPartition,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A fetcher's name: whom it fetches from, and which of that broker's fetchers it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetcherId {
+    /// The leading broker.
+    pub source: NodeId,
+    /// Below `num.replica.fetchers`.
+    pub number: u32,
+}
+
+/// What a fetcher's request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetcherRequest {
+    /// To fetch.
+    Fetch,
+    /// To learn where the leader's log ends, because the fetch offset was out of range.
+    LatestOffset(TopicIdPartition),
+    /// To learn where the leader's log starts.
+    EarliestOffset(TopicIdPartition),
+}
+
+/// What a fetcher fetches with: the same for all its requests (`FetchRequest.Builder.forReplica`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetcherConfig {
+    /// `replica.fetch.wait.max.ms`.
+    pub max_wait: Span,
+    /// `replica.fetch.min.bytes`.
+    pub min_bytes: u32,
+    /// `replica.fetch.response.max.bytes`.
+    pub max_bytes: u32,
+    /// `replica.fetch.max.bytes`.
+    pub partition_max_bytes: u32,
+    /// `replica.fetch.backoff.ms`.
+    pub backoff: Span,
+}
+
+/// Where a follower stands with one partition (`PartitionFetchState`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionFetchState {
+    /// Where to fetch from: the end of the log.
+    pub fetch_offset: Offset,
+    /// The leader's epoch.
+    pub leader_epoch: LeaderEpoch,
+    /// The epoch of the last record.
+    pub last_fetched_epoch: Option<LeaderEpoch>,
+    /// Where the log starts.
+    pub log_start_offset: Offset,
+    /// How far the leader is ahead, once known.
+    pub lag: Option<u64>,
+    /// Subject to the follower's replication quota.
+    pub is_throttled: bool,
+    /// It is left alone until then.
+    delayed_until: Option<Time>,
+    /// It waits for the leader's word on where its log starts and ends.
+    is_resetting: bool,
+    /// What the session has of it: offset and leader epoch.
+    in_session: Option<(Offset, LeaderEpoch)>,
+}
+
+impl PartitionFetchState {
+    /// A partition about to be fetched.
+    pub fn new(
+        fetch_offset: Offset,
+        leader_epoch: LeaderEpoch,
+        last_fetched_epoch: Option<LeaderEpoch>,
+        log_start_offset: Offset,
+        is_throttled: bool,
+    ) -> Self {
+        PartitionFetchState {
+            fetch_offset,
+            leader_epoch,
+            last_fetched_epoch,
+            log_start_offset,
+            lag: None,
+            is_throttled,
+            delayed_until: None,
+            is_resetting: false,
+            in_session: None,
+        }
+    }
+
+    /// The leader is not ahead.
+    fn is_in_sync(&self) -> bool {
+        self.lag == Some(0)
+    }
+}
+
+/// A fetcher.
+#[derive(Clone, Debug)]
+pub struct Fetcher {
+    /// Its name.
+    pub id: FetcherId,
+    /// Its connection.
+    pub network: NetworkClient<FetcherRequest>,
+    /// Fsyncs that the next fetch waits for.
+    pub unflushed: BTreeSet<FlushId>,
+    config: FetcherConfig,
+    partitions: BTreeMap<TopicIdPartition, PartitionFetchState>,
+    session: FetchSession,
+    /// What to tell the session with the next request.
+    changed: BTreeSet<TopicIdPartition>,
+    forgotten: Vec<TopicIdPartition>,
+    session_size: u32,
+    throttled: BTreeSet<TopicIdPartition>,
+    delayed: BTreeSet<(Time, TopicIdPartition)>,
+    paused_until: Time,
+    requests_in_flight: u32,
+}
+
+impl Fetcher {
+    /// A fetcher without partitions.
+    pub fn new(
+        id: FetcherId,
+        network: NetworkClient<FetcherRequest>,
+        config: FetcherConfig,
+    ) -> Self {
+        Fetcher {
+            id,
+            network,
+            unflushed: BTreeSet::new(),
+            config,
+            partitions: BTreeMap::new(),
+            session: FetchSession::INITIAL,
+            changed: BTreeSet::new(),
+            forgotten: Vec::new(),
+            session_size: 0,
+            throttled: BTreeSet::new(),
+            delayed: BTreeSet::new(),
+            paused_until: Time::ZERO,
+            requests_in_flight: 0,
+        }
+    }
+
+    /// It has nothing to fetch.
+    pub fn is_idle(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    /// Where it stands with a partition.
+    pub fn partition(&self, id: TopicIdPartition) -> Option<&PartitionFetchState> {
+        self.partitions.get(&id)
+    }
+
+    /// Begins to fetch a partition, or begins anew under another epoch (`addPartitions`).
+    pub fn add(&mut self, id: TopicIdPartition, state: PartitionFetchState) {
+        self.remove(id);
+        if state.is_throttled {
+            self.throttled.insert(id);
+        }
+        self.partitions.insert(id, state);
+        self.changed.insert(id);
+        // Added again: the session is told the new state, not to forget.
+        self.forgotten.retain(|forgotten| *forgotten != id);
+    }
+
+    /// Stops fetching a partition.
+    pub fn remove(&mut self, id: TopicIdPartition) {
+        let Some(state) = self.partitions.remove(&id) else { return };
+        if let Some(until) = state.delayed_until {
+            self.delayed.remove(&(until, id));
+        }
+        if state.in_session.is_some() {
+            self.session_size -= 1;
+            self.forgotten.push(id);
+        }
+        self.throttled.remove(&id);
+        self.changed.remove(&id);
+    }
+
+    /// The quota applies to a partition, or not any more.
+    pub fn set_throttled(&mut self, id: TopicIdPartition, is_throttled: bool) {
+        let Some(state) = self.partitions.get_mut(&id) else { return };
+        state.is_throttled = is_throttled;
+        match is_throttled {
+            true => self.throttled.insert(id),
+            false => self.throttled.remove(&id),
+        };
+        self.changed.insert(id);
+    }
+
+    /// An answer for this partition is of the question that was asked last, and the partition is being
+    /// fetched: else it was removed, added again or cut meanwhile.
+    pub fn expects(&self, id: TopicIdPartition) -> bool {
+        let Some(state) = self.partitions.get(&id) else { return false };
+        let asked = state.in_session == Some((state.fetch_offset, state.leader_epoch));
+        asked && state.delayed_until.is_none() && !state.is_resetting
+    }
+
+    /// The partition goes on from here.
+    pub fn advance(
+        &mut self,
+        id: TopicIdPartition,
+        to: Offset,
+        epoch: Option<LeaderEpoch>,
+        lag: u64,
+    ) {
+        let Some(state) = self.partitions.get_mut(&id) else { return };
+        state.lag = Some(lag);
+        state.is_resetting = false;
+        if state.fetch_offset != to || state.last_fetched_epoch != epoch {
+            state.fetch_offset = to;
+            state.last_fetched_epoch = epoch;
+            self.changed.insert(id);
+        }
+    }
+
+    /// The start of the partition's log moved: the leader is told.
+    pub fn log_start_moved(&mut self, id: TopicIdPartition, to: Offset) {
+        let Some(state) = self.partitions.get_mut(&id) else { return };
+        if state.log_start_offset != to {
+            state.log_start_offset = to;
+            self.changed.insert(id);
+        }
+    }
+
+    /// Leaves a partition alone for a while after an error (`delayPartitions`).
+    pub fn delay(&mut self, id: TopicIdPartition, now: Time) {
+        let Some(state) = self.partitions.get_mut(&id) else { return };
+        state.is_resetting = false;
+        if state.delayed_until.is_some() {
+            return;
+        }
+        let until = now + self.config.backoff;
+        state.delayed_until = Some(until);
+        self.delayed.insert((until, id));
+        self.changed.insert(id);
+    }
+
+    /// The leader is asked where its log starts and ends; nothing is fetched meanwhile.
+    pub fn begin_reset(&mut self, id: TopicIdPartition) {
+        if let Some(state) = self.partitions.get_mut(&id) {
+            state.is_resetting = true;
+            self.changed.insert(id);
+        }
+    }
+
+    /// The partition waits for the leader's word.
+    pub fn is_resetting(&self, id: TopicIdPartition) -> bool {
+        self.partitions.get(&id).is_some_and(|state| state.is_resetting)
+    }
+
+    /// A request has left.
+    pub fn request_sent(&mut self) {
+        self.requests_in_flight += 1;
+    }
+
+    /// A request has come back.
+    pub fn request_done(&mut self) {
+        self.requests_in_flight -= 1;
+    }
+
+    /// The leader cannot be reached: everything waits (`handlePartitionsWithErrors`).
+    pub fn pause(&mut self, now: Time) {
+        self.paused_until = now + self.config.backoff;
+        self.restart_session(self.session.id);
+    }
+
+    /// When to look again at what was left alone, if anything was.
+    pub fn next_wake(&self, now: Time) -> Option<Span> {
+        let paused = Some(self.paused_until).filter(|until| *until > now);
+        let delayed = self.delayed.first().map(|(until, _)| *until);
+        // Throttled partitions are looked at again after the same time.
+        let throttled = (!self.throttled.is_empty()).then_some(now + self.config.backoff);
+        paused.or(delayed.into_iter().chain(throttled).min()).map(|until| until.since(now))
+    }
+
+    /// The answer's session: whether its partitions can be used (`FetchSessionHandler.handleResponse`).
+    pub fn session_answered(&mut self, response: &FetchResponse) -> bool {
+        match response.error {
+            ErrorCode::None => {}
+            ErrorCode::FetchSessionIdNotFound => {
+                self.restart_session(0);
+                return false;
+            }
+            _ => {
+                self.restart_session(self.session.id);
+                return false;
+            }
+        }
+        let epoch = match (self.session.epoch, response.session) {
+            (_, 0) => SessionEpoch::Initial,
+            (SessionEpoch::Incremental(epoch), _) => SessionEpoch::Incremental(next_epoch(epoch)),
+            (SessionEpoch::Initial | SessionEpoch::Final, _) => SessionEpoch::Incremental(1),
+        };
+        self.session = FetchSession { id: response.session, epoch };
+        true
+    }
+
+    /// The next fetch, if one may leave and there is anything to fetch (`buildFetch`).
+    pub fn next_fetch(
+        &mut self,
+        replica: FetchingReplica,
+        is_quota_exceeded: impl FnOnce() -> bool,
+        now: Time,
+    ) -> Option<FetchRequest> {
+        let is_busy = self.requests_in_flight > 0 || !self.unflushed.is_empty();
+        if is_busy || self.paused_until > now {
+            return None;
+        }
+        self.wake_delayed(now);
+        let holds_back = !self.throttled.is_empty() && is_quota_exceeded();
+        self.changed.extend(self.throttled.iter().copied());
+        let partitions = match self.session.epoch {
+            SessionEpoch::Incremental(_) => self.changes(holds_back),
+            SessionEpoch::Initial | SessionEpoch::Final => self.everything(holds_back),
+        };
+        let forgotten = std::mem::take(&mut self.forgotten);
+        if self.session_size == 0 && forgotten.is_empty() {
+            return None;
+        }
+        Some(FetchRequest {
+            cluster: None,
+            replica: Some(replica),
+            max_wait: self.config.max_wait,
+            min_bytes: self.config.min_bytes,
+            max_bytes: self.config.max_bytes,
+            isolation: IsolationLevel::ReadUncommitted,
+            session: self.session,
+            partitions,
+            forgotten,
+            rack: None,
+        })
+    }
+
+    /// The next request names all partitions, and the session `close` ends with it.
+    fn restart_session(&mut self, close: u32) {
+        self.session = FetchSession { id: close, epoch: SessionEpoch::Initial };
+        self.partitions.values_mut().for_each(|state| state.in_session = None);
+        self.session_size = 0;
+        self.forgotten.clear();
+    }
+
+    fn wake_delayed(&mut self, now: Time) {
+        while let Some((until, id)) = self.delayed.first().copied().filter(|(at, _)| *at <= now) {
+            self.delayed.remove(&(until, id));
+            if let Some(state) = self.partitions.get_mut(&id) {
+                state.delayed_until = None;
+                self.changed.insert(id);
+            }
+        }
+    }
+
+    fn everything(&mut self, holds_back: bool) -> Vec<FetchPartition> {
+        self.changed.clear();
+        self.forgotten.clear();
+        // A leader without a session for this fetcher remembers nothing of it.
+        self.session_size = 0;
+        let max_bytes = self.config.partition_max_bytes;
+        let mut fetches = Vec::with_capacity(self.partitions.len());
+        for (id, state) in &mut self.partitions {
+            state.in_session = None;
+            if is_ready(state, holds_back) {
+                fetches.push(ask(*id, state, max_bytes));
+            }
+        }
+        self.session_size = fetches.len() as u32;
+        fetches
+    }
+
+    fn changes(&mut self, holds_back: bool) -> Vec<FetchPartition> {
+        let max_bytes = self.config.partition_max_bytes;
+        let mut fetches = Vec::with_capacity(self.changed.len());
+        for id in std::mem::take(&mut self.changed) {
+            let Some(state) = self.partitions.get_mut(&id) else { continue };
+            let was_in_session = state.in_session.is_some();
+            let is_ready = is_ready(state, holds_back);
+            if is_ready && state.is_throttled && was_in_session && !is_news(state) {
+                continue;
+            }
+            if is_ready {
+                fetches.push(ask(id, state, max_bytes));
+                self.session_size += u32::from(!was_in_session);
+            } else if was_in_session {
+                state.in_session = None;
+                self.session_size -= 1;
+                self.forgotten.push(id);
+            }
+        }
+        fetches
+    }
+}
+
+/// A partition can be fetched now. Only who is behind is held back by a quota, or it would fall out of
+/// the ISR (KIP-73).
+fn is_ready(state: &PartitionFetchState, holds_back: bool) -> bool {
+    let is_held_back = holds_back && state.is_throttled && !state.is_in_sync();
+    state.delayed_until.is_none() && !state.is_resetting && !is_held_back
+}
+
+/// The session has another offset or epoch of it.
+fn is_news(state: &PartitionFetchState) -> bool {
+    state.in_session != Some((state.fetch_offset, state.leader_epoch))
+}
+
+fn ask(id: TopicIdPartition, state: &mut PartitionFetchState, max_bytes: u32) -> FetchPartition {
+    state.in_session = Some((state.fetch_offset, state.leader_epoch));
+    FetchPartition {
+        partition: id,
+        current_leader_epoch: Some(state.leader_epoch),
+        fetch_offset: state.fetch_offset,
+        last_fetched_epoch: state.last_fetched_epoch,
+        log_start_offset: Some(state.log_start_offset),
+        high_watermark: None,
+        max_bytes,
+    }
+}
+
+/// Which of a broker's fetchers takes a partition (`AbstractFetcherManager.getFetcherId`): all replicas
+/// of a run agree with Java's `String.hashCode`.
+pub fn fetcher_number(topic: &str, partition: u32, fetchers: u32) -> u32 {
+    let hash = topic
+        .encode_utf16()
+        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    let mixed = hash.wrapping_mul(31).wrapping_add(partition as i32);
+    // `Utils.abs` maps the one number without a positive counterpart to 0.
+    mixed.checked_abs().unwrap_or(0) as u32 % fetchers.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klab_machine::random::stream;
+    use klab_network::{ExponentialBackoff, NetworkConfig};
+    use klab_wire::{PartitionId, TopicId};
+
+    fn id(partition: u32) -> TopicIdPartition {
+        TopicIdPartition { topic: TopicId(7), partition: PartitionId(partition) }
+    }
+
+    fn fetcher(partitions: u32) -> Fetcher {
+        let name = FetcherId { source: NodeId::broker(1), number: 0 };
+        let backoff = ExponentialBackoff { initial: Span::ZERO, max: Span::ZERO };
+        let network = NetworkConfig {
+            request_timeout: Span::from_secs(30),
+            setup_timeout: Span::from_secs(10),
+            reconnect_backoff: backoff,
+        };
+        let config = FetcherConfig {
+            max_wait: Span::from_millis(500),
+            min_bytes: 1,
+            max_bytes: 10_000,
+            partition_max_bytes: 1_000,
+            backoff: Span::from_secs(1),
+        };
+        let client = NetworkClient::new(1, network, stream(1, "fetcher", []));
+        let mut fetcher = Fetcher::new(name, client, config);
+        (0..partitions).for_each(|p| fetcher.add(id(p), state(0, false)));
+        fetcher
+    }
+
+    fn state(offset: u64, is_throttled: bool) -> PartitionFetchState {
+        PartitionFetchState::new(Offset(offset), LeaderEpoch(3), None, Offset(0), is_throttled)
+    }
+
+    fn replica() -> FetchingReplica {
+        FetchingReplica { id: NodeId::broker(2), directory: None, epoch: None }
+    }
+
+    /// Partitions and forgotten ones of the next fetch.
+    fn next(fetcher: &mut Fetcher, quota: bool, now: Time) -> Option<(Vec<u32>, Vec<u32>)> {
+        let request = fetcher.next_fetch(replica(), || quota, now)?;
+        let index = |id: TopicIdPartition| id.partition.0;
+        Some((
+            request.partitions.iter().map(|fetch| index(fetch.partition)).collect(),
+            request.forgotten.iter().map(|forgotten| index(*forgotten)).collect(),
+        ))
+    }
+
+    fn answered(fetcher: &mut Fetcher, error: ErrorCode, session: u32) {
+        let response = FetchResponse { throttle: Span::ZERO, error, session, partitions: vec![] };
+        fetcher.session_answered(&response);
+    }
+
+    const T: fn(u64) -> Time = |millis| Time(millis * 1_000_000);
+
+    #[test]
+    fn kip_227_after_the_first_request_only_what_changed_is_said() {
+        let mut fetcher = fetcher(3);
+        assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![0, 1, 2], vec![])));
+        answered(&mut fetcher, ErrorCode::None, 9);
+        fetcher.advance(id(1), Offset(4), Some(LeaderEpoch(3)), 0);
+        assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![1], vec![])));
+        answered(&mut fetcher, ErrorCode::None, 9);
+        assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![], vec![])));
+        fetcher.remove(id(2));
+        fetcher.log_start_moved(id(0), Offset(1));
+        assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![0], vec![2])));
+    }
+
+    #[test]
+    fn kip_227_a_lost_session_starts_over_with_everything() {
+        for (error, closes) in
+            [(ErrorCode::FetchSessionIdNotFound, 0), (ErrorCode::InvalidFetchSessionEpoch, 9)]
+        {
+            let mut fetcher = fetcher(2);
+            next(&mut fetcher, false, T(0));
+            answered(&mut fetcher, ErrorCode::None, 9);
+            next(&mut fetcher, false, T(0));
+            answered(&mut fetcher, error, 0);
+            assert_eq!(fetcher.session, FetchSession { id: closes, epoch: SessionEpoch::Initial });
+            assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![0, 1], vec![])));
+        }
+    }
+
+    #[test]
+    fn a_partition_with_an_error_leaves_the_session_until_its_back_off_has_passed() {
+        let mut fetcher = fetcher(2);
+        next(&mut fetcher, false, T(0));
+        answered(&mut fetcher, ErrorCode::None, 9);
+        fetcher.delay(id(0), T(0));
+        assert!(!fetcher.expects(id(0)) && fetcher.expects(id(1)));
+        assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![], vec![0])));
+        assert_eq!(fetcher.next_wake(T(0)), Some(Span::from_secs(1)));
+        assert_eq!(next(&mut fetcher, false, T(1_000)), Some((vec![0], vec![])));
+    }
+
+    #[test]
+    fn nothing_leaves_while_an_fsync_or_an_answer_is_awaited() {
+        let mut fetcher = fetcher(1);
+        fetcher.unflushed.insert(FlushId(4));
+        assert_eq!(next(&mut fetcher, false, T(0)), None);
+        fetcher.unflushed.clear();
+        fetcher.request_sent();
+        assert_eq!(next(&mut fetcher, false, T(0)), None);
+        fetcher.request_done();
+        fetcher.pause(T(0));
+        assert_eq!(next(&mut fetcher, false, T(999)), None);
+        assert!(next(&mut fetcher, false, T(1_000)).is_some());
+    }
+
+    #[test]
+    fn kip_73_a_throttled_partition_is_left_out_only_while_it_is_behind_and_the_quota_used_up() {
+        let mut fetcher = fetcher(1);
+        fetcher.add(id(1), state(0, true));
+        assert_eq!(next(&mut fetcher, true, T(0)), Some((vec![0], vec![])));
+        answered(&mut fetcher, ErrorCode::None, 9);
+        assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![1], vec![])));
+        assert_eq!(next(&mut fetcher, true, T(0)), Some((vec![], vec![1])));
+        next(&mut fetcher, false, T(0));
+        fetcher.advance(id(1), Offset(5), Some(LeaderEpoch(3)), 0);
+        assert_eq!(next(&mut fetcher, true, T(0)), Some((vec![1], vec![])), "it is in sync");
+    }
+
+    #[test]
+    fn partitions_are_spread_as_java_hashes_them() {
+        // "orders".hashCode() is -1008770331; times 31, in 32 bits, that is -1207109189.
+        assert_eq!(fetcher_number("orders", 0, 1), 0);
+        let spread: Vec<u32> = (0..4).map(|p| fetcher_number("orders", p, 4)).collect();
+        assert_eq!(spread, [1, 0, 3, 2]);
+    }
+}

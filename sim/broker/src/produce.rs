@@ -1,0 +1,199 @@
+//! Produce: append as the leader, then acknowledge when as many replicas have the records as the producer
+//! asked for (`ReplicaManager.appendRecords`, `Partition.appendRecordsToLeader`, `DelayedProduce`).
+//!
+//! `acks=all` is checked twice: before the append the committed ISR must be large enough, and when the
+//! records are committed the ISR must still be.
+//!
+//! Facts: `ProduceParked`; `ProduceAnswered` when the answer goes.
+
+use crate::Broker;
+use crate::partition::{Partition, Role, Unflushed};
+use crate::purgatory::{AwaitingCommit, ProduceKey, ProduceStatus, ReplyTo};
+use klab_log::{AppendInfo, AppendOrigin};
+use klab_machine::fact::ReplicationFact;
+use klab_machine::{FlushId, Outbox};
+use klab_wire::{
+    Acks, ErrorCode, Now, Offset, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    TopicIdPartition, TopicPartition,
+};
+
+impl Broker {
+    /// A Produce request.
+    pub(crate) fn handle_produce(
+        &mut self,
+        request: ProduceRequest,
+        reply_to: ReplyTo,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let acks = request.acks;
+        let number = self.purgatory.next_request();
+        let mut statuses = Vec::with_capacity(request.data.len());
+        for (index, data) in (0..).zip(request.data) {
+            let key = ProduceKey { request: number, index };
+            statuses.push(self.produce_to(data, acks, key, now, out));
+        }
+        // A producer that wants no answer learns of an error only by losing its connection.
+        if acks == Acks::None && statuses.iter().any(|status| !status.response.error.is_ok()) {
+            out.close(reply_to.connection);
+        }
+        let timeout = (acks == Acks::All).then_some(request.timeout);
+        self.purgatory.park_produce(reply_to, acks, statuses, timeout, out);
+    }
+
+    /// A produce request's time is up.
+    pub(crate) fn produce_expired(&mut self, request: u64, out: &mut Outbox) {
+        for (partition, key) in self.purgatory.produce_expired(request, out) {
+            let id = self.metadata.image().topics.identified(&partition);
+            let leader =
+                id.and_then(|id| self.replicas.get_mut(id)).and_then(Partition::leader_mut);
+            if let Some(leader) = leader {
+                leader.awaiting_commit.retain(|waiting| waiting.key != key);
+            }
+        }
+    }
+
+    fn produce_to(
+        &mut self,
+        data: PartitionProduceData,
+        acks: Acks,
+        key: ProduceKey,
+        now: Now,
+        out: &mut Outbox,
+    ) -> ProduceStatus {
+        let name = data.partition.clone();
+        match self.append_to(data, acks, now, out) {
+            Ok((partition, info)) => {
+                let is_pending = await_acks(partition, &info, acks, key, out);
+                status_of(partition, &info, is_pending)
+            }
+            Err(error) => self.produce_refused(name, error),
+        }
+    }
+
+    fn append_to(
+        &mut self,
+        data: PartitionProduceData,
+        acks: Acks,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Result<(&mut Partition, AppendInfo), ErrorCode> {
+        let id = self.identified(&data.partition)?;
+        self.hosted(id)?;
+        let partition = self.replicas.get_mut(id).expect("the partition is hosted");
+        let in_sync = partition.leader().ok_or(ErrorCode::NotLeaderOrFollower)?.state.isr().len();
+        if acks == Acks::All && (in_sync as u32) < partition.effective_min_isr() {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
+        let (epoch, origin) = (partition.leader_epoch(), AppendOrigin::Client);
+        let info = partition.log.append_as_leader(data.batch, epoch, origin, now, out)?;
+        self.storage.claim_flushes(partition);
+        let end = partition.log.log_end();
+        if let Some(flush) = info.durable_after {
+            partition.unflushed.push_back(Unflushed { flush, end, acks: Vec::new() });
+        }
+        self.show_append(id, end, now, out);
+        let partition = self.replicas.get_mut(id).expect("the partition is hosted");
+        Ok((partition, info))
+    }
+
+    /// What was appended is shown, and committed if nobody else is needed. While an fsync is under way it
+    /// is not: Kafka fsyncs within the append and under the log's lock, so that an append also waits for
+    /// the fsync of the one before.
+    fn show_append(&mut self, id: TopicIdPartition, end: Offset, now: Now, out: &mut Outbox) {
+        let local = local!(self, now);
+        let Some(partition) = self.replicas.get_mut(id) else { return };
+        if let Some(unflushed) = partition.unflushed.back_mut() {
+            unflushed.end = end;
+            return;
+        }
+        if let Role::Leader(leader) = &mut partition.role {
+            leader.visible_end = end;
+        }
+        self.purgatory.log_end_moved(partition);
+        if partition.maybe_advance_high_watermark(&local, out) {
+            self.purgatory.high_watermark_moved(partition, out);
+        }
+    }
+
+    fn produce_refused(&self, partition: TopicPartition, error: ErrorCode) -> ProduceStatus {
+        let id = self.metadata.image().topics.identified(&partition);
+        let current_leader = match error {
+            ErrorCode::NotLeaderOrFollower => id.and_then(|id| self.leader_of(id)),
+            _ => None,
+        };
+        let response = PartitionProduceResponse {
+            partition,
+            error,
+            base_offset: None,
+            log_append_time: None,
+            log_start_offset: None,
+            current_leader,
+        };
+        ProduceStatus { response, last_offset: None, is_pending: false }
+    }
+
+    /// An append's fsync is done.
+    pub(crate) fn append_flushed(
+        &mut self,
+        id: TopicIdPartition,
+        flush: FlushId,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let local = local!(self, now);
+        let Some(partition) = self.replicas.get_mut(id) else { return };
+        if !self.purgatory.append_flushed(partition, flush, out) {
+            return;
+        }
+        self.purgatory.log_end_moved(partition);
+        if partition.maybe_advance_high_watermark(&local, out) {
+            self.purgatory.high_watermark_moved(partition, out);
+        }
+    }
+}
+
+/// Notes what the request waits for at this partition. Says whether it waits.
+fn await_acks(
+    partition: &mut Partition,
+    info: &AppendInfo,
+    acks: Acks,
+    key: ProduceKey,
+    out: &mut Outbox,
+) -> bool {
+    let required = info.last_offset.next();
+    match acks {
+        Acks::None => false,
+        Acks::Leader => await_flush(partition, key),
+        Acks::All if partition.log.high_watermark() >= required => false,
+        Acks::All => {
+            let partition_name = partition.name().clone();
+            let Some(leader) = partition.leader_mut() else { return false };
+            // A duplicate may wait for less than what was appended since.
+            let waiting = &mut leader.awaiting_commit;
+            let place = waiting.partition_point(|other| other.required <= required);
+            waiting.insert(place, AwaitingCommit { required, key });
+            out.state(ReplicationFact::ProduceParked { partition: partition_name, required });
+            true
+        }
+    }
+}
+
+fn await_flush(partition: &mut Partition, key: ProduceKey) -> bool {
+    let Some(unflushed) = partition.unflushed.back_mut() else { return false };
+    unflushed.acks.push(key);
+    true
+}
+
+fn status_of(partition: &Partition, info: &AppendInfo, is_pending: bool) -> ProduceStatus {
+    let response = PartitionProduceResponse {
+        partition: partition.name().clone(),
+        // What is pending has timed out, unless it is settled in time.
+        error: if is_pending { ErrorCode::RequestTimedOut } else { ErrorCode::None },
+        base_offset: Some(info.first_offset),
+        log_append_time: info.log_append_time,
+        log_start_offset: Some(partition.log.log_start()),
+        current_leader: None,
+    };
+    ProduceStatus { response, last_offset: Some(info.last_offset), is_pending }
+}

@@ -1,0 +1,368 @@
+//! Purgatory: where requests wait until a partition has moved far enough, or their time is up
+//! (`DelayedOperationPurgatory`, `DelayedProduce`, `DelayedFetch`, `DelayedDeleteRecords`).
+//!
+//! Nobody looks through all that waits. A produce request is noted at each of its partitions under the
+//! offset that it waits for, a fetch is woken through its [session](crate::fetch_session), and a deletion
+//! of records is noted at its partitions: a move costs what it completes.
+//!
+//! Facts: `ProduceParked`, `ProduceAnswered`.
+
+use crate::fetch_session::{FetchSessionCache, Moved};
+use crate::partition::{Leader, Partition, Role};
+use klab_machine::fact::ReplicationFact;
+use klab_machine::timer::BrokerTimer;
+use klab_machine::{ConnectionId, CorrelationId, FlushId, Outbox, Timer};
+use klab_metadata::ClusterImage;
+use klab_wire::{
+    Acks, DeleteRecordsResponse, DeletedRecords, ErrorCode, LeaderIdAndEpoch, NodeId, Offset,
+    PartitionProduceResponse, ProduceResponse, Response, Span, TopicPartition,
+};
+use std::collections::BTreeMap;
+
+/// Where an answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The request.
+    pub correlation: CorrelationId,
+    /// Who asked.
+    pub client: NodeId,
+}
+
+impl ReplyTo {
+    /// Answers.
+    pub fn answer(self, response: Response, out: &mut Outbox) {
+        out.respond(self.connection, self.correlation, response);
+    }
+}
+
+/// One partition of a waiting request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProduceKey {
+    /// The request.
+    pub request: u64,
+    /// Which of its partitions.
+    pub index: u32,
+}
+
+/// A produce request waits at a partition for the high watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AwaitingCommit {
+    /// The high watermark that it waits for.
+    pub required: Offset,
+    /// The request.
+    pub key: ProduceKey,
+}
+
+/// A deletion of records waits at a partition for the low watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AwaitingLowWatermark {
+    /// The low watermark that it waits for.
+    pub required: Offset,
+    /// The request.
+    pub key: ProduceKey,
+}
+
+/// One partition of a produce request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProduceStatus {
+    /// The answer; while it is pending, what it will be if the time runs out.
+    pub response: PartitionProduceResponse,
+    /// The offset of the last record.
+    pub last_offset: Option<Offset>,
+    /// It waits.
+    pub is_pending: bool,
+}
+
+/// A produce request that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct DelayedProduce {
+    reply_to: ReplyTo,
+    acks: Acks,
+    statuses: Vec<ProduceStatus>,
+    pending: u32,
+}
+
+/// A deletion of records that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct DelayedDeleteRecords {
+    reply_to: ReplyTo,
+    results: Vec<(DeletedRecords, bool)>,
+    pending: u32,
+}
+
+/// Everything that waits.
+#[derive(Clone, Debug)]
+pub struct Purgatory {
+    /// Fetch sessions, with the fetches that wait in them.
+    pub sessions: FetchSessionCache,
+    produces: BTreeMap<u64, DelayedProduce>,
+    deletions: BTreeMap<u64, DelayedDeleteRecords>,
+    next_request: u64,
+    high_watermark_moves: u64,
+}
+
+impl Purgatory {
+    /// Nothing waits.
+    pub fn new(sessions: FetchSessionCache) -> Self {
+        Purgatory {
+            sessions,
+            produces: BTreeMap::new(),
+            deletions: BTreeMap::new(),
+            next_request: 0,
+            high_watermark_moves: 0,
+        }
+    }
+
+    /// How many produces, fetches and deletions of records wait.
+    pub fn sizes(&self) -> (u32, u32, u32) {
+        let (produces, deletions) = (self.produces.len() as u32, self.deletions.len() as u32);
+        (produces, self.sessions.parked_count(), deletions)
+    }
+
+    /// How often any high watermark has moved.
+    pub fn high_watermark_moves(&self) -> u64 {
+        self.high_watermark_moves
+    }
+
+    /// The number of the next request that will wait.
+    pub fn next_request(&self) -> u64 {
+        self.next_request
+    }
+
+    /// Parks a produce request under [`Self::next_request`], or answers it if nothing is pending.
+    ///
+    /// A request that waits for replicas waits no longer than `timeout`.
+    pub fn park_produce(
+        &mut self,
+        reply_to: ReplyTo,
+        acks: Acks,
+        statuses: Vec<ProduceStatus>,
+        timeout: Option<Span>,
+        out: &mut Outbox,
+    ) {
+        let pending = statuses.iter().filter(|status| status.is_pending).count() as u32;
+        let delayed = DelayedProduce { reply_to, acks, statuses, pending };
+        if pending == 0 {
+            return delayed.answer(out);
+        }
+        let request = self.next_request;
+        self.next_request += 1;
+        self.produces.insert(request, delayed);
+        if let Some(timeout) = timeout {
+            out.set_timer(Timer::Broker(BrokerTimer::DelayedProduce(request)), timeout);
+        }
+    }
+
+    /// Parks a deletion of records under [`Self::next_request`], or answers it if nothing is pending.
+    /// Results come with whether they are pending.
+    pub fn park_deletion(
+        &mut self,
+        reply_to: ReplyTo,
+        results: Vec<(DeletedRecords, bool)>,
+        timeout: Span,
+        out: &mut Outbox,
+    ) {
+        let pending = results.iter().filter(|(_, is_pending)| *is_pending).count() as u32;
+        let delayed = DelayedDeleteRecords { reply_to, results, pending };
+        if pending == 0 {
+            return delayed.answer(out);
+        }
+        let request = self.next_request;
+        self.next_request += 1;
+        self.deletions.insert(request, delayed);
+        out.set_timer(Timer::Broker(BrokerTimer::DelayedDeleteRecords(request)), timeout);
+    }
+
+    /// A produce request's time is up: what is still pending has timed out. Returns the partitions at
+    /// which it waited, with its key there.
+    pub fn produce_expired(
+        &mut self,
+        request: u64,
+        out: &mut Outbox,
+    ) -> Vec<(TopicPartition, ProduceKey)> {
+        let Some(delayed) = self.produces.remove(&request) else { return Vec::new() };
+        let waiting = (0..).zip(&delayed.statuses).filter(|(_, status)| status.is_pending);
+        let keys = waiting
+            .map(|(index, s)| (s.response.partition.clone(), ProduceKey { request, index }))
+            .collect();
+        delayed.answer(out);
+        keys
+    }
+
+    /// A deletion's time is up.
+    pub fn deletion_expired(&mut self, request: u64, out: &mut Outbox) {
+        if let Some(delayed) = self.deletions.remove(&request) {
+            delayed.answer(out);
+        }
+    }
+
+    /// The log end of a partition moved, as readers see it.
+    pub fn log_end_moved(&mut self, partition: &mut Partition) {
+        self.sessions.partition_moved(partition, Moved::LogEnd);
+    }
+
+    /// The high watermark of a partition moved: consumers may read on, and produce requests are
+    /// acknowledged that waited for no more (`checkEnoughReplicasReachOffset`).
+    pub fn high_watermark_moved(&mut self, partition: &mut Partition, out: &mut Outbox) {
+        self.high_watermark_moves += 1;
+        self.sessions.partition_moved(partition, Moved::HighWatermark);
+        let high_watermark = partition.log.high_watermark();
+        let min_isr = partition.effective_min_isr();
+        let Role::Leader(leader) = &mut partition.role else { return };
+        // The ISR may have shrunk since the append.
+        let error = match min_isr <= leader.state.maximal_isr_size() {
+            true => ErrorCode::None,
+            false => ErrorCode::NotEnoughReplicasAfterAppend,
+        };
+        while let Some(key) = next_committed(leader, high_watermark) {
+            self.produce_settled(key, error, None, out);
+        }
+    }
+
+    /// The log start of a partition, or of one of its followers, moved: deletions of records may be
+    /// done.
+    pub fn low_watermark_moved(
+        &mut self,
+        partition: &mut Partition,
+        cluster: &ClusterImage,
+        out: &mut Outbox,
+    ) {
+        let low_watermark = partition.low_watermark(cluster);
+        let Some(leader) = partition.leader_mut() else { return };
+        let (done, waiting) = leader
+            .awaiting_low_watermark
+            .iter()
+            .partition(|waiting| low_watermark >= Some(waiting.required));
+        leader.awaiting_low_watermark = waiting;
+        let done: Vec<AwaitingLowWatermark> = done;
+        for waiting in done {
+            self.deletion_settled(waiting.key, ErrorCode::None, low_watermark, out);
+        }
+    }
+
+    /// A partition's fsync is done: what it held back is shown and acknowledged. Says whether the
+    /// visible end moved.
+    pub fn append_flushed(
+        &mut self,
+        partition: &mut Partition,
+        flush: FlushId,
+        out: &mut Outbox,
+    ) -> bool {
+        let mut moved = false;
+        while partition.unflushed.front().is_some_and(|unflushed| unflushed.flush <= flush) {
+            let Some(unflushed) = partition.unflushed.pop_front() else { break };
+            if let Role::Leader(leader) = &mut partition.role {
+                moved |= leader.visible_end < unflushed.end;
+                leader.visible_end = leader.visible_end.max(unflushed.end);
+            }
+            for key in unflushed.acks {
+                self.produce_settled(key, ErrorCode::None, None, out);
+            }
+        }
+        moved
+    }
+
+    /// A replica is not what it was: what waited for the leader is told so.
+    pub fn leadership_lost(
+        &mut self,
+        leader: &mut Leader,
+        error: ErrorCode,
+        current: Option<LeaderIdAndEpoch>,
+        out: &mut Outbox,
+    ) {
+        for waiting in std::mem::take(&mut leader.awaiting_commit) {
+            self.produce_settled(waiting.key, error, current, out);
+        }
+        for waiting in std::mem::take(&mut leader.awaiting_low_watermark) {
+            self.deletion_settled(waiting.key, error, None, out);
+        }
+    }
+
+    /// One partition of a produce request has what it waited for, or never will.
+    pub fn produce_settled(
+        &mut self,
+        key: ProduceKey,
+        error: ErrorCode,
+        current_leader: Option<LeaderIdAndEpoch>,
+        out: &mut Outbox,
+    ) {
+        // A request whose time was up is not here any more.
+        let Some(delayed) = self.produces.get_mut(&key.request) else { return };
+        let status = &mut delayed.statuses[key.index as usize];
+        status.response.error = error;
+        status.response.current_leader = current_leader;
+        status.is_pending = false;
+        delayed.pending -= 1;
+        if delayed.pending > 0 {
+            return;
+        }
+        let delayed = self.produces.remove(&key.request).expect("it was just there");
+        if delayed.acks == Acks::All {
+            out.stop_timer(Timer::Broker(BrokerTimer::DelayedProduce(key.request)));
+        }
+        delayed.answer(out);
+    }
+
+    fn deletion_settled(
+        &mut self,
+        key: ProduceKey,
+        error: ErrorCode,
+        low_watermark: Option<Offset>,
+        out: &mut Outbox,
+    ) {
+        let Some(delayed) = self.deletions.get_mut(&key.request) else { return };
+        let (result, is_pending) = &mut delayed.results[key.index as usize];
+        result.error = error;
+        result.low_watermark = low_watermark;
+        *is_pending = false;
+        delayed.pending -= 1;
+        if delayed.pending > 0 {
+            return;
+        }
+        let delayed = self.deletions.remove(&key.request).expect("it was just there");
+        out.stop_timer(Timer::Broker(BrokerTimer::DelayedDeleteRecords(key.request)));
+        delayed.answer(out);
+    }
+}
+
+impl DelayedProduce {
+    /// Answers; with `acks=0` nothing is sent.
+    fn answer(self, out: &mut Outbox) {
+        for status in &self.statuses {
+            out.state(ReplicationFact::ProduceAnswered {
+                partition: status.response.partition.clone(),
+                client: self.reply_to.client,
+                acks: self.acks,
+                base: status.response.base_offset,
+                last: status.last_offset,
+                error: status.response.error,
+            });
+        }
+        if self.acks == Acks::None {
+            return;
+        }
+        let responses = self.statuses.into_iter().map(|status| status.response).collect();
+        let response = ProduceResponse { responses, throttle: Span::ZERO };
+        self.reply_to.answer(Response::Produce(response), out);
+    }
+}
+
+impl DelayedDeleteRecords {
+    fn answer(self, out: &mut Outbox) {
+        let partitions = self.results.into_iter().map(|(result, _)| result).collect();
+        let response = DeleteRecordsResponse { partitions };
+        self.reply_to.answer(Response::DeleteRecords(response), out);
+    }
+}
+
+/// The next produce request that waits for no more than this high watermark. They wait in the order of
+/// their offsets, because that is the order in which they were appended.
+fn next_committed(leader: &mut Leader, high_watermark: Offset) -> Option<ProduceKey> {
+    let first = leader.awaiting_commit.front()?;
+    if first.required > high_watermark {
+        return None;
+    }
+    leader.awaiting_commit.pop_front().map(|waiting| waiting.key)
+}

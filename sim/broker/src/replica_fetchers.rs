@@ -1,0 +1,546 @@
+//! Following: what a broker does with what its fetchers bring (`ReplicaFetcherManager`,
+//! `AbstractFetcherThread.processFetchRequest`, `ReplicaFetcherThread.processPartitionData`).
+//!
+//! Facts: `DivergenceResolved`, `FollowerHighWatermarkAdvanced`.
+
+use crate::Broker;
+use crate::fetch_session::Moved;
+use crate::fetcher::{
+    Fetcher, FetcherConfig, FetcherId, FetcherRequest, PartitionFetchState, fetcher_number,
+};
+use crate::partition::{Partition, Unflushed};
+use crate::truncation::offset_truncation_state;
+use klab_log::{AppendInfo, FollowerAppendError, LogStartReason};
+use klab_machine::fact::ReplicationFact;
+use klab_machine::random::stream;
+use klab_machine::timer::BrokerTimer;
+use klab_machine::{Address, FlushId, Input, Outbox, Timer};
+use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig, NetworkEvent};
+use klab_wire::config::BrokerConfig;
+use klab_wire::{
+    EpochEndOffset, ErrorCode, FetchResponse, FetchedPartition, FetchingReplica, IsolationLevel,
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, NodeId, Now, Offset, OffsetSpec,
+    Request, Response, Span, TopicIdPartition,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The first number of a fetcher's network client; below are the broker's other clients.
+const FIRST_NETWORK_CLIENT: u32 = 8;
+
+/// All fetchers of a broker, at most `num.replica.fetchers` per leading broker.
+#[derive(Clone, Debug, Default)]
+pub struct ReplicaFetchers {
+    fetchers: BTreeMap<FetcherId, Fetcher>,
+    by_network_client: BTreeMap<u32, FetcherId>,
+    /// Which fetcher has a partition.
+    fetcher_of: BTreeMap<TopicIdPartition, FetcherId>,
+    /// Those that may have something to ask.
+    to_pump: BTreeSet<FetcherId>,
+    created: u32,
+}
+
+impl ReplicaFetchers {
+    /// A fetcher.
+    pub fn get_mut(&mut self, id: FetcherId) -> Option<&mut Fetcher> {
+        self.fetchers.get_mut(&id)
+    }
+
+    /// The fetcher whose network client has this number.
+    pub fn of_network_client(&self, number: u32) -> Option<FetcherId> {
+        self.by_network_client.get(&number).copied()
+    }
+
+    /// The fetcher of a partition, if it is fetched.
+    pub fn of(&mut self, partition: TopicIdPartition) -> Option<&mut Fetcher> {
+        let id = self.fetcher_of.get(&partition)?;
+        self.fetchers.get_mut(id)
+    }
+
+    /// A fetcher may have something to ask, or nothing to do any more.
+    pub fn wake(&mut self, id: FetcherId) {
+        self.to_pump.insert(id);
+    }
+
+    /// Stops fetching a partition; the fsyncs of its appends are nobody's to wait for any more.
+    pub fn remove(&mut self, partition: &Partition) {
+        let id = partition.id();
+        let Some(fetcher) = self.of(id) else { return };
+        fetcher.remove(id);
+        for unflushed in &partition.unflushed {
+            fetcher.unflushed.remove(&unflushed.flush);
+        }
+        let fetcher = fetcher.id;
+        self.fetcher_of.remove(&id);
+        self.wake(fetcher);
+    }
+}
+
+impl Broker {
+    /// Follows a leader from the end of the log on, under a new epoch.
+    pub(crate) fn start_fetching(
+        &mut self,
+        id: TopicIdPartition,
+        leader: NodeId,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(partition) = self.replicas.get_mut(id) else { return };
+        let name = &partition.name().topic.0;
+        let number = fetcher_number(name, id.partition.0, self.config.num_replica_fetchers);
+        let fetcher_id = FetcherId { source: leader, number };
+        let last_epoch = partition.log.latest_epoch();
+        if last_epoch.is_none() {
+            // Without epochs nobody can tell where the logs diverge: only what is committed stays.
+            let high_watermark = partition.log.high_watermark();
+            partition.log.truncate_to(high_watermark, now, out);
+        }
+        let state = PartitionFetchState::new(
+            partition.log.log_end(),
+            partition.leader_epoch(),
+            last_epoch,
+            partition.log.log_start(),
+            partition.settings.is_follower_throttled(id.partition, self.identity.node),
+        );
+        let unflushed: Vec<FlushId> = partition.unflushed.iter().map(|u| u.flush).collect();
+        let fetcher = self.fetcher(fetcher_id);
+        fetcher.add(id, state);
+        fetcher.unflushed.extend(unflushed);
+        self.fetchers.fetcher_of.insert(id, fetcher_id);
+        self.fetchers.wake(fetcher_id);
+    }
+
+    /// Something for a fetcher: an answer, a connection, a timer.
+    pub(crate) fn fetcher_input(
+        &mut self,
+        id: FetcherId,
+        input: Input,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(fetcher) = self.fetchers.get_mut(id) else { return };
+        let events = fetcher.network.handle(now, input, out);
+        self.note_route(id);
+        for event in events {
+            self.fetcher_event(id, event, now, out);
+        }
+        self.fetchers.wake(id);
+    }
+
+    /// Sends whatever the fetchers have to ask, and lets those go that have nothing to fetch.
+    pub(crate) fn pump_fetchers(&mut self, now: Now, out: &mut Outbox) {
+        while let Some(id) = self.fetchers.to_pump.pop_first() {
+            self.pump_fetcher(id, now, out);
+        }
+    }
+
+    /// An fsync is done that a fetcher may have waited for.
+    pub(crate) fn fetched_flushed(&mut self, partition: TopicIdPartition, flush: FlushId) {
+        if let Some(fetcher) = self.fetchers.of(partition)
+            && fetcher.unflushed.remove(&flush)
+        {
+            let id = fetcher.id;
+            self.fetchers.wake(id);
+        }
+    }
+
+    fn pump_fetcher(&mut self, id: FetcherId, now: Now, out: &mut Outbox) {
+        let replica = FetchingReplica {
+            id: self.identity.node,
+            directory: Some(self.identity.directory),
+            epoch: self.lifecycle.epoch(),
+        };
+        let quota = &mut self.follower_quota;
+        let Some(fetcher) = self.fetchers.fetchers.get_mut(&id) else { return };
+        if fetcher.is_idle() {
+            return self.shut_down_fetcher(id, now, out);
+        }
+        if let Some(wait) = fetcher.next_wake(now.time) {
+            let timer = BrokerTimer::FetcherBackoff(id.source, id.number);
+            out.set_timer(Timer::Broker(timer), wait);
+        }
+        let next = fetcher.next_fetch(replica, || quota.is_exceeded(now.wall), now.time);
+        if let Some(request) = next {
+            self.ask_leader(id, request.into(), FetcherRequest::Fetch, now, out);
+        }
+    }
+
+    fn ask_leader(
+        &mut self,
+        id: FetcherId,
+        request: Request,
+        purpose: FetcherRequest,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(fetcher) = self.fetchers.fetchers.get_mut(&id) else { return };
+        let to = Address::broker(id.source);
+        fetcher.request_sent();
+        fetcher.network.send(to, request, purpose, now, out);
+        self.note_route(id);
+    }
+
+    /// Inputs of the fetcher's connection find their way to it.
+    fn note_route(&mut self, id: FetcherId) {
+        let Some(fetcher) = self.fetchers.fetchers.get(&id) else { return };
+        if let Some(connection) = fetcher.network.connection(Address::broker(id.source)) {
+            self.routes.insert(connection, id);
+        }
+    }
+
+    fn shut_down_fetcher(&mut self, id: FetcherId, now: Now, out: &mut Outbox) {
+        let Some(mut fetcher) = self.fetchers.fetchers.remove(&id) else { return };
+        self.fetchers.by_network_client.retain(|_, fetcher| *fetcher != id);
+        let to = Address::broker(id.source);
+        if let Some(connection) = fetcher.network.connection(to) {
+            self.routes.remove(&connection);
+        }
+        drop(fetcher.network.disconnect(to, now, out));
+        out.stop_timer(Timer::Broker(BrokerTimer::FetcherBackoff(id.source, id.number)));
+    }
+
+    /// The fetcher of this name, new if there is none.
+    fn fetcher(&mut self, id: FetcherId) -> &mut Fetcher {
+        if !self.fetchers.fetchers.contains_key(&id) {
+            let number = FIRST_NETWORK_CLIENT + self.fetchers.created;
+            self.fetchers.created += 1;
+            self.fetchers.by_network_client.insert(number, id);
+            let source = [id.source.key(), u64::from(id.number)];
+            let incarnation = self.identity.incarnation.0;
+            let ids = [self.identity.node.key(), incarnation, source[0], source[1]];
+            let jitter = stream(self.identity.seed, "fetcher", ids);
+            let network = NetworkClient::new(number, network_config(&self.config), jitter);
+            let fetcher = Fetcher::new(id, network, fetcher_config(&self.config));
+            self.fetchers.fetchers.insert(id, fetcher);
+        }
+        self.fetchers.fetchers.get_mut(&id).expect("it was just made")
+    }
+
+    fn fetcher_event(
+        &mut self,
+        id: FetcherId,
+        event: NetworkEvent<FetcherRequest>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(fetcher) = self.fetchers.get_mut(id) else { return };
+        fetcher.request_done();
+        match event {
+            NetworkEvent::Answered { purpose, response, .. } => {
+                self.leader_answered(id, purpose, response, now, out);
+            }
+            NetworkEvent::Failed { purpose: FetcherRequest::Fetch, .. } => fetcher.pause(now.time),
+            NetworkEvent::Failed {
+                purpose:
+                    FetcherRequest::LatestOffset(partition) | FetcherRequest::EarliestOffset(partition),
+                ..
+            } => fetcher.delay(partition, now.time),
+        }
+    }
+
+    fn leader_answered(
+        &mut self,
+        id: FetcherId,
+        purpose: FetcherRequest,
+        response: Response,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        match (purpose, response) {
+            (FetcherRequest::Fetch, Response::Fetch(response)) => {
+                self.fetch_answered(id, response, now, out);
+            }
+            (FetcherRequest::LatestOffset(partition), Response::ListOffsets(response)) => {
+                self.latest_offset_answered(id, partition, &response, now, out);
+            }
+            (FetcherRequest::EarliestOffset(partition), Response::ListOffsets(response)) => {
+                self.earliest_offset_answered(id, partition, &response, now, out);
+            }
+            (purpose, response) => unreachable!("{:?} answers {purpose:?}", response.api()),
+        }
+    }
+
+    fn fetch_answered(
+        &mut self,
+        id: FetcherId,
+        response: FetchResponse,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(fetcher) = self.fetchers.get_mut(id) else { return };
+        if !fetcher.session_answered(&response) {
+            return;
+        }
+        for answer in response.partitions {
+            let expects = self.fetchers.get_mut(id).is_some_and(|f| f.expects(answer.partition));
+            if expects {
+                self.partition_answered(id, answer, now, out);
+            }
+        }
+    }
+
+    fn partition_answered(
+        &mut self,
+        id: FetcherId,
+        answer: FetchedPartition,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        match (answer.error, answer.diverging_epoch) {
+            (ErrorCode::None, None) => self.process_partition_data(id, &answer, now, out),
+            (ErrorCode::None, Some(end)) => self.diverged(id, answer.partition, end, now, out),
+            (ErrorCode::OffsetOutOfRange, _) => self.out_of_range(id, answer.partition, now, out),
+            // This follower's epoch is the older one: the metadata will say what it is now.
+            (ErrorCode::FencedLeaderEpoch, _) => self.stop_fetching(answer.partition),
+            (_, _) => self.delay(id, answer.partition, now),
+        }
+    }
+
+    fn delay(&mut self, id: FetcherId, partition: TopicIdPartition, now: Now) {
+        if let Some(fetcher) = self.fetchers.get_mut(id) {
+            fetcher.delay(partition, now.time);
+        }
+    }
+
+    /// Nothing is fetched until the metadata brings another epoch (`markPartitionFailed`).
+    pub(crate) fn stop_fetching(&mut self, id: TopicIdPartition) {
+        if let Some(partition) = self.replicas.get(id) {
+            self.fetchers.remove(partition);
+        }
+    }
+
+    /// Appends what was fetched, and follows the leader's high watermark and log start
+    /// (`processPartitionData`).
+    fn process_partition_data(
+        &mut self,
+        id: FetcherId,
+        answer: &FetchedPartition,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(partition) = self.replicas.get_mut(answer.partition) else { return };
+        let appended = match append_fetched(partition, answer, now, out) {
+            Ok(appended) => appended,
+            Err(FollowerAppendError::Unexpected { .. }) => {
+                return self.stop_fetching(answer.partition);
+            }
+            Err(_) => return self.delay(id, answer.partition, now),
+        };
+        self.storage.claim_flushes(partition);
+        let fetcher = self.fetchers.get_mut(id).expect("the fetcher was just answered");
+        if let Some(flush) = appended.and_then(|info| info.durable_after) {
+            let end = partition.log.log_end();
+            partition.unflushed.push_back(Unflushed { flush, end, acks: Vec::new() });
+            fetcher.unflushed.insert(flush);
+        }
+        if partition.settings.is_follower_throttled(id_of(partition), self.identity.node) {
+            self.follower_quota.record(u64::from(answer.records_size()), now.wall);
+        }
+        let end = partition.log.log_end();
+        let epoch = answer.records.last().map(|batch| batch.partition_leader_epoch);
+        let before = fetcher.partition(answer.partition).and_then(|p| p.last_fetched_epoch);
+        let lag = answer.high_watermark.since(end);
+        fetcher.advance(answer.partition, end, epoch.or(before), lag);
+        self.follow_leader(answer, out);
+    }
+
+    /// Takes over the leader's high watermark and log start.
+    fn follow_leader(&mut self, answer: &FetchedPartition, out: &mut Outbox) {
+        let Some(partition) = self.replicas.get_mut(answer.partition) else { return };
+        let from = partition.log.high_watermark();
+        let to = partition.log.update_high_watermark(answer.high_watermark);
+        if to > from {
+            let name = partition.name().clone();
+            let fact = ReplicationFact::FollowerHighWatermarkAdvanced { partition: name, from, to };
+            out.state(fact);
+        }
+        if to != from {
+            self.purgatory.high_watermark_moved(partition, out);
+        }
+        let reason = LogStartReason::LeaderOffsetIncremented;
+        let leader_start = answer.log_start_offset;
+        if partition.log.advance_log_start(leader_start, reason, out) == Ok(true) {
+            self.purgatory.sessions.partition_moved(partition, Moved::LogStart);
+            let start = partition.log.log_start();
+            if let Some(fetcher) = self.fetchers.of(answer.partition) {
+                fetcher.log_start_moved(answer.partition, start);
+            }
+        }
+    }
+
+    /// The leader's log leaves this one: cuts it where they agree, and asks on from there.
+    fn diverged(
+        &mut self,
+        id: FetcherId,
+        partition: TopicIdPartition,
+        leader_end: EpochEndOffset,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(replica) = self.replicas.get_mut(partition) else { return };
+        let local_end = replica.log.end_offset_for_epoch(leader_end.epoch);
+        let to = offset_truncation_state(leader_end, local_end, replica.log.log_end()).offset;
+        replica.log.truncate_to(to, now, out);
+        out.state(ReplicationFact::DivergenceResolved {
+            partition: replica.name().clone(),
+            leader: id.source,
+            epoch: leader_end.epoch,
+            to,
+        });
+        self.restart_at_end(id, partition);
+    }
+
+    fn restart_at_end(&mut self, id: FetcherId, partition: TopicIdPartition) {
+        let Some(replica) = self.replicas.get(partition) else { return };
+        let Some(fetcher) = self.fetchers.get_mut(id) else { return };
+        let lag = fetcher.partition(partition).and_then(|state| state.lag).unwrap_or_default();
+        fetcher.advance(partition, replica.log.log_end(), replica.log.latest_epoch(), lag);
+        fetcher.log_start_moved(partition, replica.log.log_start());
+    }
+
+    /// The leader does not have the offset: asks where its log ends, and then where it starts
+    /// (`fetchOffsetAndTruncate`).
+    fn out_of_range(
+        &mut self,
+        id: FetcherId,
+        partition: TopicIdPartition,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        if let Some(fetcher) = self.fetchers.get_mut(id) {
+            fetcher.begin_reset(partition);
+        }
+        let purpose = FetcherRequest::LatestOffset(partition);
+        self.ask_offset(id, partition, OffsetSpec::Latest, purpose, now, out);
+    }
+
+    fn ask_offset(
+        &mut self,
+        id: FetcherId,
+        partition: TopicIdPartition,
+        spec: OffsetSpec,
+        purpose: FetcherRequest,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(replica) = self.replicas.get(partition) else { return };
+        let asked = ListOffsetsPartition {
+            partition: replica.name().clone(),
+            current_leader_epoch: Some(replica.leader_epoch()),
+            spec,
+        };
+        let request = ListOffsetsRequest {
+            replica: Some(self.identity.node),
+            isolation: IsolationLevel::ReadUncommitted,
+            partitions: vec![asked],
+        };
+        self.ask_leader(id, request.into(), purpose, now, out);
+    }
+
+    /// A leader that ends before this log, after an unclean election: cuts the log to the leader's end.
+    /// Else the log lies before the leader's start.
+    fn latest_offset_answered(
+        &mut self,
+        id: FetcherId,
+        partition: TopicIdPartition,
+        response: &ListOffsetsResponse,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(leader_end) = self.listed_offset(id, partition, response, now) else { return };
+        let Some(replica) = self.replicas.get_mut(partition) else { return };
+        if leader_end < replica.log.log_end() {
+            replica.log.truncate_to(leader_end, now, out);
+            return self.restart_at_end(id, partition);
+        }
+        let purpose = FetcherRequest::EarliestOffset(partition);
+        self.ask_offset(id, partition, OffsetSpec::Earliest, purpose, now, out);
+    }
+
+    fn earliest_offset_answered(
+        &mut self,
+        id: FetcherId,
+        partition: TopicIdPartition,
+        response: &ListOffsetsResponse,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(leader_start) = self.listed_offset(id, partition, response, now) else { return };
+        let Some(replica) = self.replicas.get_mut(partition) else { return };
+        if leader_start > replica.log.log_end() {
+            replica.log.truncate_fully_and_start_at(leader_start, now, out);
+        }
+        self.restart_at_end(id, partition);
+    }
+
+    /// The offset that the leader told, if it did and the question still stands.
+    fn listed_offset(
+        &mut self,
+        id: FetcherId,
+        partition: TopicIdPartition,
+        response: &ListOffsetsResponse,
+        now: Now,
+    ) -> Option<Offset> {
+        let fetcher =
+            self.fetchers.get_mut(id).filter(|fetcher| fetcher.is_resetting(partition))?;
+        let listed = response.partitions.first()?;
+        match listed.error {
+            ErrorCode::None => listed.offset,
+            ErrorCode::FencedLeaderEpoch => {
+                self.stop_fetching(partition);
+                None
+            }
+            _ => {
+                fetcher.delay(partition, now.time);
+                None
+            }
+        }
+    }
+}
+
+/// Appends what was fetched. If the leader's log starts in the middle of a batch, a new follower's first
+/// batch begins below its log: the log starts afresh there (`appendRecordsToFollowerOrFutureReplica`).
+fn append_fetched(
+    partition: &mut Partition,
+    answer: &FetchedPartition,
+    now: Now,
+    out: &mut Outbox,
+) -> Result<Option<AppendInfo>, FollowerAppendError> {
+    if answer.records.is_empty() {
+        return Ok(None);
+    }
+    match partition.log.append_as_follower(&answer.records, now, out) {
+        Err(FollowerAppendError::Unexpected { first, last })
+            if partition.log.log_end() == partition.log.log_start()
+                && first < partition.log.log_end()
+                && last >= partition.log.log_end() =>
+        {
+            partition.log.truncate_fully_and_start_at(first, now, out);
+            partition.log.append_as_follower(&answer.records, now, out).map(Some)
+        }
+        appended => appended.map(Some),
+    }
+}
+
+fn id_of(partition: &Partition) -> klab_wire::PartitionId {
+    partition.id().partition
+}
+
+/// `BrokerBlockingSender` connects again without a back-off of its own: the fetcher has one.
+fn network_config(config: &BrokerConfig) -> NetworkConfig {
+    NetworkConfig {
+        request_timeout: config.replica_socket_timeout_ms,
+        setup_timeout: config.socket_connection_setup_timeout_ms,
+        reconnect_backoff: ExponentialBackoff { initial: Span::ZERO, max: Span::ZERO },
+    }
+}
+
+fn fetcher_config(config: &BrokerConfig) -> FetcherConfig {
+    let bytes = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+    FetcherConfig {
+        max_wait: config.replica_fetch_wait_max_ms,
+        min_bytes: bytes(config.replica_fetch_min_bytes),
+        max_bytes: bytes(config.replica_fetch_response_max_bytes),
+        partition_max_bytes: bytes(config.replica_fetch_max_bytes),
+        backoff: config.replica_fetch_backoff_ms,
+    }
+}

@@ -1,0 +1,110 @@
+//! The replicas on this broker, and which of them a request may use (`ReplicaManager`).
+
+use crate::Broker;
+use crate::partition::{Partition, Role};
+use klab_wire::{ErrorCode, LeaderIdAndEpoch, TopicIdPartition, TopicPartition};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The replicas on this broker.
+#[derive(Clone, Debug, Default)]
+pub struct Replicas {
+    partitions: BTreeMap<TopicIdPartition, Partition>,
+    leaders: BTreeSet<TopicIdPartition>,
+}
+
+impl Replicas {
+    /// A replica.
+    pub fn get(&self, id: TopicIdPartition) -> Option<&Partition> {
+        self.partitions.get(&id)
+    }
+
+    /// A replica, to change it.
+    pub fn get_mut(&mut self, id: TopicIdPartition) -> Option<&mut Partition> {
+        self.partitions.get_mut(&id)
+    }
+
+    /// There is another one.
+    pub fn insert(&mut self, partition: Partition) {
+        self.partitions.insert(partition.id(), partition);
+    }
+
+    /// One is given up.
+    pub fn remove(&mut self, id: TopicIdPartition) -> Option<Partition> {
+        self.leaders.remove(&id);
+        self.partitions.remove(&id)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Partition> + '_ {
+        self.partitions.values()
+    }
+
+    /// All of them, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Partition> + '_ {
+        self.partitions.values_mut()
+    }
+
+    /// Notes what a replica has become.
+    pub fn note_role(&mut self, id: TopicIdPartition) {
+        let role = self.partitions.get(&id).map(|partition| &partition.role);
+        match role {
+            Some(Role::Leader(_)) => self.leaders.insert(id),
+            Some(Role::Follower { .. }) | None => self.leaders.remove(&id),
+        };
+    }
+
+    /// The first replica after `after` that leads: a walk over the leaders that may change them.
+    pub fn next_leader(&self, after: Option<TopicIdPartition>) -> Option<TopicIdPartition> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        self.leaders.range((from, Unbounded)).next().copied()
+    }
+}
+
+impl Broker {
+    /// A partition by its topic's present identity, as far as this broker knows.
+    pub(crate) fn identified(
+        &self,
+        partition: &TopicPartition,
+    ) -> Result<TopicIdPartition, ErrorCode> {
+        let topics = &self.metadata.image().topics;
+        topics.identified(partition).ok_or(ErrorCode::UnknownTopicOrPartition)
+    }
+
+    /// The replica that a request is for (`getPartitionOrException`): a partition that exists, but not
+    /// here, is another broker's.
+    pub(crate) fn hosted(&self, id: TopicIdPartition) -> Result<&Partition, ErrorCode> {
+        self.replicas.get(id).ok_or_else(|| self.why_not_hosted(id))
+    }
+
+    /// The same, to change it.
+    pub(crate) fn hosted_mut(&mut self, id: TopicIdPartition) -> Result<&mut Partition, ErrorCode> {
+        match self.replicas.partitions.get_mut(&id) {
+            Some(partition) => Ok(partition),
+            None => Err(not_hosted(&self.metadata, id)),
+        }
+    }
+
+    /// Who leads a partition, as far as this broker knows (KIP-951).
+    pub(crate) fn leader_of(&self, id: TopicIdPartition) -> Option<LeaderIdAndEpoch> {
+        let hosted = self.replicas.get(id).map(|p| p.leader_id_and_epoch(self.identity.node));
+        hosted.or_else(|| {
+            let known = self.metadata.image().topics.partition(id)?;
+            Some(LeaderIdAndEpoch { leader: known.leader, epoch: known.leader_epoch })
+        })
+    }
+
+    fn why_not_hosted(&self, id: TopicIdPartition) -> ErrorCode {
+        not_hosted(&self.metadata, id)
+    }
+}
+
+fn not_hosted(metadata: &crate::metadata_cache::MetadataCache, id: TopicIdPartition) -> ErrorCode {
+    match metadata.image().topics.topic(id.topic) {
+        None => ErrorCode::UnknownTopicId,
+        Some(topic) if topic.partition(id.partition).is_none() => {
+            ErrorCode::UnknownTopicOrPartition
+        }
+        Some(_) => ErrorCode::NotLeaderOrFollower,
+    }
+}

@@ -1,0 +1,275 @@
+//! The log directory: logs opened at a start, checkpoints, fsyncs, retention, deletion, and the orderly
+//! end (`LogManager`).
+//!
+//! Facts: `HighWatermarksCheckpointed`, `ReplicaDeleted`, `LogDirFailed`, `BrokerShutDownCleanly`.
+
+use crate::Broker;
+use crate::fetch_session::Moved;
+use crate::partition::Partition;
+use klab_log::{
+    Checkpoints, Log, LogConfig, delete_clean_shutdown, delete_strays, partitions_on,
+    store_clean_shutdown, store_high_watermarks, store_log_starts, store_recovery_points,
+};
+use klab_machine::disk::MetaProperties;
+use klab_machine::fact::ReplicationFact;
+use klab_machine::timer::BrokerTimer;
+use klab_machine::{
+    Block, Change, DiskImage, File, FlushId, Identity, Outbox, StorageFailure, Timer,
+};
+use klab_wire::{BrokerEpoch, Now, Span, TopicIdPartition, TopicPartition};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The log directory.
+#[derive(Clone, Debug, Default)]
+pub struct Storage {
+    /// Logs that were found at the start and that no replica has taken yet.
+    found: BTreeMap<TopicIdPartition, Log>,
+    /// Whose fsync is under way.
+    flushes: BTreeMap<FlushId, TopicIdPartition>,
+    /// Logs of deleted replicas, whose files go after `file.delete.delay.ms`.
+    deleting: BTreeMap<TopicIdPartition, Log>,
+    previous_broker_epoch: Option<BrokerEpoch>,
+    /// High watermarks written down last: how often any of them had moved by then.
+    checkpointed: u64,
+    /// The orderly end has begun, and waits for these fsyncs.
+    closing: Option<BTreeSet<FlushId>>,
+}
+
+impl Storage {
+    /// Opens the log directory: every log in it, recovered if the last stop was not an orderly one.
+    pub fn open(
+        identity: &Identity,
+        config: &Arc<LogConfig>,
+        disk: &DiskImage,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Self {
+        if !disk.contains(File::MetaProperties) {
+            let (cluster, node, directory) =
+                (identity.cluster.clone(), identity.node, identity.directory);
+            let properties = MetaProperties { cluster, node, directory };
+            out.store(File::MetaProperties, Change::Replace(Block::MetaProperties(properties)));
+        }
+        let checkpoints = Checkpoints::read(disk);
+        delete_clean_shutdown(out);
+        delete_strays(disk, out);
+        let mut storage = Storage {
+            previous_broker_epoch: checkpoints.previous_broker_epoch,
+            ..Storage::default()
+        };
+        for (id, topic) in partitions_on(disk) {
+            let name = TopicPartition { topic, partition: id.partition };
+            let mut log = Log::load(id, name, config.clone(), disk, &checkpoints, now, out);
+            storage.claim(&mut log);
+            storage.found.insert(id, log);
+        }
+        storage
+    }
+
+    /// The registration under which the broker shut down in order, if it did (KIP-966).
+    pub fn previous_broker_epoch(&self) -> Option<BrokerEpoch> {
+        self.previous_broker_epoch
+    }
+
+    /// The log of a replica: the one that was found, or a new one.
+    pub fn take(
+        &mut self,
+        id: TopicIdPartition,
+        name: TopicPartition,
+        config: Arc<LogConfig>,
+        out: &mut Outbox,
+    ) -> Log {
+        // The files of a replica that was given up and comes back must not be taken for its own.
+        self.delete_now(id, out);
+        match self.found.remove(&id) {
+            Some(mut log) => {
+                log.configure(config);
+                log
+            }
+            None => Log::create(id, name, config),
+        }
+    }
+
+    /// Deletes what was found and belongs to no replica (`isStrayKraftReplica`).
+    pub fn delete_found(&mut self, out: &mut Outbox) {
+        for (_, log) in std::mem::take(&mut self.found) {
+            out.state(ReplicationFact::ReplicaDeleted { partition: log.name().clone() });
+            log.delete(out);
+        }
+    }
+
+    /// Deletes a log's files after a while, for readers that still have them open.
+    pub fn delete_later(&mut self, log: Log, after: Span, out: &mut Outbox) {
+        let id = log.partition();
+        self.deleting.insert(id, log);
+        out.set_timer(Timer::Broker(BrokerTimer::DeleteLog(id)), after);
+    }
+
+    /// Deletes a log's files, if they are to be deleted.
+    pub fn delete_now(&mut self, id: TopicIdPartition, out: &mut Outbox) {
+        if let Some(log) = self.deleting.remove(&id) {
+            out.stop_timer(Timer::Broker(BrokerTimer::DeleteLog(id)));
+            log.delete(out);
+        }
+    }
+
+    /// Notes the fsyncs that a replica's log has asked for.
+    pub fn claim_flushes(&mut self, partition: &mut Partition) {
+        self.claim(&mut partition.log);
+    }
+
+    /// Whose fsync is done.
+    pub fn flushed(&mut self, flush: FlushId) -> Option<TopicIdPartition> {
+        self.flushes.remove(&flush)
+    }
+
+    fn claim(&mut self, log: &mut Log) {
+        let id = log.partition();
+        self.flushes.extend(log.claim_flushes().map(|flush| (flush, id)));
+    }
+}
+
+impl Broker {
+    /// An fsync is done.
+    pub(crate) fn flush_done(&mut self, flush: FlushId, now: Now, out: &mut Outbox) {
+        if let Some(id) = self.storage.flushed(flush) {
+            if let Some(log) = self.storage.found.get_mut(&id) {
+                log.flushed(flush, out);
+            }
+            if let Some(partition) = self.replicas.get_mut(id) {
+                partition.log.flushed(flush, out);
+            }
+            self.append_flushed(id, flush, now, out);
+            self.fetched_flushed(id, flush);
+        }
+        self.go_on_closing(flush, out);
+    }
+
+    /// The disk refused an access: with its one log directory the broker is gone
+    /// (`LogDirFailureHandler`).
+    pub(crate) fn log_dir_failed(&mut self, failure: StorageFailure, out: &mut Outbox) {
+        out.state(ReplicationFact::LogDirFailed { error: format!("{failure:?}") });
+        out.halt();
+    }
+
+    /// Starts the periodic work on the logs (`LogManager.startup`).
+    pub(crate) fn schedule_log_tasks(&self, out: &mut Outbox) {
+        let log = &self.config.log;
+        let mut set = |timer, after: Span| {
+            if after < Span::MAX {
+                out.set_timer(Timer::Broker(timer), after);
+            }
+        };
+        let interval = self.config.replica_high_watermark_checkpoint_interval_ms;
+        set(BrokerTimer::CheckpointHighWatermarks, interval);
+        set(BrokerTimer::IsrExpiration, self.config.replica_lag_time_max_ms.divided_by(2));
+        set(BrokerTimer::Retention, log.log_initial_task_delay_ms);
+        set(BrokerTimer::CheckpointRecoveryPoints, log.log_initial_task_delay_ms);
+        if log.log_flush_scheduler_interval_ms < Span::MAX {
+            set(BrokerTimer::FlushLogs, log.log_initial_task_delay_ms);
+        }
+        let interval = self.config.producer_id_expiration_check_interval_ms;
+        set(BrokerTimer::ExpireProducers, interval);
+    }
+
+    /// Writes the high watermarks down, if any has moved.
+    pub(crate) fn checkpoint_high_watermarks(&mut self, out: &mut Outbox) {
+        let interval = self.config.replica_high_watermark_checkpoint_interval_ms;
+        out.set_timer(Timer::Broker(BrokerTimer::CheckpointHighWatermarks), interval);
+        let moves = self.purgatory.high_watermark_moves();
+        if std::mem::replace(&mut self.storage.checkpointed, moves) != moves {
+            self.store_high_watermarks(out);
+        }
+    }
+
+    /// Writes recovery points and log starts down.
+    pub(crate) fn checkpoint_recovery_points(&mut self, out: &mut Outbox) {
+        let interval = self.config.log.log_flush_offset_checkpoint_interval_ms;
+        out.set_timer(Timer::Broker(BrokerTimer::CheckpointRecoveryPoints), interval);
+        self.store_recovery_points(out);
+    }
+
+    /// Flushes the logs that are due (`flushDirtyLogs`).
+    pub(crate) fn flush_dirty_logs(&mut self, now: Now, out: &mut Outbox) {
+        let interval = self.config.log.log_flush_scheduler_interval_ms;
+        out.set_timer(Timer::Broker(BrokerTimer::FlushLogs), interval);
+        for partition in self.replicas.iter_mut().filter(|p| p.log.is_flush_due(now)) {
+            partition.log.flush(now, out);
+            self.storage.claim_flushes(partition);
+        }
+    }
+
+    /// Deletes segments past their retention (`cleanupLogs`).
+    pub(crate) fn delete_old_segments(&mut self, now: Now, out: &mut Outbox) {
+        let interval = self.config.log.log_retention_check_interval_ms;
+        out.set_timer(Timer::Broker(BrokerTimer::Retention), interval);
+        for partition in self.replicas.iter_mut() {
+            let before = partition.log.log_start();
+            partition.log.delete_old_segments(now, out);
+            self.storage.claim_flushes(partition);
+            let start = partition.log.log_start();
+            if start != before {
+                self.purgatory.sessions.partition_moved(partition, Moved::LogStart);
+                if let Some(fetcher) = self.fetchers.of(partition.id()) {
+                    fetcher.log_start_moved(partition.id(), start);
+                }
+            }
+        }
+    }
+
+    /// Forgets producers that have been silent for too long (KIP-854).
+    pub(crate) fn expire_producers(&mut self, now: Now, out: &mut Outbox) {
+        let interval = self.config.producer_id_expiration_check_interval_ms;
+        out.set_timer(Timer::Broker(BrokerTimer::ExpireProducers), interval);
+        for partition in self.replicas.iter_mut() {
+            partition.log.expire_producers(now, out);
+        }
+    }
+
+    /// The orderly end: every log is flushed, then the checkpoints and the marker are written
+    /// (`LogManager.shutdown`). From here on the broker does nothing else.
+    pub(crate) fn close_logs(&mut self, now: Now, out: &mut Outbox) {
+        for partition in self.replicas.iter_mut() {
+            partition.log.close(now, out);
+            self.storage.claim_flushes(partition);
+        }
+        self.storage.closing = Some(self.storage.flushes.keys().copied().collect());
+        self.finish_closing(out);
+    }
+
+    /// The orderly end has begun.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.storage.closing.is_some()
+    }
+
+    fn go_on_closing(&mut self, flush: FlushId, out: &mut Outbox) {
+        if let Some(awaited) = &mut self.storage.closing
+            && awaited.remove(&flush)
+        {
+            self.finish_closing(out);
+        }
+    }
+
+    fn finish_closing(&mut self, out: &mut Outbox) {
+        if self.storage.closing.as_ref().is_none_or(|awaited| !awaited.is_empty()) {
+            return;
+        }
+        self.store_recovery_points(out);
+        self.store_high_watermarks(out);
+        store_clean_shutdown(self.lifecycle.epoch(), out);
+        out.state(ReplicationFact::BrokerShutDownCleanly {});
+        out.halt();
+    }
+
+    fn store_high_watermarks(&self, out: &mut Outbox) {
+        store_high_watermarks(self.replicas.iter().map(|partition| &partition.log), out);
+        let partitions = self.replicas.iter().count() as u32;
+        out.state(ReplicationFact::HighWatermarksCheckpointed { partitions });
+    }
+
+    fn store_recovery_points(&self, out: &mut Outbox) {
+        store_recovery_points(self.replicas.iter().map(|partition| &partition.log), out);
+        store_log_starts(self.replicas.iter().map(|partition| &partition.log), out);
+    }
+}
