@@ -46,15 +46,16 @@ fn read_offsets(disk: &DiskImage, file: File) -> BTreeMap<TopicIdPartition, Offs
     }
 }
 
-/// The partitions that have a log on this disk, with their topics (`partition.metadata`). After
-/// [`delete_strays`] nothing else is there.
+/// The partitions that have a log on this disk, with their topics (`partition.metadata`), but for the
+/// metadata log, which is not the log manager's. After [`delete_strays`] nothing else is there.
 pub fn partitions_on(disk: &DiskImage) -> Vec<(TopicIdPartition, TopicName)> {
     let at = |topic, partition| {
         let (topic, partition) = (TopicId(topic), PartitionId(partition));
         File::PartitionMetadata(TopicIdPartition { topic, partition })
     };
     let files = disk.files_in(at(0, 0)..=at(u64::MAX, u32::MAX));
-    files.filter_map(|file| topic_of(disk, file)).collect()
+    let found = files.filter_map(|file| topic_of(disk, file));
+    found.filter(|(partition, _)| partition.topic != TopicId::CLUSTER_METADATA).collect()
 }
 
 fn topic_of(disk: &DiskImage, file: File) -> Option<(TopicIdPartition, TopicName)> {
@@ -181,8 +182,12 @@ mod tests {
         rig.act(|_, _, out| delete_strays(&disk, out));
         assert_eq!(rig.disk, disk);
         rig.disk.apply(File::PartitionMetadata(PARTITION), Change::Delete);
+        let metadata_log = File::PartitionMetadata(TopicIdPartition::CLUSTER_METADATA);
+        let topic = Block::PartitionMetadata(TopicName::from("__cluster_metadata"));
+        rig.disk.apply(metadata_log, Change::Replace(topic));
         let disk = rig.disk.clone();
         rig.act(|_, _, out| delete_strays(&disk, out));
-        assert_eq!((partitions_on(&rig.disk), rig.disk.files().count()), (vec![], 0));
+        assert_eq!(partitions_on(&rig.disk), []);
+        assert_eq!(rig.disk.files().collect::<Vec<_>>(), [metadata_log]);
     }
 }

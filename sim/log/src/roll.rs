@@ -55,11 +55,14 @@ impl Log {
         self.flush_up_to(self.log_end, now, out);
     }
 
-    /// An empty file tells at the next start where the log ends.
+    /// An empty file tells at the next start where the log ends; with the old segment Kafka fsyncs the
+    /// directory, so that the new one is not lost (`LocalLog.flush`).
     pub(crate) fn create_active_segment(&mut self, out: &mut Outbox) {
         let active = self.segments.active_mut();
         active.stored = true;
-        out.store(active.file(self.partition), Change::Create);
+        let file = active.file(self.partition);
+        out.store(file, Change::Create);
+        out.flush(file);
     }
 }
 

@@ -69,9 +69,14 @@ impl Log {
     }
 
     /// Deletes a segment's file, and the producers' state at its base.
+    ///
+    /// The fsync, for which nobody waits, stands for the file system's journal: a file that is gone
+    /// does not come back after a power cut when what was written later has stayed.
     pub(crate) fn delete_segment(&mut self, segment: &Segment, out: &mut Outbox) {
         if segment.stored {
-            out.store(segment.file(self.partition), Change::Delete);
+            let file = segment.file(self.partition);
+            out.store(file, Change::Delete);
+            out.flush(file);
         }
         self.producers.delete_snapshot(segment.base, self.partition, out);
     }
