@@ -23,6 +23,8 @@ mod send;
 mod sender;
 mod sequences;
 pub mod setup;
+#[cfg(test)]
+mod testing;
 mod values;
 mod workload;
 

@@ -1,5 +1,8 @@
 //! Sends batches, and decides what an answer means for them (`Sender`).
 
+#[cfg(test)]
+mod tests;
+
 use crate::accumulator::{Drained, RecordAccumulator};
 use crate::alarm::Alarm;
 use crate::batch::{BatchId, BatchState, ProducerBatch};
@@ -136,6 +139,10 @@ impl Sender {
             self.abort_all(error, out);
         } else if self.has_identity(now, out) {
             self.send_producer_data(now, out);
+        }
+        if self.fatal.is_none() && self.sequences.as_ref().is_some_and(Sequences::is_unsettled) {
+            // What expired just now may cost an epoch, and that may set others free.
+            return self.run(now, out);
         }
         self.network.poll(now, out);
         self.set_alarm(now, out);

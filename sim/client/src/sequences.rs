@@ -224,6 +224,14 @@ impl Sequences {
         }
     }
 
+    /// Whether [`resolve`](Self::resolve) and [`bump_epoch`](Self::bump_epoch) would change something.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        let is_drained =
+            |slot| self.partitions.get(slot).is_none_or(|entry| entry.in_flight.is_empty());
+        let wants_epoch = self.epoch_bump_required || self.unresolved.keys().any(is_drained);
+        self.identity.is_some() && wants_epoch
+    }
+
     /// Takes the next epoch if something asked for it (`bumpIdempotentEpochAndResetIdIfNeeded`).
     pub(crate) fn bump_epoch(&mut self) -> EpochBump {
         if !self.epoch_bump_required {
@@ -250,12 +258,6 @@ impl Sequences {
         }
         rewrites
     }
-
-    /// The sequence that the next new batch of a partition will begin with.
-    #[cfg(test)]
-    pub(crate) fn next_sequence(&self, slot: Slot) -> Sequence {
-        self.partitions.get(&slot).map_or(Sequence(0), |entry| entry.next)
-    }
 }
 
 impl PartitionSequences {
@@ -276,4 +278,141 @@ impl PartitionSequences {
 
 fn place((id, epoch): Identity, base: Sequence) -> BatchProducer {
     BatchProducer { id, epoch, base_sequence: Some(base) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const P0: Slot = Slot { topic: 0, partition: 0 };
+    const P1: Slot = Slot { topic: 0, partition: 1 };
+    const FIRST: Identity = (ProducerId(7), ProducerEpoch(0));
+
+    fn sequences() -> Sequences {
+        let mut sequences = Sequences::default();
+        sequences.assign(FIRST);
+        sequences
+    }
+
+    fn failed(base: u32) -> FailedBatch {
+        FailedBatch { slot: P0, base_sequence: Sequence(base), sequence_was_reset: false }
+    }
+
+    fn bumps(sequences: &mut Sequences) -> bool {
+        matches!(sequences.bump_epoch(), EpochBump::Bumped(..))
+    }
+
+    #[test]
+    fn sequences_count_records_per_partition() {
+        let mut sequences = sequences();
+        assert_eq!(sequences.number(P0, BatchId(1), 3), place(FIRST, Sequence(0)));
+        assert_eq!(sequences.number(P0, BatchId(2), 1), place(FIRST, Sequence(3)));
+        assert_eq!(sequences.number(P1, BatchId(3), 1), place(FIRST, Sequence(0)));
+    }
+
+    #[test]
+    fn without_an_identity_everything_waits_and_a_retry_waits_for_those_before_it() {
+        assert!(Sequences::default().must_wait(P0, None));
+        let mut sequences = sequences();
+        let first = sequences.number(P0, BatchId(1), 3);
+        sequences.number(P0, BatchId(2), 1);
+        assert!(!sequences.must_wait(P0, None), "new batches may follow");
+        assert!(!sequences.must_wait(P0, Some(Sequence(0))));
+        assert!(sequences.must_wait(P0, Some(Sequence(3))));
+        sequences.completed(P0, first, 3);
+        assert!(!sequences.must_wait(P0, Some(Sequence(3))));
+    }
+
+    #[test]
+    fn out_of_order_is_waited_out_unless_nothing_can_come_before() {
+        // (acknowledged before, base of the refused batch) -> does it cost an epoch?
+        for (acknowledged, base, costs_an_epoch) in [(0, 3, false), (3, 3, true), (0, 0, true)] {
+            let mut sequences = sequences();
+            let first = sequences.number(P0, BatchId(1), 3);
+            sequences.number(P0, BatchId(2), 1);
+            if acknowledged > 0 {
+                sequences.completed(P0, first, acknowledged);
+            }
+            let error = ErrorCode::OutOfOrderSequenceNumber;
+            assert!(sequences.can_retry(failed(base), error, None));
+            assert_eq!(bumps(&mut sequences), costs_an_epoch, "{acknowledged} {base}");
+        }
+    }
+
+    #[test]
+    fn kip_360_only_the_batch_after_an_unresolved_one_proves_a_gap() {
+        let error = ErrorCode::OutOfOrderSequenceNumber;
+        for (base, costs_an_epoch) in [(3, true), (5, false)] {
+            let mut sequences = sequences();
+            let lost = sequences.number(P0, BatchId(1), 3);
+            sequences.number(P0, BatchId(2), 2);
+            sequences.number(P0, BatchId(3), 1);
+            sequences.failed(P0, Some(lost), ErrorCode::RequestTimedOut, false);
+            sequences.mark_unresolved(P0, Sequence(2));
+            assert!(sequences.must_wait(P0, None), "no new batch before it is resolved");
+            assert!(sequences.can_retry(failed(base), error, None));
+            assert_eq!(bumps(&mut sequences), costs_an_epoch, "{base}");
+        }
+    }
+
+    #[test]
+    fn an_expired_batch_is_resolved_when_a_later_one_is_acknowledged() {
+        let mut sequences = sequences();
+        let lost = sequences.number(P0, BatchId(1), 3);
+        let next = sequences.number(P0, BatchId(2), 2);
+        sequences.failed(P0, Some(lost), ErrorCode::RequestTimedOut, false);
+        sequences.mark_unresolved(P0, Sequence(2));
+        sequences.resolve();
+        assert!(sequences.must_wait(P0, None));
+        sequences.completed(P0, next, 2);
+        sequences.resolve();
+        assert!(!sequences.must_wait(P0, None));
+        assert!(!bumps(&mut sequences), "the broker has both");
+    }
+
+    #[test]
+    fn kip_360_the_next_epoch_numbers_what_is_in_flight_from_0() {
+        let mut sequences = sequences();
+        let first = sequences.number(P0, BatchId(1), 3);
+        sequences.number(P0, BatchId(2), 2);
+        sequences.number(P1, BatchId(3), 1);
+        sequences.failed(P0, Some(first), ErrorCode::InvalidRecord, true);
+        let second = (FIRST.0, ProducerEpoch(1));
+        let rewritten = Rewrite { batch: BatchId(2), producer: place(second, Sequence(0)) };
+        assert_eq!(sequences.bump_epoch(), EpochBump::Bumped(second, vec![rewritten]));
+        assert_eq!(sequences.number(P0, BatchId(4), 1), place(second, Sequence(2)));
+        // KAFKA-12152: a partition with batches of the old epoch in flight finishes those first, and one
+        // without begins at 0.
+        assert!(sequences.must_wait(P1, None));
+        sequences.completed(P1, place(FIRST, Sequence(0)), 1);
+        assert_eq!(sequences.number(P1, BatchId(5), 1), place(second, Sequence(0)));
+    }
+
+    #[test]
+    fn a_forgotten_producer_numbers_again_unless_it_has_just_done_so() {
+        let mut sequences = sequences();
+        sequences.number(P0, BatchId(1), 1);
+        let error = ErrorCode::UnknownProducerId;
+        assert!(sequences.can_retry(failed(0), error, None), "retry until the log start is known");
+        assert!(!bumps(&mut sequences));
+        let reset = FailedBatch { sequence_was_reset: true, ..failed(0) };
+        assert!(sequences.can_retry(reset, error, Some(Offset(5))));
+        assert!(!bumps(&mut sequences));
+        assert!(sequences.can_retry(failed(0), error, Some(Offset(5))));
+        assert!(bumps(&mut sequences));
+    }
+
+    #[test]
+    fn when_the_epochs_are_used_up_a_new_id_is_needed() {
+        let mut sequences = Sequences::default();
+        sequences.assign((ProducerId(7), LAST_EPOCH));
+        let first = sequences.number(P0, BatchId(1), 1);
+        sequences.number(P0, BatchId(2), 1);
+        sequences.failed(P0, Some(first), ErrorCode::InvalidRecord, true);
+        assert_eq!(sequences.bump_epoch(), EpochBump::Exhausted);
+        assert!(sequences.identity().is_none() && sequences.must_wait(P0, Some(Sequence(1))));
+        let next = (ProducerId(8), ProducerEpoch(0));
+        let rewrite = Rewrite { batch: BatchId(2), producer: place(next, Sequence(0)) };
+        assert_eq!(sequences.assign(next), [rewrite]);
+    }
 }
