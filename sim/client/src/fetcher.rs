@@ -1,0 +1,395 @@
+//! Fetches records ahead of the application, and hands them out (`Fetcher`, `FetchCollector`).
+//!
+//! One fetch at a time to each broker, for every partition that it leads and that has nothing buffered;
+//! so a partition is fetched again as soon as the application has taken its last record.
+
+use crate::completed_fetch::CompletedFetch;
+use crate::consumer::ConsumerPurpose;
+use crate::fetch_session::FetchSessionHandler;
+use crate::network::ClientNetwork;
+use crate::subscription::Subscriptions;
+use klab_machine::Outbox;
+use klab_machine::fact::ClientFact;
+use klab_machine::operation::PolledRecords;
+use klab_wire::config::{AutoOffsetReset, ConsumerConfig};
+use klab_wire::{
+    ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, NodeId, Now,
+    TopicIdPartition, TopicPartition,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The fetches of one consumer, and what they brought.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetcher {
+    config: ConsumerConfig,
+    sessions: BTreeMap<NodeId, FetchSessionHandler>,
+    /// Brokers that owe an answer.
+    pending: BTreeSet<NodeId>,
+    buffer: VecDeque<CompletedFetch>,
+}
+
+/// What a fetcher needs of the rest of its consumer.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) subscriptions: &'a mut Subscriptions,
+    pub(crate) network: &'a mut ClientNetwork<ConsumerPurpose>,
+    pub(crate) now: Now,
+    pub(crate) out: &'a mut Outbox,
+}
+
+/// The records of a poll, with their number.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Collected {
+    pub(crate) records: Vec<PolledRecords>,
+    pub(crate) count: u32,
+}
+
+/// What became of the answer of one partition.
+enum Initialized {
+    /// It has records to hand out.
+    Ready,
+    /// It has nothing, or nothing of interest any more.
+    Discarded,
+}
+
+type Wanted = BTreeMap<NodeId, BTreeMap<TopicIdPartition, FetchPartition>>;
+
+impl Fetcher {
+    pub(crate) fn new(config: ConsumerConfig) -> Self {
+        Fetcher {
+            config,
+            sessions: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            buffer: VecDeque::new(),
+        }
+    }
+
+    /// Records of a partition that wait for the application.
+    pub(crate) fn buffered_records(&self, index: u32) -> u64 {
+        let of_index = self.buffer.iter().filter(|fetch| fetch.index == index);
+        of_index.map(CompletedFetch::remaining).sum()
+    }
+
+    /// Asks every broker that owes no answer for what is wanted of it (`sendFetches`).
+    pub(crate) fn send_fetches(&mut self, mut with: Surroundings<'_>) {
+        for (node, wanted) in self.wanted(&mut with) {
+            let session = self.sessions.entry(node).or_insert_with(FetchSessionHandler::new);
+            let built = session.build(wanted);
+            let mut request = self.request(built.session);
+            (request.partitions, request.forgotten) = (built.to_send, built.to_forget);
+            self.pending.insert(node);
+            with.network.send(node, request, ConsumerPurpose::Fetch, with.now, with.out);
+        }
+    }
+
+    fn request(&self, session: FetchSession) -> FetchRequest {
+        FetchRequest {
+            cluster: None,
+            replica: None,
+            max_wait: self.config.fetch_max_wait_ms,
+            min_bytes: self.config.fetch_min_bytes as u32,
+            max_bytes: self.config.fetch_max_bytes as u32,
+            isolation: self.config.isolation_level,
+            session,
+            partitions: Vec::new(),
+            forgotten: Vec::new(),
+            rack: self.config.client_rack.clone(),
+        }
+    }
+
+    fn wanted(&self, with: &mut Surroundings<'_>) -> Wanted {
+        let buffered: BTreeSet<u32> = self.buffer.iter().map(|fetch| fetch.index).collect();
+        let indexes: Vec<u32> = with.subscriptions.iter().map(|(index, _)| index).collect();
+        let mut wanted = Wanted::new();
+        for index in indexes.into_iter().filter(|index| !buffered.contains(index)) {
+            if let Some((node, partition)) = self.wanted_of(index, with) {
+                wanted.entry(node).or_default().insert(partition.partition, partition);
+            }
+        }
+        wanted
+    }
+
+    /// What is wanted of a partition, and of whom (`prepareFetchRequests`).
+    fn wanted_of(
+        &self,
+        index: u32,
+        with: &mut Surroundings<'_>,
+    ) -> Option<(NodeId, FetchPartition)> {
+        let subscription = with.subscriptions.get(index);
+        let position = subscription.fetchable_position()?;
+        let Some(leader) = position.current_leader.leader else {
+            with.network.metadata.request_update();
+            return None;
+        };
+        let of = &subscription.partition;
+        let topic = with.network.metadata.topic(&of.topic)?.id?;
+        let partition = TopicIdPartition { topic, partition: of.partition };
+        let node = self.read_replica(index, leader, with);
+        if with.network.is_backing_off(node, with.now) {
+            // Wakes us when it can be reached again.
+            with.network.connect(node, with.now, with.out);
+            return None;
+        }
+        let fetch = FetchPartition {
+            partition,
+            current_leader_epoch: position.current_leader.epoch,
+            fetch_offset: position.offset,
+            last_fetched_epoch: None,
+            log_start_offset: None,
+            high_watermark: None,
+            max_bytes: self.config.max_partition_fetch_bytes as u32,
+        };
+        (!self.pending.contains(&node)).then_some((node, fetch))
+    }
+
+    /// The preferred read replica if it is online, or the leader (`selectReadReplica`).
+    fn read_replica(&self, index: u32, leader: NodeId, with: &mut Surroundings<'_>) -> NodeId {
+        let subscription = with.subscriptions.get(index);
+        let Some(preferred) = subscription.preferred_read_replica(with.now) else { return leader };
+        let of = &subscription.partition;
+        let view = with.network.metadata.partition(&of.topic, of.partition);
+        let is_online = view.is_some_and(|view| {
+            view.replicas.contains(&preferred) && !view.offline.contains(&preferred)
+        });
+        if is_online && with.network.metadata.nodes().contains(&preferred) {
+            return preferred;
+        }
+        with.network.metadata.request_update();
+        with.subscriptions.change(index, |s| s.clear_preferred_read_replica());
+        leader
+    }
+
+    /// A broker has answered a fetch (`handleFetchSuccess`).
+    pub(crate) fn fetched(
+        &mut self,
+        from: NodeId,
+        response: FetchResponse,
+        with: &mut Surroundings<'_>,
+    ) {
+        self.pending.remove(&from);
+        let Some(session) = self.sessions.get_mut(&from) else { return };
+        if !session.handle_response(&response) {
+            if response.error == ErrorCode::FetchSessionTopicIdError {
+                with.network.metadata.request_update();
+            }
+            return;
+        }
+        for answer in response.partitions {
+            let Some(fetch_offset) = self.sessions[&from].fetch_offset(answer.partition) else {
+                continue;
+            };
+            let Some(index) = index_of(answer.partition, with) else { continue };
+            self.take_leader_hint(index, &answer, with);
+            self.buffer.push_back(CompletedFetch::new(index, fetch_offset, answer));
+        }
+    }
+
+    /// KIP-951: who refuses may name the leader.
+    fn take_leader_hint(
+        &self,
+        index: u32,
+        answer: &klab_wire::FetchedPartition,
+        with: &mut Surroundings<'_>,
+    ) {
+        let (ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch, Some(told)) =
+            (answer.error, answer.current_leader)
+        else {
+            return;
+        };
+        let of = with.subscriptions.get(index).partition.clone();
+        if with.network.metadata.update_leadership(&of, told, with.out) {
+            let leader = with.network.metadata.current_leader(&of);
+            with.subscriptions.change(index, |s| s.validate_for_leader(leader));
+        }
+    }
+
+    /// A fetch will not be answered (`handleFetchFailure`).
+    pub(crate) fn failed(&mut self, to: NodeId, with: &mut Surroundings<'_>) {
+        self.pending.remove(&to);
+        let Some(session) = self.sessions.get_mut(&to) else { return };
+        session.handle_error();
+        let partitions: Vec<TopicIdPartition> = session.partitions().collect();
+        for index in partitions
+            .into_iter()
+            .filter_map(|partition| index_of(partition, with))
+            .collect::<Vec<_>>()
+        {
+            with.subscriptions.change(index, |s| s.clear_preferred_read_replica());
+        }
+    }
+
+    /// Hands out up to `max.poll.records` of what has been fetched (`collectFetch`). An error comes alone: if
+    /// there are records before it, they come first, and it comes with the next poll.
+    pub(crate) fn collect(&mut self, with: &mut Surroundings<'_>) -> Result<Collected, ErrorCode> {
+        let (mut collected, mut paused) = (Collected::default(), VecDeque::new());
+        let mut result = Ok(());
+        while collected.count < self.config.max_poll_records
+            && let Some(mut fetch) = self.buffer.pop_front()
+        {
+            if with.subscriptions.get(fetch.index).is_paused && fetch.is_initialized {
+                paused.push_back(fetch);
+                continue;
+            }
+            result = self.collect_from(&mut fetch, &mut collected, with);
+            let has_more = fetch.is_initialized && !fetch.is_consumed();
+            let is_error_for_later = result.is_err() && collected.count > 0;
+            if has_more && self.is_current(&fetch, with) || is_error_for_later {
+                match with.subscriptions.get(fetch.index).is_paused {
+                    true => paused.push_back(fetch),
+                    false => self.buffer.push_front(fetch),
+                }
+            }
+            if result.is_err() {
+                break;
+            }
+        }
+        self.buffer.append(&mut paused);
+        match result {
+            Err(error) if collected.count == 0 => Err(error),
+            _ => Ok(collected),
+        }
+    }
+
+    /// The partition still stands where the fetch goes on.
+    fn is_current(&self, fetch: &CompletedFetch, with: &Surroundings<'_>) -> bool {
+        let position = with.subscriptions.get(fetch.index).valid_position();
+        position.is_some_and(|position| position.offset == fetch.next_offset)
+    }
+
+    fn collect_from(
+        &self,
+        fetch: &mut CompletedFetch,
+        collected: &mut Collected,
+        with: &mut Surroundings<'_>,
+    ) -> Result<(), ErrorCode> {
+        if !fetch.is_initialized && matches!(self.initialize(fetch, with)?, Initialized::Discarded)
+        {
+            return Ok(());
+        }
+        let subscription = with.subscriptions.get(fetch.index);
+        if subscription.is_paused || !self.is_current(fetch, with) {
+            return Ok(());
+        }
+        let limit = self.config.max_poll_records - collected.count;
+        let (ranges, taken) = fetch.take(limit, self.config.check_crcs)?;
+        let (next, epoch) = (fetch.next_offset, fetch.last_epoch);
+        if let Some(epoch) = epoch {
+            with.subscriptions.change(fetch.index, |s| s.advance(next, epoch));
+        }
+        if taken > 0 {
+            let partition = with.subscriptions.get(fetch.index).partition.clone();
+            collected.count += taken;
+            collected.records.push(PolledRecords { partition, ranges });
+        }
+        Ok(())
+    }
+
+    /// Takes in what the answer says beside its records.
+    fn initialize(
+        &self,
+        fetch: &mut CompletedFetch,
+        with: &mut Surroundings<'_>,
+    ) -> Result<Initialized, ErrorCode> {
+        if with.subscriptions.get(fetch.index).valid_position().is_none() {
+            return Ok(Initialized::Discarded);
+        }
+        if !fetch.answer.error.is_ok() {
+            self.handle_error(fetch, with)?;
+            return Ok(Initialized::Discarded);
+        }
+        if !self.is_current(fetch, with) {
+            return Ok(Initialized::Discarded);
+        }
+        fetch.is_initialized = true;
+        let high_watermark = fetch.answer.high_watermark;
+        with.subscriptions.change(fetch.index, |s| s.high_watermark = Some(high_watermark));
+        if let Some(replica) = fetch.answer.preferred_read_replica {
+            self.prefer(fetch.index, replica, with);
+        }
+        Ok(Initialized::Ready)
+    }
+
+    fn prefer(&self, index: u32, replica: NodeId, with: &mut Surroundings<'_>) {
+        let until = with.now.time + with.network.metadata.max_age();
+        if with.subscriptions.change(index, |s| s.prefer(replica, until)) {
+            let partition = with.subscriptions.get(index).partition.clone();
+            with.out.state(ClientFact::PreferredReadReplicaUsed { partition, replica });
+        }
+    }
+
+    /// `handleInitializeErrors`.
+    fn handle_error(
+        &self,
+        fetch: &CompletedFetch,
+        with: &mut Surroundings<'_>,
+    ) -> Result<(), ErrorCode> {
+        use ErrorCode::*;
+        match fetch.answer.error {
+            NotLeaderOrFollower
+            | ReplicaNotAvailable
+            | KafkaStorageError
+            | FencedLeaderEpoch
+            | OffsetNotAvailable
+            | UnknownTopicOrPartition
+            | UnknownTopicId
+            | InconsistentTopicId => {
+                with.network.metadata.request_update();
+                with.subscriptions.change(fetch.index, |s| s.clear_preferred_read_replica());
+                Ok(())
+            }
+            OffsetOutOfRange => self.out_of_range(fetch, with),
+            UnknownLeaderEpoch | UnknownServerError => Ok(()),
+            error => Err(error),
+        }
+    }
+
+    fn out_of_range(
+        &self,
+        fetch: &CompletedFetch,
+        with: &mut Surroundings<'_>,
+    ) -> Result<(), ErrorCode> {
+        let index = fetch.index;
+        let was_from_follower =
+            with.subscriptions.change(index, |s| s.clear_preferred_read_replica());
+        if was_from_follower || !self.is_current(fetch, with) {
+            return Ok(());
+        }
+        let partition = with.subscriptions.get(index).partition.clone();
+        let position = fetch.next_offset;
+        with.out.state(ClientFact::PositionOutOfRange { partition, position });
+        match reset_to(self.config.auto_offset_reset, with.now) {
+            Some(spec) => {
+                with.subscriptions.change(index, |s| s.request_reset(spec));
+                Ok(())
+            }
+            None => Err(ErrorCode::OffsetOutOfRange),
+        }
+    }
+
+    /// The consumer closes: the requests that end its sessions, by broker.
+    pub(crate) fn closing_requests(&self) -> Vec<(NodeId, FetchRequest)> {
+        let closing = |(node, handler): (&NodeId, &FetchSessionHandler)| {
+            handler.close().map(|session| (*node, self.request(session)))
+        };
+        self.sessions.iter().filter_map(closing).collect()
+    }
+}
+
+/// Where `auto.offset.reset` leads; nowhere if it says `none`.
+pub(crate) fn reset_to(policy: AutoOffsetReset, now: Now) -> Option<klab_wire::OffsetSpec> {
+    use klab_wire::{OffsetSpec, Timestamp};
+    match policy {
+        AutoOffsetReset::Earliest => Some(OffsetSpec::Earliest),
+        AutoOffsetReset::Latest => Some(OffsetSpec::Latest),
+        AutoOffsetReset::ByDuration(span) => {
+            Some(OffsetSpec::At(Timestamp(now.wall.0 - span.as_millis() as i64)))
+        }
+        AutoOffsetReset::None => None,
+    }
+}
+
+/// The place of a partition that a broker names by its topic's id.
+fn index_of(partition: TopicIdPartition, with: &Surroundings<'_>) -> Option<u32> {
+    let name = with.network.metadata.name_of(partition.topic)?;
+    let partition = TopicPartition { topic: name.clone(), partition: partition.partition };
+    with.subscriptions.find(&partition)
+}
