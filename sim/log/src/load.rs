@@ -86,8 +86,8 @@ impl Log {
                 self.log_end = end;
                 self.segments = segments;
             }
-            (Some(segments), Some(_)) => {
-                self.segments = segments;
+            (Some(segments), Some(end)) => {
+                (self.segments, self.log_end) = (segments, end);
                 self.truncate_fully_and_start_at(checkpointed_start, now, out);
             }
             _ if checkpointed_start > Offset(0) => {

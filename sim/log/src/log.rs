@@ -132,10 +132,7 @@ impl Log {
     /// its first record, and of every batch that is appended.
     pub fn assign_epoch_start(&mut self, epoch: LeaderEpoch, start: Offset, out: &mut Outbox) {
         if self.epochs.assign(epoch, start) {
-            self.store_epochs(out);
-            // Kafka's `CheckpointFile` fsyncs before it renames: no epoch is missing after a power
-            // cut. Nobody waits for this flush.
-            out.flush(File::LeaderEpochCheckpoint(self.partition));
+            self.flush_epochs(out);
         }
     }
 
@@ -152,6 +149,13 @@ impl Log {
     /// Segments, the active one included.
     pub fn segment_count(&self) -> u32 {
         self.segments.len()
+    }
+
+    /// Writes `leader-epoch-checkpoint` and fsyncs it, as Kafka does where an entry is added: none is
+    /// missing after a power cut. Nobody waits for this flush.
+    pub(crate) fn flush_epochs(&self, out: &mut Outbox) {
+        self.store_epochs(out);
+        out.flush(File::LeaderEpochCheckpoint(self.partition));
     }
 
     /// Writes `leader-epoch-checkpoint`. Without an fsync where entries are only dropped: a start

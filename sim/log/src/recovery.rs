@@ -51,9 +51,7 @@ impl Log {
         out.read(segment.file(self.partition), 0, segment.size);
         let valid = (0..segment.len()).take_while(|&place| segment.batch(place).is_valid()).count();
         let valid = valid as u32;
-        for place in 0..valid {
-            self.recover_epoch(segment.batch(place));
-        }
+        self.recover_epochs((0..valid).map(|place| &**segment.batch(place)), out);
         let damaged = segment.len() - valid;
         if damaged > 0 {
             let (partition, offset) = (self.name.clone(), segment.batch(valid).base_offset);
@@ -64,11 +62,21 @@ impl Log {
         damaged
     }
 
-    /// An epoch that was appended but did not reach `leader-epoch-checkpoint`.
-    fn recover_epoch(&mut self, batch: &RecordBatch) {
-        let epoch = batch.partition_leader_epoch;
-        if self.epochs.latest().is_none_or(|latest| epoch > latest) {
-            self.epochs.assign(epoch, batch.base_offset);
+    /// Epochs that were appended but did not reach `leader-epoch-checkpoint`.
+    fn recover_epochs<'a>(
+        &mut self,
+        batches: impl Iterator<Item = &'a RecordBatch>,
+        out: &mut Outbox,
+    ) {
+        let mut found = false;
+        for batch in batches {
+            let epoch = batch.partition_leader_epoch;
+            if self.epochs.latest().is_none_or(|latest| epoch > latest) {
+                found |= self.epochs.assign(epoch, batch.base_offset);
+            }
+        }
+        if found {
+            self.flush_epochs(out);
         }
     }
 }
@@ -164,6 +172,8 @@ mod tests {
         rig.disk.apply(file, Change::Delete);
         rig.restart(recovery_point(0));
         assert_eq!(rig.epochs(), [(1, 0), (2, 4), (3, 6)]);
+        rig.restart(recovery_point(8));
+        assert_eq!(rig.epochs(), [(1, 0), (2, 4), (3, 6)], "and were written down");
     }
 
     #[test]
