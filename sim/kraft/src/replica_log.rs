@@ -55,6 +55,7 @@ impl ReplicaLog {
         let log = Log::load(partition, name, Arc::new(config), disk, &checkpoints, now, out);
         let snapshots = Snapshots::load(disk, out);
         let mut log = ReplicaLog { log, snapshots, limits, flushes: BTreeSet::new() };
+        log.truncate_at_gap(now, out);
         log.truncate_to_latest_snapshot(now, out);
         log.start_at_earliest_snapshot(now, out);
         log.claim_flushes();
@@ -253,6 +254,22 @@ impl ReplicaLog {
             self.log.delete_old_segments(now, out);
             self.snapshots.forget_before(id, out);
             self.claim_flushes();
+        }
+    }
+
+    /// Cuts the log where a record is missing. This log is never compacted, so a gap is what a power cut
+    /// made: of two files that nobody had flushed, the later one was written back first. Nothing from
+    /// there on was acknowledged, and to deliver it would hide what is missing.
+    fn truncate_at_gap(&mut self, now: Now, out: &mut Outbox) {
+        let mut end = self.start();
+        for batch in self.log.batches_from(end) {
+            if batch.base_offset > end {
+                break;
+            }
+            end = batch.next_offset();
+        }
+        if end < self.end() {
+            self.log.truncate_to(end, now, out);
         }
     }
 
