@@ -24,6 +24,6 @@ pub mod toy;
 
 pub use clock::Clock;
 pub use disk::DiskProfile;
-pub use engine::{Engine, ProcessPlan};
+pub use engine::{Engine, ProcessPlan, directory};
 pub use host::Costs;
 pub use network::{Latency, NetworkProfile, Spike, Tamper, Tampering};

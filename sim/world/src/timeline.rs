@@ -24,9 +24,9 @@ pub(crate) enum Event {
     /// The service time of a machine's step has passed.
     ServiceDone { machine: u32, service: u32 },
     /// A disk has finished the oldest of its operations.
-    DiskDone { process: u32, generation: u32 },
+    DiskDone { machine: u32, generation: u32 },
     /// The system writes dirty pages back.
-    WriteBack { process: u32, generation: u32 },
+    WriteBack { machine: u32, generation: u32 },
 }
 
 /// A leg of the handshake that opens a connection.

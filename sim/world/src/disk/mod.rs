@@ -9,7 +9,7 @@ mod page_cache;
 mod unwritten;
 
 use crate::timeline::{Event, Timeline};
-use klab_machine::random::{Stream, stream};
+use klab_machine::random::Stream;
 use klab_machine::{Block, Change, DiskImage, File, FlushId, StorageFailure};
 use klab_wire::{RecordBatch, Span, Time};
 use page_cache::PageCache;
@@ -51,7 +51,7 @@ impl Default for DiskProfile {
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
-    process: u32,
+    machine: u32,
     profile: DiskProfile,
     weather: Stream,
     /// What a process sees.
@@ -82,7 +82,6 @@ struct Operation {
 /// Whom to tell of an fsync that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flushed {
-    pub(crate) machine: u32,
     pub(crate) life: u32,
     pub(crate) flush: FlushId,
 }
@@ -95,11 +94,11 @@ pub(crate) struct Loss {
 }
 
 impl Disk {
-    pub(crate) fn new(process: u32, profile: DiskProfile, seed: u64, node: u64) -> Self {
+    pub(crate) fn new(machine: u32, profile: DiskProfile, weather: Stream) -> Self {
         Disk {
-            process,
+            machine,
             profile,
-            weather: stream(seed, "disk", [node]),
+            weather,
             image: DiskImage::default(),
             unwritten: BTreeMap::new(),
             operations: VecDeque::new(),
@@ -294,7 +293,7 @@ impl Disk {
 
     fn plan_write_back(&mut self, timeline: &mut Timeline) {
         if !std::mem::replace(&mut self.write_back_planned, true) {
-            let event = Event::WriteBack { process: self.process, generation: self.generation };
+            let event = Event::WriteBack { machine: self.machine, generation: self.generation };
             timeline.plan(timeline.now() + self.profile.write_back, event);
         }
     }
@@ -302,7 +301,7 @@ impl Disk {
     fn begin(&mut self, operation: Operation, time: Span, timeline: &mut Timeline) {
         self.free_at = self.free_at.max(timeline.now()) + self.slowed(time);
         self.operations.push_back(operation);
-        let event = Event::DiskDone { process: self.process, generation: self.generation };
+        let event = Event::DiskDone { machine: self.machine, generation: self.generation };
         timeline.plan(self.free_at, event);
     }
 

@@ -45,8 +45,7 @@ impl<M: Machine> Engine<M> {
             Effect::SetTimer { timer, after } => self.set_timer(machine, timer, after),
             Effect::StopTimer { timer } => self.stop_timer(machine, timer),
             Effect::Store { file, change } => {
-                let process = self.machines[machine as usize].process;
-                let disk = &mut self.processes[process as usize].disk;
+                let disk = &mut self.machines[machine as usize].disk;
                 let stored = disk.store(file, change, &mut self.timeline);
                 self.report(machine, stored);
             }
@@ -98,16 +97,15 @@ impl<M: Machine> Engine<M> {
     }
 
     fn flush(&mut self, machine: u32, file: File, then: FlushId) {
-        let process = &mut self.processes[self.machines[machine as usize].process as usize];
-        let then = Flushed { machine, life: process.life, flush: then };
-        let begun = process.disk.flush(file, then, &mut self.timeline);
+        let then = Flushed { life: self.life_of(machine), flush: then };
+        let disk = &mut self.machines[machine as usize].disk;
+        let begun = disk.flush(file, then, &mut self.timeline);
         self.report(machine, begun);
     }
 
     /// A read has cost its time already; a disk that fails has nothing to give.
     fn read(&mut self, machine: u32) {
-        let process = self.machines[machine as usize].process;
-        let read = self.processes[process as usize].disk.readable();
+        let read = self.machines[machine as usize].disk.readable();
         self.report(machine, read);
     }
 

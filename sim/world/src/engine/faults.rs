@@ -1,6 +1,8 @@
 //! What can be done to links, disks, clocks and hosts. Each act states its fact.
 
 use super::Engine;
+use super::process::Process;
+use crate::disk::Disk;
 use crate::network::{Latency, Tamper};
 use klab_machine::fact::WorldFact;
 use klab_machine::{File, Machine};
@@ -53,23 +55,25 @@ impl<M: Machine> Engine<M> {
 
     /// Makes a disk take this many percent of its times.
     pub fn slow_disk(&mut self, node: NodeId, percent: u32) {
-        self.act(node, |process| process.disk.slow(percent), WorldFact::DiskSlowed { percent });
+        self.on_disks(node, |disk| disk.slow(percent), WorldFact::DiskSlowed { percent });
     }
 
     /// Fills a disk, so that nothing more can be stored, or empties it again.
     pub fn fill_disk(&mut self, node: NodeId, full: bool) {
-        self.act(node, |process| process.disk.fill(full), WorldFact::DiskFilled { full });
+        self.on_disks(node, |disk| disk.fill(full), WorldFact::DiskFilled { full });
     }
 
     /// Makes every access to a disk fail, or work again.
     pub fn fail_disk(&mut self, node: NodeId, failing: bool) {
-        self.act(node, |process| process.disk.fail(failing), WorldFact::DiskFailed { failing });
+        self.on_disks(node, |disk| disk.fail(failing), WorldFact::DiskFailed { failing });
     }
 
     /// Damages one stored batch of the files that match, by the seed. Tells whether there was one.
     pub fn corrupt_disk(&mut self, node: NodeId, matches: impl Fn(File) -> bool) -> bool {
         let Some(index) = self.by_node.get(&node).copied() else { return false };
-        let Some(file) = self.processes[index as usize].disk.corrupt(matches) else { return false };
+        let range = self.processes[index as usize].range();
+        let mut disks = self.machines[range].iter_mut().map(|hosted| &mut hosted.disk);
+        let Some(file) = disks.find_map(|disk| disk.corrupt(&matches)) else { return false };
         self.say(index, WorldFact::DiskCorrupted { file: file.to_string() });
         true
     }
@@ -85,21 +89,24 @@ impl<M: Machine> Engine<M> {
         self.act(node, |process| process.clock.offset += nanos, fact);
     }
 
-    /// Brings everything back to how it was before all faults, except what died for good: links heal,
-    /// disks and hosts are normal, paused processes run on, processes that are down are started.
+    /// Makes links, disks and hosts what they were before all faults, and lets paused processes run on.
+    /// What is down stays down.
     pub fn restore(&mut self) {
         for (from, to) in self.network.disturbed_links() {
             self.network.restore(from, to, &mut self.timeline);
         }
         let nodes: Vec<NodeId> = self.nodes().collect();
         for node in nodes {
-            self.restore_process(node);
+            self.restore_host(node);
+            self.resume(node);
         }
     }
 
-    fn restore_process(&mut self, node: NodeId) {
+    fn restore_host(&mut self, node: NodeId) {
         let Some(process) = self.process(node) else { return };
-        let (percent, is_full, is_failing) = process.disk.disturbance();
+        let is_slowed = process.host.is_slowed();
+        let Some(hosted) = self.machines.get(process.range().start) else { return };
+        let (percent, is_full, is_failing) = hosted.disk.disturbance();
         if percent != 100 {
             self.slow_disk(node, 100);
         }
@@ -109,21 +116,19 @@ impl<M: Machine> Engine<M> {
         if is_failing {
             self.fail_disk(node, false);
         }
-        if self.process(node).is_some_and(|process| process.host.is_slowed()) {
+        if is_slowed {
             self.slow_host(node, 100);
-        }
-        self.resume(node);
-        if self.life(node) > 0 {
-            self.start(node);
         }
     }
 
-    fn act(
-        &mut self,
-        node: NodeId,
-        change: impl FnOnce(&mut super::process::Process),
-        fact: WorldFact,
-    ) {
+    fn on_disks(&mut self, node: NodeId, change: impl Fn(&mut Disk), fact: WorldFact) {
+        let Some(index) = self.by_node.get(&node).copied() else { return };
+        let range = self.processes[index as usize].range();
+        self.machines[range].iter_mut().for_each(|hosted| change(&mut hosted.disk));
+        self.say(index, fact);
+    }
+
+    fn act(&mut self, node: NodeId, change: impl FnOnce(&mut Process), fact: WorldFact) {
         let Some(index) = self.by_node.get(&node).copied() else { return };
         change(&mut self.processes[index as usize]);
         self.say(index, fact);

@@ -2,12 +2,13 @@
 
 use super::Engine;
 use super::process::{Hosted, Process, ProcessPlan, ProcessState};
+use crate::disk::Disk;
 use klab_machine::disk::MetaProperties;
 use klab_machine::fact::{Fact, WorldFact};
 use klab_machine::random::stream;
 use klab_machine::trace::What;
 use klab_machine::{Address, Block, Command, File, Identity, Machine, Outbox};
-use klab_wire::{DirectoryId, IncarnationId, NodeId};
+use klab_wire::{ClusterId, DirectoryId, IncarnationId, NodeId};
 
 impl<M: Machine> Engine<M> {
     /// Adds a process with a formatted disk. It is down until it is started.
@@ -17,10 +18,14 @@ impl<M: Machine> Engine<M> {
         let earlier = self.by_node.insert(plan.node, index);
         assert!(earlier.is_none(), "{} is there already", plan.node);
         self.network.add_site(plan.node);
-        self.processes.push(Process::new(&plan, index, first, self.seed));
-        self.format(index);
-        let machines = plan.machines.into_iter();
-        self.machines.extend(machines.map(|(config, on)| Hosted::new(index, config, on)));
+        self.processes.push(Process::new(&plan, first));
+        for (place, (config, listeners)) in plan.machines.into_iter().enumerate() {
+            let machine = first + place as u32;
+            let weather = stream(self.seed, "disk", [plan.node.key(), place as u64]);
+            let disk = Disk::new(machine, plan.disk, weather);
+            self.machines.push(Hosted::new(index, config, listeners, disk));
+            self.format(machine);
+        }
     }
 
     /// Starts a process, or starts it again. One that is up stays as it is.
@@ -52,8 +57,10 @@ impl<M: Machine> Engine<M> {
     pub fn cut_power(&mut self, node: NodeId) {
         let Some(index) = self.by_node.get(&node).copied() else { return };
         self.network.power(index, false);
-        let loss = self.processes[index as usize].disk.cut_power();
-        self.say(index, WorldFact::PowerCut { lost_blocks: loss.blocks, torn: loss.torn });
+        let losses = self.machines_of(index).map(|hosted| hosted.disk.cut_power());
+        let (lost_blocks, torn) = losses
+            .fold((0, false), |(blocks, torn), loss| (blocks + loss.blocks, torn | loss.torn));
+        self.say(index, WorldFact::PowerCut { lost_blocks, torn });
         self.end_process(index);
     }
 
@@ -91,8 +98,10 @@ impl<M: Machine> Engine<M> {
     pub fn replace_disk(&mut self, node: NodeId) {
         self.crash(node);
         let Some(index) = self.by_node.get(&node).copied() else { return };
-        self.processes[index as usize].disk.replace();
-        self.format(index);
+        for machine in self.processes[index as usize].range() {
+            self.machines[machine].disk.replace();
+            self.format(machine as u32);
+        }
         self.say(index, WorldFact::DiskReplaced {});
     }
 
@@ -112,26 +121,31 @@ impl<M: Machine> Engine<M> {
     }
 
     /// What `kafka-storage format` does: the directory gets its identity.
-    fn format(&mut self, index: u32) {
-        let process = &mut self.processes[index as usize];
-        process.disks += 1;
-        let ids = [process.node.key(), u64::from(process.disks)];
-        process.directory = DirectoryId(stream(self.seed, "directory", ids).number());
+    fn format(&mut self, machine: u32) {
+        let hosted = &mut self.machines[machine as usize];
+        let process = &self.processes[hosted.process as usize];
+        let place = machine - process.range().start as u32;
+        hosted.directory = directory(self.seed, process.node, place, hosted.disks);
+        hosted.disks += 1;
         let properties = MetaProperties {
             cluster: self.cluster.clone(),
             node: process.node,
-            directory: process.directory,
+            directory: hosted.directory,
         };
-        process.disk.format(File::MetaProperties, Block::MetaProperties(properties));
+        hosted.disk.format(File::MetaProperties, Block::MetaProperties(properties));
+    }
+
+    fn machines_of(&mut self, index: u32) -> impl Iterator<Item = &mut Hosted<M>> {
+        self.machines[self.processes[index as usize].range()].iter_mut()
     }
 
     fn boot(&mut self, machine: u32) {
         let range = self.network.new_range();
         let hosted = &mut self.machines[machine as usize];
         let process = &self.processes[hosted.process as usize];
-        let identity = identity_of(process, self.seed, &self.cluster);
+        let identity = identity_of(process, hosted.directory, self.seed, &self.cluster);
         hosted.outbox = Outbox::new(range);
-        let (now, disk) = (process.clock.now(self.timeline.now()), process.disk.image());
+        let (now, disk) = (process.clock.now(self.timeline.now()), hosted.disk.image());
         let config = hosted.config.clone();
         hosted.machine = Some(M::boot(identity, config, disk, now, &mut hosted.outbox));
         for listener in &hosted.listeners {
@@ -156,12 +170,23 @@ impl<M: Machine> Engine<M> {
     }
 }
 
-fn identity_of(process: &Process, seed: u64, cluster: &klab_wire::ClusterId) -> Identity {
+/// The identity of a log directory: of the machine at this place in its process, on its n-th disk, from 0.
+pub fn directory(seed: u64, node: NodeId, place: u32, disk: u32) -> DirectoryId {
+    let ids = [node.key(), u64::from(place), u64::from(disk)];
+    DirectoryId(stream(seed, "directory", ids).number())
+}
+
+fn identity_of(
+    process: &Process,
+    directory: DirectoryId,
+    seed: u64,
+    cluster: &ClusterId,
+) -> Identity {
     let lives = stream(seed, "incarnation", [process.node.key(), u64::from(process.life)]).number();
     Identity {
         node: process.node,
         cluster: cluster.clone(),
-        directory: process.directory,
+        directory,
         incarnation: IncarnationId(lives),
         rack: process.rack.clone(),
         seed,

@@ -9,6 +9,7 @@ mod faults;
 mod life;
 mod process;
 
+pub use life::directory;
 pub use process::ProcessPlan;
 
 use crate::network::{Network, NetworkProfile};
@@ -139,9 +140,10 @@ impl<M: Machine> Engine<M> {
         self.machines[range].iter().filter_map(|hosted| hosted.machine.as_ref())
     }
 
-    /// What a process would find on its disk.
-    pub fn disk(&self, node: NodeId) -> Option<&DiskImage> {
-        self.process(node).map(|process| process.disk.image())
+    /// What each machine of a process would find on its disk.
+    pub fn disks(&self, node: NodeId) -> impl Iterator<Item = &DiskImage> + '_ {
+        let range = self.process(node).map_or(0..0, Process::range);
+        self.machines[range].iter().map(|hosted| hosted.disk.image())
     }
 
     /// States a fact about the world; it belongs to a node.
@@ -175,9 +177,9 @@ impl<M: Machine> Engine<M> {
             }
             Event::Timer { machine, slot, armed } => self.fire(machine, slot, armed),
             Event::ServiceDone { machine, service } => self.finish(machine, service),
-            Event::DiskDone { process, generation } => self.disk_done(process, generation),
-            Event::WriteBack { process, generation } => {
-                let disk = &mut self.processes[process as usize].disk;
+            Event::DiskDone { machine, generation } => self.disk_done(machine, generation),
+            Event::WriteBack { machine, generation } => {
+                let disk = &mut self.machines[machine as usize].disk;
                 disk.write_back(generation, &mut self.timeline);
             }
         }
@@ -191,10 +193,13 @@ impl<M: Machine> Engine<M> {
         }
     }
 
-    fn disk_done(&mut self, process: u32, generation: u32) {
-        let Some(done) = self.processes[process as usize].disk.done(generation) else { return };
-        if self.processes[process as usize].life == done.life {
-            self.deliver(done.machine, Input::Flushed(done.flush));
+    fn disk_done(&mut self, machine: u32, generation: u32) {
+        let hosted = &mut self.machines[machine as usize];
+        let life = self.processes[hosted.process as usize].life;
+        if let Some(done) = hosted.disk.done(generation)
+            && done.life == life
+        {
+            self.deliver(machine, Input::Flushed(done.flush));
         }
     }
 
@@ -246,13 +251,13 @@ impl<M: Machine> Engine<M> {
     fn serve(&mut self, index: u32, input: Input) {
         let hosted = &mut self.machines[index as usize];
         let process = &mut self.processes[hosted.process as usize];
-        let Some(machine) = &mut hosted.machine else { return };
         let unanswered = unanswered_request(&input);
-        let is_free = process.computes_for_free();
+        let is_free = process.host.is_ideal() && hosted.disk.reads_are_free();
         let mut service = if is_free { Span::ZERO } else { process.host.service_time(&input) };
+        let Some(machine) = &mut hosted.machine else { return };
         machine.step(process.clock.now(self.timeline.now()), input, &mut hosted.outbox);
         if !is_free {
-            service += process.cost_of(hosted.outbox.effects(), self.timeline.now());
+            service += hosted.cost_of_step(&process.host, self.timeline.now());
         }
         hosted.service = Some(Service { unanswered });
         if service == Span::ZERO {

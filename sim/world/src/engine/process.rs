@@ -1,4 +1,5 @@
-//! A process: what a crash kills. One node id, its host, its disk, its clock, one or more machines.
+//! A process: what a crash kills. One node id, its host, its clock, one or more machines, each with a log
+//! directory on a disk of its own (as with `metadata.log.dir`).
 
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskProfile};
@@ -20,7 +21,7 @@ pub struct ProcessPlan<C> {
     pub machines: Vec<(C, Vec<Listener>)>,
     /// Its clock.
     pub clock: Clock,
-    /// Its disk.
+    /// The disk that each of its machines has its log directory on.
     pub disk: DiskProfile,
     /// How many cores its host has.
     pub cores: u32,
@@ -51,11 +52,7 @@ pub(super) struct Process {
     pub(super) state: ProcessState,
     /// Which life this is; 0 before the first.
     pub(super) life: u32,
-    pub(super) directory: DirectoryId,
-    /// How many disks it has had.
-    pub(super) disks: u32,
     pub(super) clock: Clock,
-    pub(super) disk: Disk,
     pub(super) host: Host,
     first_machine: u32,
     machines: u32,
@@ -77,6 +74,11 @@ pub(super) struct Hosted<M: Machine> {
     pub(super) process: u32,
     pub(super) config: M::Config,
     pub(super) listeners: Vec<Listener>,
+    /// Its log directory, and the disk that it is on.
+    pub(super) directory: DirectoryId,
+    pub(super) disk: Disk,
+    /// How many disks it has had.
+    pub(super) disks: u32,
     /// None while the process is down.
     pub(super) machine: Option<M>,
     pub(super) timers: Timers,
@@ -98,16 +100,13 @@ pub(super) struct Service {
 }
 
 impl Process {
-    pub(super) fn new<C>(plan: &ProcessPlan<C>, index: u32, first_machine: u32, seed: u64) -> Self {
+    pub(super) fn new<C>(plan: &ProcessPlan<C>, first_machine: u32) -> Self {
         Process {
             node: plan.node,
             rack: plan.rack.clone(),
             state: ProcessState::Down,
             life: 0,
-            directory: DirectoryId(0),
-            disks: 0,
             clock: plan.clock,
-            disk: Disk::new(index, plan.disk, seed, plan.node.key()),
             host: Host::new(plan.cores, plan.costs),
             first_machine,
             machines: plan.machines.len() as u32,
@@ -131,30 +130,22 @@ impl Process {
     pub(super) fn range(&self) -> Range<usize> {
         self.first_machine as usize..(self.first_machine + self.machines) as usize
     }
-
-    /// Nothing that a step does takes time.
-    pub(super) fn computes_for_free(&self) -> bool {
-        self.host.is_ideal() && self.disk.reads_are_free()
-    }
-
-    /// What a step costs by what its machine says: time it spends, and reads that go to the disk.
-    pub(super) fn cost_of(&mut self, effects: &[Effect], now: Time) -> Span {
-        effects.iter().fold(Span::ZERO, |cost, effect| match effect {
-            Effect::Spend { cpu } => cost + self.host.spending(*cpu),
-            Effect::Read { file, position, bytes } => {
-                cost + self.disk.read(*file, *position, *bytes, now + cost)
-            }
-            _ => cost,
-        })
-    }
 }
 
 impl<M: Machine> Hosted<M> {
-    pub(super) fn new(process: u32, config: M::Config, listeners: Vec<Listener>) -> Self {
+    pub(super) fn new(
+        process: u32,
+        config: M::Config,
+        listeners: Vec<Listener>,
+        disk: Disk,
+    ) -> Self {
         Hosted {
             process,
             config,
             listeners,
+            directory: DirectoryId(0),
+            disk,
+            disks: 0,
             machine: None,
             timers: Timers::default(),
             outbox: Outbox::default(),
@@ -168,5 +159,17 @@ impl<M: Machine> Hosted<M> {
     /// No step of it is in service.
     pub(super) fn is_idle(&self) -> bool {
         self.service.is_none()
+    }
+
+    /// What a step costs by what its machine says: time it spends, and reads that go to the disk.
+    pub(super) fn cost_of_step(&mut self, host: &Host, now: Time) -> Span {
+        let disk = &mut self.disk;
+        self.outbox.effects().iter().fold(Span::ZERO, |cost, effect| match effect {
+            Effect::Spend { cpu } => cost + host.spending(*cpu),
+            Effect::Read { file, position, bytes } => {
+                cost + disk.read(*file, *position, *bytes, now + cost)
+            }
+            _ => cost,
+        })
     }
 }

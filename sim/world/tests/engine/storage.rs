@@ -122,7 +122,7 @@ fn a_full_disk_and_a_failing_disk_refuse() {
         .collect();
     assert_eq!(failures[0], StorageFailure::Full);
     assert_eq!(failures.last(), Some(&StorageFailure::Failing));
-    assert_eq!(world.disk(SERVER).map(|disk| disk.blocks(FILE).len()), Some(0));
+    assert_eq!(world.disks(SERVER).map(|disk| disk.blocks(FILE).len()).next(), Some(0));
 }
 
 #[test]
@@ -154,12 +154,12 @@ fn a_replaced_disk_is_empty_and_has_another_directory() {
     let mut world = world_with_disk(1, DiskProfile::default());
     send(&mut world);
     run(&mut world, millis(100));
-    let before = world.disk(SERVER).cloned();
+    let before = world.disks(SERVER).next().cloned();
     world.replace_disk(SERVER);
     assert!(!world.is_up(SERVER));
     world.start(SERVER);
     assert_eq!(booted(&world), (0, 0));
-    let after = world.disk(SERVER).cloned().expect("it has a disk");
+    let after = world.disks(SERVER).next().cloned().expect("it has a disk");
     assert!(after.contains(klab_machine::File::MetaProperties));
     assert_ne!(Some(after), before);
 }
