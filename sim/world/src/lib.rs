@@ -13,17 +13,31 @@
 //!   packets.
 //! - The pools of network and request-handler threads: a machine is stepped by one core at a time.
 
+mod acts;
+mod administration;
+mod agenda;
+mod client_setup;
 mod clock;
+mod convergence;
+mod deployment;
 mod disk;
 mod engine;
 mod host;
+mod nemesis;
 mod network;
+mod node;
+mod selection;
 mod timeline;
 mod timers;
 pub mod toy;
+mod truth;
+mod world;
 
 pub use clock::Clock;
+pub use deployment::ADMINISTRATOR;
 pub use disk::DiskProfile;
-pub use engine::{Engine, ProcessPlan, directory};
+pub use engine::{Engine, ProcessPlan, Simulation, directory};
 pub use host::Costs;
 pub use network::{Latency, NetworkProfile, Spike, Tamper, Tampering};
+pub use node::{Node, NodeSetup, NodeView};
+pub use world::World;

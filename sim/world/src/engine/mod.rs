@@ -23,6 +23,19 @@ use klab_wire::{ClusterId, NodeId, Span, Time};
 use process::{Hosted, Process, Service};
 use std::collections::{BTreeMap, VecDeque};
 
+/// Something that happens step by step and leaves a trace.
+pub trait Simulation {
+    /// When something happens next; none if nothing ever will.
+    fn next_time(&self) -> Option<Time>;
+
+    /// Lets the next thing happen. Gives the entries that it (and whatever was done to the world since
+    /// the last step) added to the trace; none if nothing will ever happen again.
+    fn step(&mut self) -> Option<&[Entry]>;
+
+    /// The digest of the trace so far.
+    fn fingerprint(&self) -> &Fingerprint;
+}
+
 /// Everything: processes, links, disks, clocks, and what will happen next.
 #[derive(Clone, Debug)]
 pub struct Engine<M: Machine> {
@@ -68,27 +81,6 @@ impl<M: Machine> Engine<M> {
         self.timeline.events()
     }
 
-    /// When something happens next; none if nothing ever will.
-    pub fn next_time(&self) -> Option<Time> {
-        match self.ready.is_empty() {
-            true => self.timeline.next_time(),
-            false => Some(self.timeline.now()),
-        }
-    }
-
-    /// Lets the next thing happen. Gives the entries that it (and whatever was done to the world since
-    /// the last step) added to the trace; none if nothing will ever happen again.
-    pub fn step(&mut self) -> Option<&[Entry]> {
-        self.timeline.begin_step();
-        match self.ready.pop_front() {
-            Some(machine) => self.serve_next(machine),
-            None => {
-                let event = self.timeline.next()?;
-                self.handle(event);
-            }
-        }
-        Some(self.timeline.show())
-    }
 
     /// Runs until a time, that time included, and shows every entry of the trace.
     pub fn run(&mut self, until: Time, observe: &mut impl FnMut(&Entry)) {
@@ -109,9 +101,17 @@ impl<M: Machine> Engine<M> {
         self.timeline.show()
     }
 
-    /// The digest of the trace so far.
-    pub fn fingerprint(&self) -> &Fingerprint {
-        self.timeline.fingerprint()
+    /// Begins a step in which somebody acts on the world, so that its entries have a number.
+    pub fn begin_act(&mut self) {
+        self.timeline.begin_step();
+    }
+
+    /// What a machine of a process is booted with from its next life on.
+    pub fn reconfigure(&mut self, node: NodeId, place: u32, config: M::Config) {
+        let Some(range) = self.process(node).map(Process::range) else { return };
+        if let Some(hosted) = self.machines[range].get_mut(place as usize) {
+            hosted.config = config;
+        }
     }
 
     /// Every process, in the order in which they were added.
@@ -312,6 +312,31 @@ impl<M: Machine> Engine<M> {
             }
             _ => true,
         });
+    }
+}
+
+impl<M: Machine> Simulation for Engine<M> {
+    fn next_time(&self) -> Option<Time> {
+        match self.ready.is_empty() {
+            true => self.timeline.next_time(),
+            false => Some(self.timeline.now()),
+        }
+    }
+
+    fn step(&mut self) -> Option<&[Entry]> {
+        self.timeline.begin_step();
+        match self.ready.pop_front() {
+            Some(machine) => self.serve_next(machine),
+            None => {
+                let event = self.timeline.next()?;
+                self.handle(event);
+            }
+        }
+        Some(self.timeline.show())
+    }
+
+    fn fingerprint(&self) -> &Fingerprint {
+        self.timeline.fingerprint()
     }
 }
 

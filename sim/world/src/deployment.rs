@@ -1,0 +1,155 @@
+//! From a scenario to processes: brokers, voters, the administrator's tool, the clients.
+
+use crate::client_setup::{consumer_setup, producer_setup};
+use crate::node::{Node, NodeSetup};
+use crate::{
+    Clock, Costs, DiskProfile, Engine, Latency, NetworkProfile, ProcessPlan, Spike, directory,
+};
+use klab_broker::BrokerSetup;
+use klab_client::AdminSetup;
+use klab_controller::{ControllerSetup, bootstrap_records};
+use klab_kraft::RaftSetup;
+use klab_machine::Listener;
+use klab_machine::random::stream;
+use klab_scenario::{Controller, Scenario, SignedSpan};
+use klab_wire::config::{AdminConfig, ConfigTable};
+use klab_wire::{ClusterId, NodeId, NodeKind, ReplicaKey};
+
+/// The administrator's tool: it creates the topics and carries out the scenario's requests.
+pub const ADMINISTRATOR: NodeId = NodeId::admin(1);
+
+/// The broker is the first machine of its process, a combined voter the second.
+const SECOND: u32 = 1;
+
+/// All processes, with formatted disks, none of them started; and the links that differ.
+///
+/// # Panics
+///
+/// If the scenario asks for a ZooKeeper ensemble: those machines are not built yet.
+pub(crate) fn deploy(scenario: &Scenario, seed: u64) -> Engine<Node> {
+    let cluster = ClusterId::from(format!("klab-{:08x}", stream(seed, "cluster", []).number() >> 32));
+    let mut engine = Engine::new(seed, cluster, network_profile(scenario));
+    for node in scenario.cluster.nodes() {
+        engine.add(server(scenario, seed, node));
+    }
+    engine.add(ProcessPlan::ideal(ADMINISTRATOR, administrator(scenario), Vec::new()));
+    for (node, producer) in scenario.producer_nodes() {
+        let setup = producer_setup(scenario, producer, klab_wire::Span::ZERO);
+        engine.add(client(scenario, node, NodeSetup::Producer(Box::new(setup))));
+    }
+    for (node, consumer, place) in scenario.consumer_nodes() {
+        let setup = consumer_setup(scenario, consumer, place);
+        engine.add(client(scenario, node, NodeSetup::Consumer(Box::new(setup))));
+    }
+    engine
+}
+
+/// The brokers that a client asks first: all of them.
+pub(crate) fn bootstrap(scenario: &Scenario) -> Vec<NodeId> {
+    (1..=scenario.cluster.brokers).map(NodeId::broker).collect()
+}
+
+fn server(scenario: &Scenario, seed: u64, node: NodeId) -> ProcessPlan<NodeSetup> {
+    let own = scenario.cluster.overrides(node);
+    let clock = own.map_or(Clock::default(), |own| Clock {
+        offset: signed_nanos(own.clock.offset),
+        drift_ppm: own.clock.drift_ppm,
+    });
+    ProcessPlan {
+        node,
+        rack: scenario.rack(node),
+        machines: machines(scenario, seed, node),
+        clock,
+        disk: disk_profile(scenario),
+        cores: 1,
+        costs: Costs::IDEAL,
+    }
+}
+
+fn machines(scenario: &Scenario, seed: u64, node: NodeId) -> Vec<(NodeSetup, Vec<Listener>)> {
+    let mut machines = Vec::new();
+    if node.kind == NodeKind::Broker {
+        machines.push((broker(scenario, seed, node), vec![Listener::Broker]));
+    }
+    if scenario.cluster.voters().contains(&node) {
+        machines.push((voter(scenario, seed, node), vec![Listener::Controller]));
+    }
+    machines
+}
+
+fn broker(scenario: &Scenario, seed: u64, node: NodeId) -> NodeSetup {
+    let config = scenario.server_config(node);
+    let quorum = quorum(scenario, seed, node, klab_broker::RAFT_NETWORK_CLIENT);
+    NodeSetup::Broker(Box::new(BrokerSetup { config, quorum }))
+}
+
+fn voter(scenario: &Scenario, seed: u64, node: NodeId) -> NodeSetup {
+    let config = scenario.server_config(node);
+    let quorum = quorum(scenario, seed, node, klab_controller::RAFT_NETWORK_CLIENT);
+    let bootstrap = bootstrap_records(scenario.kafka.release, &config);
+    NodeSetup::Controller(Box::new(ControllerSetup { config, quorum, bootstrap }))
+}
+
+fn quorum(scenario: &Scenario, seed: u64, node: NodeId, network_client: u32) -> RaftSetup {
+    let config = scenario.server_config(node);
+    let voters = voters(scenario, seed);
+    let setup = RaftSetup::new(voters, &config, scenario.kafka.release, network_client);
+    RaftSetup { pre_vote: scenario.kafka.switch("pre-vote") == "on", ..setup }
+}
+
+/// The voters with the directories they are formatted with (KIP-853).
+fn voters(scenario: &Scenario, seed: u64) -> Vec<ReplicaKey> {
+    let place = match scenario.cluster.controller {
+        Controller::Kraft { combined: true, .. } => SECOND,
+        Controller::Kraft { combined: false, .. } => 0,
+        Controller::ZooKeeper { .. } => {
+            panic!("ZooKeeper mode is not built yet: the ensemble's machines are missing")
+        }
+    };
+    let key = |id| ReplicaKey { id, directory: directory(seed, id, place, 0) };
+    scenario.cluster.voters().into_iter().map(key).collect()
+}
+
+fn administrator(scenario: &Scenario) -> NodeSetup {
+    let config = AdminConfig::at(scenario.kafka.release);
+    NodeSetup::Admin(Box::new(AdminSetup { config, bootstrap: bootstrap(scenario) }))
+}
+
+fn client(scenario: &Scenario, node: NodeId, setup: NodeSetup) -> ProcessPlan<NodeSetup> {
+    ProcessPlan { rack: scenario.rack(node), ..ProcessPlan::ideal(node, setup, Vec::new()) }
+}
+
+fn network_profile(scenario: &Scenario) -> NetworkProfile {
+    let network = &scenario.network;
+    NetworkProfile {
+        latency: latency(network.latency),
+        loss_ppm: network.loss_ppm,
+        bandwidth: network.bandwidth,
+        retransmit_after: network.retransmit.first_after,
+        retransmit_at_most: network.retransmit.at_most,
+        break_after: network.retransmit.break_after,
+        ..NetworkProfile::default()
+    }
+}
+
+pub(crate) fn latency(latency: klab_scenario::Latency) -> Latency {
+    let spike = latency.spike.map(|spike| Spike { chance_ppm: spike.chance_ppm, up_to: spike.up_to });
+    Latency { base: latency.base, jitter: latency.jitter, spike }
+}
+
+fn disk_profile(scenario: &Scenario) -> DiskProfile {
+    let disk = &scenario.disk;
+    DiskProfile {
+        fsync: disk.fsync,
+        seek: disk.seek,
+        throughput: disk.throughput,
+        write_back: disk.write_back,
+        capacity: disk.capacity,
+        page_cache: None,
+    }
+}
+
+pub(crate) fn signed_nanos(span: SignedSpan) -> i64 {
+    let nanos = i64::try_from(span.span.0).unwrap_or(i64::MAX);
+    if span.backwards { -nanos } else { nanos }
+}
