@@ -40,15 +40,27 @@ pub(crate) enum Item {
 #[derive(Clone, Debug)]
 pub(crate) enum Undo {
     /// Start it, if it is not in another life by then.
-    Start { node: NodeId, life: u32 },
+    Start {
+        node: NodeId,
+        life: u32,
+    },
     Resume(NodeId),
-    Heal { from: NodeId, to: NodeId },
-    SpeedUpLink { from: NodeId, to: NodeId },
+    Heal {
+        from: NodeId,
+        to: NodeId,
+    },
+    SpeedUpLink {
+        from: NodeId,
+        to: NodeId,
+    },
     SpeedUpDisk(NodeId),
     SpeedUpHost(NodeId),
     MendDisk(NodeId),
     EmptyDisk(NodeId),
-    StepClock { node: NodeId, nanos: i64 },
+    StepClock {
+        node: NodeId,
+        nanos: i64,
+    },
 }
 
 /// A rolling restart under way.

@@ -5,9 +5,7 @@ use klab_client::{
     Assignment, ConsumerSetup, Keys, Partitioning, ProducedTopic, ProducerSetup, ProducerWorkload,
 };
 use klab_scenario::producer::Partitioner;
-use klab_scenario::{
-    Act, Administration, Consumer, Position, Producer, Rate, Scenario, Skew,
-};
+use klab_scenario::{Act, Administration, Consumer, Position, Producer, Rate, Scenario, Skew};
 use klab_wire::{Offset, OffsetSpec, Span, Timestamp, TopicName, TopicPartition};
 
 /// Sends closer together than this go out as one burst.
@@ -27,7 +25,11 @@ pub(crate) fn producer_setup(scenario: &Scenario, producer: &Producer, at: Span)
 }
 
 /// The process of the consumer at this place among those of its kind.
-pub(crate) fn consumer_setup(scenario: &Scenario, consumer: &Consumer, place: u16) -> ConsumerSetup {
+pub(crate) fn consumer_setup(
+    scenario: &Scenario,
+    consumer: &Consumer,
+    place: u16,
+) -> ConsumerSetup {
     ConsumerSetup {
         config: consumer.resolved_config(scenario.kafka.release),
         bootstrap: bootstrap(scenario),
@@ -152,7 +154,8 @@ fn dealt(
 }
 
 fn partitions_of(scenario: &Scenario, name: &TopicName) -> impl Iterator<Item = TopicPartition> {
-    let count = topics(scenario).find(|topic| topic.name == *name).map_or(0, |topic| topic.partitions);
+    let count =
+        topics(scenario).find(|topic| topic.name == *name).map_or(0, |topic| topic.partitions);
     let name = name.clone();
     (0..count).map(move |index| TopicPartition::new(name.clone(), index))
 }

@@ -29,7 +29,8 @@ impl World {
         };
         let astray = truth::controllers(&self.engine).filter(|(_, other)| !follows(other));
         let astray = astray.map(|(node, _)| format!("{node} does not follow {leader}"));
-        let down = self.scenario.cluster.voters().into_iter().filter(|node| !self.engine.is_up(*node));
+        let down =
+            self.scenario.cluster.voters().into_iter().filter(|node| !self.engine.is_up(*node));
         astray.chain(down.map(|node| format!("{node} is down"))).collect()
     }
 
@@ -71,9 +72,8 @@ impl World {
     /// Calls of clients that have not ended. A poll is no promise and does not count.
     pub fn pending_calls(&self) -> Vec<String> {
         let nodes = self.engine.nodes();
-        let machines = nodes.flat_map(|node| {
-            self.engine.machines(node).map(move |machine| (node, machine))
-        });
+        let machines =
+            nodes.flat_map(|node| self.engine.machines(node).map(move |machine| (node, machine)));
         machines
             .filter_map(|(node, machine)| match pending(machine) {
                 0 => None,

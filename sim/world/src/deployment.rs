@@ -27,7 +27,8 @@ const SECOND: u32 = 1;
 ///
 /// If the scenario asks for a ZooKeeper ensemble: those machines are not built yet.
 pub(crate) fn deploy(scenario: &Scenario, seed: u64) -> Engine<Node> {
-    let cluster = ClusterId::from(format!("klab-{:08x}", stream(seed, "cluster", []).number() >> 32));
+    let cluster =
+        ClusterId::from(format!("klab-{:08x}", stream(seed, "cluster", []).number() >> 32));
     let mut engine = Engine::new(seed, cluster, network_profile(scenario));
     for node in scenario.cluster.nodes() {
         engine.add(server(scenario, seed, node));
@@ -133,7 +134,8 @@ fn network_profile(scenario: &Scenario) -> NetworkProfile {
 }
 
 pub(crate) fn latency(latency: klab_scenario::Latency) -> Latency {
-    let spike = latency.spike.map(|spike| Spike { chance_ppm: spike.chance_ppm, up_to: spike.up_to });
+    let spike =
+        latency.spike.map(|spike| Spike { chance_ppm: spike.chance_ppm, up_to: spike.up_to });
     Latency { base: latency.base, jitter: latency.jitter, spike }
 }
 

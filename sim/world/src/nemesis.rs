@@ -163,8 +163,9 @@ mod tests {
     #[test]
     fn pauses_are_exponential_by_their_mean_and_by_their_median() {
         let mut chance = stream(1, "test", []);
-        let mut pauses: Vec<u64> =
-            (0..20_000).map(|_| exponential(Span::from_millis(1_000), &mut chance).as_millis()).collect();
+        let mut pauses: Vec<u64> = (0..20_000)
+            .map(|_| exponential(Span::from_millis(1_000), &mut chance).as_millis())
+            .collect();
         pauses.sort_unstable();
         let mean = pauses.iter().sum::<u64>() / 20_000;
         assert!((980..1_020).contains(&mean), "{mean}");

@@ -55,7 +55,8 @@ impl World {
         let scenario = Arc::new(scenario.clone());
         let engine = deploy(&scenario, seed);
         let strikers = (0..).zip(&scenario.nemeses);
-        let strikers = strikers.map(|(number, nemesis)| Striker::new(nemesis, number, seed)).collect();
+        let strikers =
+            strikers.map(|(number, nemesis)| Striker::new(nemesis, number, seed)).collect();
         let mut world = World {
             scenario,
             seed,

@@ -81,7 +81,6 @@ impl<M: Machine> Engine<M> {
         self.timeline.events()
     }
 
-
     /// Runs until a time, that time included, and shows every entry of the trace.
     pub fn run(&mut self, until: Time, observe: &mut impl FnMut(&Entry)) {
         while self.next_time().is_some_and(|next| next <= until) {

@@ -4,7 +4,7 @@ use crate::toys::*;
 use klab_machine::trace::{Entry, Outcome, What};
 use klab_wire::{NodeId, Span, Time, Timestamp};
 use klab_world::toy::{Answer, Seen, ToyConfig};
-use klab_world::{Simulation, Clock, Costs, Latency, NetworkProfile, ProcessPlan};
+use klab_world::{Clock, Costs, Latency, NetworkProfile, ProcessPlan, Simulation};
 use proptest::prelude::*;
 
 const OTHER: NodeId = NodeId::broker(2);

@@ -4,7 +4,7 @@ use klab_machine::trace::Entry;
 use klab_machine::{Command, DisconnectReason, Listener};
 use klab_wire::{ClusterId, InitProducerIdRequest, NodeId, Span, Time};
 use klab_world::toy::{Seen, Toy, ToyConfig};
-use klab_world::{Simulation, Engine, Latency, NetworkProfile, ProcessPlan};
+use klab_world::{Engine, Latency, NetworkProfile, ProcessPlan, Simulation};
 
 pub type ToyWorld = Engine<Toy>;
 
