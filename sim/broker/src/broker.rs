@@ -36,6 +36,7 @@ use klab_machine::timer::BrokerTimer;
 use klab_machine::{
     Command, ConnectionId, CorrelationId, DiskImage, Identity, Input, Machine, Outbox, Timer,
 };
+use klab_metadata::Image;
 use klab_wire::config::BrokerConfig;
 use klab_wire::{NodeId, Now, Request, TopicId, TopicName};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -161,6 +162,11 @@ impl Machine for Broker {
 }
 
 impl Broker {
+    /// The metadata that it goes by: what of the log it has applied.
+    pub fn image(&self) -> &Image {
+        self.metadata.image()
+    }
+
     /// Who asked on a connection.
     pub(crate) fn client_of(&self, connection: ConnectionId) -> NodeId {
         *self.clients.get(&connection).expect("a request comes on an accepted connection")

@@ -47,7 +47,7 @@ impl World {
         }
         let end = active.view().metadata_end;
         for (node, broker) in truth::brokers(&self.engine) {
-            let applied = broker.view().metadata_end;
+            let applied = broker.image().next_offset;
             if applied < end {
                 problems.push(format!("{node} has metadata to {applied}, not {end}"));
             }

@@ -135,7 +135,7 @@ fn subset(families: &[Family], chance: &mut Stream) -> Vec<Family> {
 /// An exponentially distributed span, without logarithms: von Neumann's method compares uniform draws.
 /// Runs of falling draws that end after an odd number give the fraction; each other adds one mean.
 fn exponential(mean: Span, chance: &mut Stream) -> Span {
-    for whole in 0.. {
+    for whole in 0_u64.. {
         let first = chance.below(1 << 32);
         if falling_run(first, chance) % 2 == 1 {
             let units = (u128::from(whole) << 32) | u128::from(first);

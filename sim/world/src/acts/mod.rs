@@ -17,8 +17,9 @@ use crate::network::{Tamper, Tampering};
 use crate::selection::select;
 use crate::{administration, truth};
 use klab_machine::fact::WorldFact;
+use klab_machine::input::ConsumerCommand;
 use klab_machine::random::{Stream, stream};
-use klab_machine::{Command, ConsumerCommand, File};
+use klab_machine::{Command, File};
 use klab_scenario::act::consume::{Partitions, Seek};
 use klab_scenario::act::fault::{
     Between, ClockStep, Corruption, Ends, Isolation, RollingRestart, SlowLink, Slowed,

@@ -4,7 +4,7 @@ use klab_machine::trace::Entry;
 use klab_machine::{Command, DisconnectReason, Listener};
 use klab_wire::{ClusterId, InitProducerIdRequest, NodeId, Span, Time};
 use klab_world::toy::{Seen, Toy, ToyConfig};
-use klab_world::{Engine, Latency, NetworkProfile, ProcessPlan, Simulation};
+use klab_world::{Engine, Latency, NetworkProfile, ProcessPlan};
 
 pub type ToyWorld = Engine<Toy>;
 
