@@ -74,10 +74,12 @@ impl<'a> Durability<'a> {
         let copies = &self.picture?.copies;
         let mut candidates = copies.at(offset);
         let (first, second) = (candidates.next()?, candidates.next());
-        if second.is_none() {
-            return Some(first);
-        }
         let value = ack.value_at(offset);
+        if second.is_none() {
+            let begins_with_another =
+                first.base == offset && first.first_value.is_some_and(|first| first != value);
+            return Some(first).filter(|_| !begins_with_another);
+        }
         let exact = |batch: &&Batch| {
             let ahead = offset.since(batch.base);
             batch.first_value.is_some_and(|first| first + ahead == value)
@@ -173,7 +175,7 @@ impl<'a> Durability<'a> {
 
     fn whereabouts(&self, batch: Option<&Batch>) -> String {
         match (batch, self.leader) {
-            (None, _) => "no log ever had it".to_owned(),
+            (None, _) => "no log ever had it there".to_owned(),
             (Some(_), None) => "no replica has it, and none leads".to_owned(),
             (Some(batch), Some(leader)) if batch.holders == 0 => {
                 format!("no replica has it, {leader} leads")
@@ -193,17 +195,19 @@ impl<'a> Durability<'a> {
         let read = history.reads.iter().find(|r| r.offset < gap.to && r.end() > gap.from);
         let begin = pieces.partition_point(|piece| piece.to <= gap.from);
         let inside = pieces[begin..].iter().take_while(|piece| piece.from < gap.to);
-        let acked = inside.clone().find(|piece| matches!(piece.fate, PieceFate::Kept));
+        let acked = inside.clone().find(|piece| piece.is_kept());
         let known = read.map(|r| r.offset).or(acked.map(|piece| piece.from));
         let Some(known) = known.map(|offset| offset.max(gap.from)) else { return };
         let node = gap.at.node;
         let skipped = format!("poll-skip: {node} went from {} to {}", gap.from, gap.to);
         let breach = Breach::of(format!("{skipped}, passing over offset {known}"));
         findings.broken(Promise::PerPartitionOrder, gap.at, Some(self.name), breach);
-        for piece in inside.filter(|piece| matches!(piece.fate, PieceFate::Kept)) {
-            if history.reads.value_at(piece.from).is_none() {
-                let what = format!("lost-write: {node} passed over {}, nobody read it", piece.from);
-                let breach = Breach::of(what).about(piece.to.since(piece.from));
+        for piece in inside.filter(|piece| piece.is_kept()) {
+            let (from, to) = (piece.from.max(gap.from), piece.to.min(gap.to));
+            if let Some(unread) = history.reads.first_unread(from, to) {
+                let what =
+                    format!("lost-write: {node} passed over offset {unread}, nobody read it");
+                let breach = Breach::of(what).about(to.since(unread));
                 findings.broken(Promise::NoAckedRecordIsLost, gap.at, Some(self.name), breach);
             }
         }

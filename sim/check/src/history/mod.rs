@@ -142,6 +142,15 @@ impl History {
         readers.filter(|reader| reader.node == node).for_each(|reader| reader.next = None);
     }
 
+    /// A client died: its calls never end, and what they sent may have happened.
+    pub(crate) fn abandon(&mut self, node: NodeId) {
+        let Some(client) = self.clients.get_mut(&node) else { return };
+        let sends = std::mem::take(&mut client.pending).into_values();
+        for send in sends.filter_map(|pending| pending.send) {
+            self.topic(&send.topic).sends.push(send.unended(node));
+        }
+    }
+
     pub(crate) fn heal(&mut self, time: Time) {
         self.healed = Some(time);
     }
@@ -257,11 +266,7 @@ impl History {
         let mut unended = Vec::new();
         for (client, calls) in &self.clients {
             let sends = calls.pending.values().filter_map(|pending| pending.send.as_ref());
-            unended.extend(sends.map(|send| {
-                let PendingSend { first_value, count, .. } = *send;
-                let fate = Fate::Possible;
-                (send.topic.clone(), Send { first_value, count, client: *client, fate })
-            }));
+            unended.extend(sends.map(|send| (send.topic.clone(), send.unended(*client))));
         }
         unended
     }
@@ -289,6 +294,14 @@ fn judge_topic(
     }
     provenance::judge(topic, history, &writers, end, findings);
     duplicates::judge(topic, places, &writers, cluster, end, findings);
+}
+
+impl PendingSend {
+    /// What it counts as when it never ends.
+    const fn unended(&self, client: NodeId) -> Send {
+        let PendingSend { first_value, count, .. } = *self;
+        Send { first_value, count, client, fate: Fate::Possible }
+    }
 }
 
 impl PartitionHistory {

@@ -53,6 +53,14 @@ impl Reads {
         Some(read.value_at(offset))
     }
 
+    /// The first offset from `from` up to `to` that nobody read.
+    pub(super) fn first_unread(&self, from: Offset, to: Offset) -> Option<Offset> {
+        let begin = self.ranges.partition_point(|read| read.end() <= from);
+        let read = self.ranges[begin..].iter().take_while(|read| read.offset < to);
+        let unread = read.fold(from, |at, read| if read.offset <= at { read.end() } else { at });
+        Some(unread).filter(|unread| *unread < to)
+    }
+
     /// Notes what a poll returned. Gives back where it differs from what was read before.
     pub(super) fn see(&mut self, offset: Offset, value: u64, count: u32) -> Option<Conflict> {
         let end = offset.plus(u64::from(count));
@@ -111,6 +119,8 @@ mod tests {
         assert_eq!(reads.see(Offset(3), 103, 10), None);
         assert_eq!(reads.value_at(Offset(12)), Some(112));
         assert_eq!(reads.value_at(Offset(13)), None);
+        assert_eq!(reads.first_unread(Offset(5), Offset(13)), None);
+        assert_eq!(reads.first_unread(Offset(5), Offset(22)), Some(Offset(13)));
         let conflict = reads.see(Offset(20), 8, 1).map(|conflict| conflict.values);
         assert_eq!(conflict, Some([7, 8]));
     }

@@ -20,6 +20,8 @@ pub(crate) struct Cluster {
     pub(crate) broker_epochs: BTreeMap<NodeId, BrokerEpoch>,
     /// Every registration that a broker learned.
     pub(crate) registrations: BTreeMap<BrokerEpoch, NodeId>,
+    /// Processes that were started and have not registered since.
+    pub(crate) restarted: BTreeSet<NodeId>,
     /// Nodes whose disk was damaged.
     pub(crate) damaged: BTreeSet<NodeId>,
     /// Topics for which an operator asked for an unclean election.
@@ -36,6 +38,7 @@ impl Cluster {
             fenced: BTreeMap::new(),
             broker_epochs: BTreeMap::new(),
             registrations: BTreeMap::new(),
+            restarted: BTreeSet::new(),
             damaged: BTreeSet::new(),
             unclean_requested: BTreeSet::new(),
         }

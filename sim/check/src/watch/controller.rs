@@ -22,14 +22,14 @@ impl Judge {
     pub(super) fn watch_controller(&mut self, at: Moment, fact: &ControllerFact) {
         use ControllerFact as F;
         match fact {
-            F::ControllerActivated { epoch } => return self.activate(at, *epoch),
+            F::ControllerActivated { epoch } => self.activate(at, *epoch),
             F::ControllerResigned { .. } => {
                 self.cluster.controllers.remove(&at.node);
-                return;
             }
-            _ if !self.cluster.is_current_controller(at.node) => return,
+            // What a deposed controller still decides will never be committed.
+            _ if !self.cluster.is_current_controller(at.node) => {}
             F::BrokerFenced { broker } => self.fence(at, *broker),
-            F::BrokerRegistered { broker, .. } => self.fence(at, *broker),
+            F::BrokerRegistered { broker, .. } => self.register_anew(at, *broker),
             F::BrokerUnfenced { broker } | F::BrokerUnregistered { broker } => {
                 self.cluster.fenced.remove(broker);
             }
@@ -79,6 +79,13 @@ impl Judge {
         self.cluster.fenced.insert(broker, reign);
         self.unsettled.step = at.step;
         self.unsettled.fencing = Some(at);
+    }
+
+    /// A new life of a broker is fenced until it has caught up; one that only registers again is not.
+    fn register_anew(&mut self, at: Moment, broker: NodeId) {
+        if self.cluster.restarted.remove(&broker) {
+            self.fence(at, broker);
+        }
     }
 
     fn create(

@@ -30,9 +30,11 @@ impl Judge {
             LogFact::LogStartedAfresh { partition, at: start, .. } => {
                 self.cut(at, partition, Offset(0), CutCause::StartedAfresh);
                 self.start_log(at.node, partition, *start, *start);
+                self.examine_metadata_start(at, partition, *start);
             }
             LogFact::LogStartAdvanced { partition, to, .. } => {
                 self.copies(partition).start_at(at.node, *to);
+                self.examine_metadata_start(at, partition, *to);
             }
             LogFact::LogFlushed { partition, to } => self.flush(at.node, partition, *to),
             LogFact::LogRecovered { partition, end, .. } => self.reload(at, partition, *end),
@@ -112,6 +114,12 @@ impl Judge {
         partition.producers.clear();
         if lost.committed_from.is_some() && cause.loses_data() {
             self.excuse(at.node, name);
+        }
+    }
+
+    fn examine_metadata_start(&mut self, at: Moment, name: &TopicPartition, start: Offset) {
+        if is_metadata(name) {
+            self.start_metadata(at, start);
         }
     }
 

@@ -27,7 +27,6 @@ impl Judge {
             F::MetadataSnapshotWritten { snapshot } | F::MetadataSnapshotFetched { snapshot } => {
                 self.quorum.node(at.node).snapshots.insert(snapshot.offset);
             }
-            F::MetadataLogCleaned { to, .. } => self.clean(at, *to),
             _ => {}
         }
     }
@@ -94,11 +93,11 @@ impl Judge {
         self.note_quorum(Promise::MetadataHighWatermarkIsMonotonic, at, monotonic);
     }
 
-    fn clean(&mut self, at: Moment, to: Offset) {
+    /// A replica's metadata log starts here from now on.
+    pub(super) fn start_metadata(&mut self, at: Moment, start: Offset) {
         let node = self.quorum.node(at.node);
-        let finding = snapshot_at_log_start::check(&node.snapshots, to);
-        node.snapshots = node.snapshots.split_off(&to);
-        self.quorum.copies.start_at(at.node, to);
+        let finding = snapshot_at_log_start::check(&node.snapshots, start);
+        node.snapshots = node.snapshots.split_off(&start);
         self.note_quorum(Promise::SnapshotAtLogStart, at, finding);
     }
 }

@@ -17,7 +17,13 @@ impl Judge {
             WorldFact::SelectorUnmatched { selector } => {
                 self.unmatched_selectors.push(selector.clone());
             }
-            WorldFact::ProcessStarted { .. } => self.history.restart(at.node),
+            WorldFact::ProcessStarted { .. } => {
+                self.cluster.restarted.insert(at.node);
+                self.history.restart(at.node);
+            }
+            WorldFact::ProcessCrashed {}
+            | WorldFact::PowerCut { .. }
+            | WorldFact::ProcessHalted {} => self.history.abandon(at.node),
             WorldFact::HealingBegan {} => self.history.heal(at.time),
             _ => {}
         }

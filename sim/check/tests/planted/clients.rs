@@ -1,0 +1,166 @@
+//! What clients saw.
+
+use crate::story::{B1, B2, B3, C1, C2, P1, Story, batch, orders};
+use klab_check::{Convergence, Promise, Status};
+use klab_machine::fact::{ClientFact, LogFact, WorldFact};
+use klab_machine::operation::{Call, Outcome};
+use klab_wire::{ErrorCode, Offset, Time};
+
+/// The record at offset 5 is acknowledged; the next leader does not have it, or has it.
+pub fn no_acked_record_is_lost() -> [Story; 2] {
+    let acked = |followers: &[_]| {
+        let story = Story::new().with_five_acked().sends(105, 1);
+        let story = story.replicated(B1, followers, batch(0, 5, 1, 105)).acked(105, 5);
+        let end = 5 + followers.len() as u64 / 2;
+        let story = story.elects(B2, 1, &[B2, B3]).leads(B2, 1, end, 5);
+        if end == 5 { story.truncates(B1, 6, 5) } else { story }
+    };
+    [acked(&[]), acked(&[B2, B3])]
+}
+
+/// Two records stand in the log the other way round, or as they were sent.
+pub fn per_partition_order() -> [Story; 2] {
+    let acked = |first: u64, second: u64| {
+        let story = Story::new().sends(100, 1).sends(101, 1);
+        let story = story.replicated(B1, &[B2, B3], batch(0, 0, 1, 100 + first));
+        let story = story.replicated(B1, &[B2, B3], batch(0, 1, 1, 101 - first));
+        story.commits(B1, 0, 0, 2).acked(100, first).acked(101, second)
+    };
+    [acked(1, 0), acked(0, 1)]
+}
+
+/// One value at two offsets, or two consumers that see it at one.
+pub fn no_duplicates() -> [Story; 2] {
+    let read = || Story::new().with_five_acked().polls(C1, &[(0, 100, 5)]);
+    [read().polls(C1, &[(5, 102, 1)]), read().polls(C2, &[(0, 100, 5)])]
+}
+
+pub fn no_inconsistent_offsets() -> [Story; 2] {
+    let read = |value| {
+        let story = Story::new().sends(99, 1).with_five_acked().polls(C1, &[(0, 100, 5)]);
+        story.polls(C2, &[(0, 100, 2), (2, value, 1)])
+    };
+    [read(99), read(102)]
+}
+
+pub fn no_unwritten_record_is_read() -> [Story; 2] {
+    let read = |count| Story::new().with_five_acked().polls(C1, &[(0, 100, count)]);
+    [read(6), read(5)]
+}
+
+/// A send that failed is read; a send of which nobody knows may be.
+pub fn failed_sends_are_not_read() -> [Story; 2] {
+    let read = |outcome| {
+        let story = Story::new().sends(100, 1).ended(P1, 100, outcome);
+        story.polls(C1, &[(0, 100, 1)])
+    };
+    let error = ErrorCode::RequestTimedOut;
+    [read(Outcome::Failed(error)), read(Outcome::Unknown(error))]
+}
+
+/// A call from before healing has not ended; a call from after it need not have.
+pub fn every_operation_ends() -> [Story; 2] {
+    let healed = |story: Story| story.fact(B1, WorldFact::HealingBegan {});
+    [healed(Story::new().sends(100, 1)), healed(Story::new().with_five_acked()).sends(200, 1)]
+}
+
+pub fn cluster_converges() -> [Story; 2] {
+    let reasons = vec!["orders-0 has no leader".to_owned()];
+    [
+        Story::new().converges(Convergence::Missed { reasons }),
+        Story::new().converges(Convergence::Reached { at: Time(5) }),
+    ]
+}
+
+#[test]
+fn a_lost_record_is_named_with_the_truncation_and_the_election_that_lost_it() {
+    let [broken, _] = no_acked_record_is_lost();
+    let verdict = broken.end();
+    let found = verdict.promise(Promise::NoAckedRecordIsLost);
+    assert_eq!((found.checked, found.violations), (6, 1));
+    let proof = &found.proofs[0];
+    assert_eq!(
+        proof.what,
+        "record at offset 5 (value 105) of p1, acknowledged with acks=all, is lost: \
+         no replica has it, b2 leads"
+    );
+    let said: Vec<_> = proof.witnesses.iter().map(|witness| witness.what.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "appended offsets 5..5 in epoch 0",
+            "p1 acknowledged",
+            "b2 elected in epoch 1",
+            "log end from 6 to 5: truncated",
+        ]
+    );
+}
+
+#[test]
+fn what_retention_deleted_is_not_lost() {
+    let deleted = LogFact::LogStartAdvanced {
+        partition: orders(),
+        from: Offset(0),
+        to: Offset(5),
+        by_retention: true,
+    };
+    let story = Story::new().with_five_acked().elects(B2, 1, &[B2, B3]).leads(B2, 1, 5, 5);
+    let verdict = story.fact(B2, deleted).end();
+    assert_eq!(verdict.promise(Promise::NoAckedRecordIsLost).status, Status::Kept);
+}
+
+#[test]
+fn a_record_that_was_acknowledged_but_never_appended_is_lost() {
+    let verdict = Story::new().sends(100, 1).acked(100, 0).end();
+    let proof = &verdict.promise(Promise::NoAckedRecordIsLost).proofs[0];
+    assert!(proof.what.ends_with("no log ever had it there"), "{}", proof.what);
+}
+
+#[test]
+fn a_reader_that_passes_over_a_record_breaks_the_order_and_loses_it() {
+    let read = || Story::new().with_five_acked().polls(C1, &[(0, 100, 2)]);
+    let skipped = read().polls(C1, &[(3, 103, 2)]);
+    let verdict = skipped.clone().end();
+    assert_eq!(verdict.promise(Promise::PerPartitionOrder).violations, 1);
+    assert_eq!(verdict.promise(Promise::NoAckedRecordIsLost).violations, 1);
+    // Somebody else read it: then only this reader is to blame.
+    let verdict = skipped.polls(C2, &[(0, 100, 5)]).end();
+    assert_eq!(verdict.promise(Promise::PerPartitionOrder).violations, 1);
+    assert_eq!(verdict.promise(Promise::NoAckedRecordIsLost).violations, 0);
+}
+
+#[test]
+fn offsets_at_which_nobody_knows_a_record_may_be_passed_over() {
+    let story = Story::new().sends(100, 1).sends(101, 1);
+    let story = story.replicated(B1, &[B2, B3], batch(0, 0, 1, 100));
+    let verdict = story.polls(C1, &[(0, 100, 1)]).polls(C1, &[(7, 101, 1)]).end();
+    assert_eq!(verdict.promise(Promise::PerPartitionOrder).status, Status::Kept);
+}
+
+#[test]
+fn going_back_is_in_order_only_after_a_seek_or_a_reset() {
+    let read = || Story::new().with_five_acked().polls(C1, &[(0, 100, 5)]);
+    let back = |story: Story| story.polls(C1, &[(2, 102, 3)]).end();
+    let order = Promise::PerPartitionOrder;
+    assert_eq!(back(read()).promise(order).violations, 1);
+    let seek = Call::Seek { partition: orders() };
+    let sought = read().began(C1, 1, seek).ended(C1, 1, Outcome::Done);
+    assert_eq!(back(sought).promise(order).violations, 0);
+    let reset = ClientFact::PositionReset { partition: orders(), to: Offset(2) };
+    assert_eq!(back(read().fact(C1, reset)).promise(order).violations, 0);
+}
+
+#[test]
+fn calls_of_a_client_that_died_need_not_end() {
+    let story = Story::new().sends(100, 1).fact(P1, WorldFact::ProcessCrashed {});
+    let verdict = story.polls(C1, &[(0, 100, 1)]).fact(B1, WorldFact::HealingBegan {}).end();
+    assert_eq!(verdict.promise(Promise::EveryOperationEnds).status, Status::Kept);
+    assert_eq!(verdict.promise(Promise::NoUnwrittenRecordIsRead).status, Status::Kept);
+}
+
+#[test]
+fn a_send_without_an_offset_promises_nothing() {
+    let sent = Outcome::Sent { partition: orders(), offset: None };
+    let verdict = Story::new().sends(100, 1).ended(P1, 100, sent).end();
+    assert_eq!(verdict.promise(Promise::NoAckedRecordIsLost).status, Status::NotChecked);
+}

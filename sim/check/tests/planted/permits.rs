@@ -1,0 +1,159 @@
+//! The same loss under different settings: a violation under one, permitted by another.
+
+use crate::story::{B1, B2, B3, C1, Story, batch, settings, with_producer};
+use klab_check::{ProducerSettings, Promise, Setting, Settings, Status, TopicSettings, Verdict};
+use klab_machine::fact::{ControllerFact, LogFact};
+use klab_wire::{Acks, ElectionType, Offset};
+
+const LOST: Promise = Promise::NoAckedRecordIsLost;
+
+fn permitted_by(verdict: &Verdict, promise: Promise) -> Vec<Setting> {
+    let found = verdict.promise(promise);
+    assert_eq!(found.status, Status::Permitted, "{found:#?}");
+    found.permitted_by.clone()
+}
+
+/// The leader acknowledged what nobody else had, and another one was elected cleanly.
+fn lost_with(acks: Acks) -> Verdict {
+    let producer = ProducerSettings { acks, idempotence: false, ..ProducerSettings::default() };
+    let story = Story::with(with_producer(producer)).with_five_acked().sends(105, 1);
+    let story = story.appends(B1, batch(0, 5, 1, 105), true).acked(105, 5);
+    let story = story.elects(B2, 1, &[B2, B3]).leads(B2, 1, 5, 5);
+    story.truncates(B1, 6, 5).end()
+}
+
+#[test]
+fn one_acknowledgement_is_lost_with_its_leader() {
+    assert_eq!(permitted_by(&lost_with(Acks::Leader), LOST), [Setting::AcksLeader]);
+    assert_eq!(lost_with(Acks::All).promise(LOST).status, Status::Violated);
+}
+
+#[test]
+fn an_offset_that_was_overwritten_is_inconsistent_as_far_as_the_loss_is_permitted() {
+    let producer = ProducerSettings { acks: Acks::Leader, ..ProducerSettings::default() };
+    let story = Story::with(with_producer(producer)).with_five_acked().sends(105, 1).sends(106, 1);
+    let story = story.appends(B1, batch(0, 5, 1, 105), true).acked(105, 5);
+    let story = story.elects(B2, 1, &[B2, B3]).leads(B2, 1, 5, 5).truncates(B1, 6, 5);
+    let story = story.replicated(B2, &[B3, B1], batch(1, 5, 1, 106)).commits(B2, 1, 5, 6);
+    let verdict = story.acked(106, 5).polls(C1, &[(0, 100, 5), (5, 106, 1)]).end();
+    assert_eq!(permitted_by(&verdict, Promise::NoInconsistentOffsets), [Setting::AcksLeader]);
+    assert_eq!(verdict.promise(LOST).permitted, 1);
+    assert_eq!(verdict.promise(LOST).violations, 0);
+}
+
+#[test]
+fn a_committed_record_is_promised_to_one_acknowledgement_too() {
+    let producer = ProducerSettings { acks: Acks::Leader, ..ProducerSettings::default() };
+    let story = Story::with(with_producer(producer)).with_five_acked();
+    let story = story.truncates(B2, 5, 0).elects(B2, 1, &[B2, B3]).leads(B2, 1, 0, 0).end();
+    assert_eq!(story.promise(LOST).status, Status::Violated);
+}
+
+fn unclean(allowed: bool) -> Settings {
+    let defaults = TopicSettings { unclean_leader_election: allowed, ..settings().defaults };
+    Settings { defaults, ..settings() }
+}
+
+/// b3 was out of the ISR when five records were committed; it leads all the same.
+fn elected_uncleanly(settings: Settings, before: impl Fn(Story) -> Story) -> Verdict {
+    let story = Story::with(settings).changes_isr(&[B1, B2], 1).sends(100, 5);
+    let story = story.replicated(B1, &[B2], batch(0, 0, 5, 100)).commits(B1, 0, 0, 5);
+    let story = before(story.acked(100, 0)).elects_uncleanly(B3, 1).leads(B3, 1, 0, 0);
+    story.truncates(B1, 5, 0).truncates(B2, 5, 0).end()
+}
+
+#[test]
+fn an_unclean_election_is_permitted_by_its_switch_or_by_an_operator() {
+    let lost = elected_uncleanly(unclean(true), |story| story);
+    assert_eq!(permitted_by(&lost, LOST), [Setting::UncleanLeaderElection]);
+    let survive = Promise::CommittedRecordsSurvive;
+    assert_eq!(permitted_by(&lost, survive), [Setting::UncleanLeaderElection]);
+
+    let lost = elected_uncleanly(unclean(false), |story| story);
+    assert_eq!(lost.promise(LOST).status, Status::Violated);
+    assert_eq!(lost.promise(survive).status, Status::Violated);
+
+    let requested = ControllerFact::ElectionRequested {
+        partition: crate::story::orders(),
+        election: ElectionType::Unclean,
+    };
+    let lost =
+        elected_uncleanly(unclean(false), |story| story.fact(crate::story::V1, requested.clone()));
+    assert_eq!(permitted_by(&lost, LOST), [Setting::UncleanElectionRequested]);
+
+    let switched = ControllerFact::ConfigChanged {
+        resource: "topic orders".into(),
+        name: "unclean.leader.election.enable".into(),
+        value: Some("true".into()),
+    };
+    let lost =
+        elected_uncleanly(unclean(false), |story| story.fact(crate::story::V1, switched.clone()));
+    assert_eq!(permitted_by(&lost, LOST), [Setting::UncleanLeaderElection]);
+}
+
+/// These replicas lose their power and their five unflushed records; then b1 leads again.
+fn power_lost(settings: Settings, nodes: &[klab_wire::NodeId]) -> Verdict {
+    let story = Story::with(settings).with_five_acked();
+    let story = nodes.iter().fold(story, |story, node| story.power_cut(*node));
+    let story = nodes.iter().fold(story, |story, node| story.loaded(*node, 0));
+    let story = story.elects(B1, 1, &[B1, B2, B3]).leads(B1, 1, 0, 0);
+    [B2, B3].iter().fold(story, |story, node| story.truncates(*node, 5, 0)).end()
+}
+
+#[test]
+fn as_many_lossy_power_cuts_as_min_insync_replicas_may_lose_a_record() {
+    let by = Setting::MinInsyncReplicas(2);
+    assert_eq!(permitted_by(&power_lost(settings(), &[B1, B2]), LOST), [by]);
+    assert_eq!(permitted_by(&power_lost(settings(), &[B1, B2, B3]), LOST), [by]);
+    // One is fewer than promised: the election should have gone to another replica.
+    assert_eq!(power_lost(settings(), &[B1]).promise(LOST).status, Status::Violated);
+}
+
+#[test]
+fn what_was_flushed_is_not_excused_by_a_power_cut() {
+    let flushed = LogFact::LogFlushed { partition: crate::story::orders(), to: Offset(5) };
+    let story = Story::new().with_five_acked();
+    let story = [B1, B2, B3].iter().fold(story, |story, node| story.fact(*node, flushed.clone()));
+    let story = [B1, B2, B3].iter().fold(story, |story, node| story.power_cut(*node));
+    let story = [B1, B2, B3].iter().fold(story, |story, node| story.loaded(*node, 0));
+    let verdict = story.elects(B1, 1, &[B1]).leads(B1, 1, 0, 0).end();
+    assert_eq!(verdict.promise(LOST).status, Status::Violated);
+    assert_eq!(verdict.promise(Promise::FlushedRecordsSurvive).violations, 3);
+}
+
+#[test]
+fn kip_966_the_last_member_of_the_isr_leads_again_without_its_unflushed_tail() {
+    let lost = |settings: Settings| {
+        let story = Story::with(settings).with_five_acked();
+        let story = story.changes_isr(&[B1, B2], 1).changes_isr(&[B1], 2);
+        let story = story.power_cut(B1).loaded(B1, 0).elects(B1, 1, &[B1]).leads(B1, 1, 0, 0);
+        story.truncates(B2, 5, 0).truncates(B3, 5, 0).end()
+    };
+    let by = Setting::NoEligibleLeaderReplicas;
+    assert_eq!(permitted_by(&lost(settings()), LOST), [by]);
+    let with_elr = Settings { eligible_leader_replicas: true, ..settings() };
+    assert_eq!(lost(with_elr).promise(LOST).status, Status::Violated);
+}
+
+#[test]
+fn without_idempotence_a_batch_may_be_repeated_and_overtaken() {
+    let producer = ProducerSettings { idempotence: false, ..ProducerSettings::default() };
+    let told = |settings| {
+        let story = Story::with(settings).sends(100, 1).sends(101, 1);
+        let story = story.replicated(B1, &[B2, B3], batch(0, 0, 1, 101));
+        let story = story.replicated(B1, &[B2, B3], batch(0, 1, 1, 100)).commits(B1, 0, 0, 2);
+        let story = story.acked(101, 0).acked(100, 1);
+        story.polls(C1, &[(0, 101, 1), (1, 100, 1), (2, 101, 1)]).end()
+    };
+    let verdict = told(with_producer(producer));
+    assert_eq!(permitted_by(&verdict, Promise::PerPartitionOrder), [Setting::MaxInFlight(5)]);
+    assert_eq!(permitted_by(&verdict, Promise::NoDuplicates), [Setting::NoIdempotence]);
+
+    let verdict = told(settings());
+    assert_eq!(verdict.promise(Promise::PerPartitionOrder).status, Status::Violated);
+    assert_eq!(verdict.promise(Promise::NoDuplicates).status, Status::Violated);
+
+    let one_in_flight = ProducerSettings { max_in_flight: 1, ..producer };
+    let verdict = told(with_producer(one_in_flight));
+    assert_eq!(verdict.promise(Promise::PerPartitionOrder).status, Status::Violated);
+}

@@ -1,0 +1,96 @@
+//! What the replicas of the metadata log state.
+
+use crate::story::{Story, V1, V2, V3, batch};
+use klab_check::Promise;
+use klab_machine::fact::{LogFact, RaftFact, WorldFact};
+use klab_wire::{LeaderEpoch, NodeId, Offset, OffsetAndEpoch, TopicPartition};
+
+fn stored(epoch: u32, leader: Option<NodeId>, voted: Option<NodeId>) -> RaftFact {
+    RaftFact::QuorumStateStored { epoch: LeaderEpoch(epoch), leader, voted }
+}
+
+pub fn one_quorum_leader_per_epoch() -> [Story; 2] {
+    let elected =
+        |epoch| RaftFact::QuorumLeaderElected { epoch: LeaderEpoch(epoch), start: Offset(0) };
+    let followed =
+        |leader, epoch| RaftFact::QuorumLeaderFollowed { leader, epoch: LeaderEpoch(epoch) };
+    // The second leader is of an epoch that is over already.
+    let led = || Story::new().fact(V1, elected(1)).fact(V2, elected(2));
+    [led().fact(V3, followed(V3, 1)), led().fact(V3, followed(V1, 1))]
+}
+
+pub fn quorum_epoch_is_monotonic() -> [Story; 2] {
+    let after =
+        |epoch| Story::new().fact(V1, stored(3, None, None)).fact(V1, stored(epoch, None, None));
+    [after(2), after(3)]
+}
+
+pub fn votes_once_per_epoch() -> [Story; 2] {
+    let voted = |epoch| {
+        let story = Story::new().fact(V1, stored(3, None, Some(V2)));
+        // In between it follows a leader and restarts; the vote counts all the same.
+        let story = story.fact(V1, stored(3, Some(V2), None));
+        let story = story.fact(V1, WorldFact::ProcessStarted { life: 2 });
+        story.fact(V1, stored(epoch, None, Some(V3)))
+    };
+    [voted(3), voted(4)]
+}
+
+fn replicated_to(followers: &[NodeId]) -> Story {
+    let story = Story::new().metadata(V1, batch(1, 0, 3, 0), true);
+    followers.iter().fold(story, |story, node| story.metadata(*node, batch(1, 0, 3, 0), false))
+}
+
+pub fn metadata_high_watermark_is_monotonic() -> [Story; 2] {
+    let both = || replicated_to(&[V2, V3]).commits_metadata(V1, 1, 0, 3);
+    [both().commits_metadata(V1, 2, 0, 2), both().commits_metadata(V2, 1, 0, 2)]
+}
+
+pub fn majority_has_committed_metadata() -> [Story; 2] {
+    [
+        replicated_to(&[]).commits_metadata(V1, 1, 0, 3),
+        replicated_to(&[V2]).commits_metadata(V1, 1, 0, 3),
+    ]
+}
+
+/// v3 has another batch at offset 0; it believes it committed, or does not.
+pub fn committed_metadata_agrees() -> [Story; 2] {
+    let diverged = || {
+        let story = replicated_to(&[V2]).metadata(V3, batch(2, 0, 3, 9), false);
+        story.commits_metadata(V1, 1, 0, 3)
+    };
+    [diverged().commits_metadata(V3, 2, 0, 3), diverged().commits_metadata(V2, 1, 0, 3)]
+}
+
+pub fn no_truncation_below() -> [Story; 2] {
+    let cut = |to| {
+        let partition = TopicPartition::cluster_metadata();
+        let story = replicated_to(&[V2, V3]).commits_metadata(V1, 1, 0, 3);
+        let story = story.metadata(V1, batch(1, 3, 1, 3), true);
+        story.fact(V1, LogFact::LogTruncated { partition, from: Offset(4), to: Offset(to) })
+    };
+    [cut(2), cut(3)]
+}
+
+pub fn snapshot_at_log_start() -> [Story; 2] {
+    let starting = |to| {
+        let partition = TopicPartition::cluster_metadata();
+        let snapshot = OffsetAndEpoch { offset: Offset(3), epoch: LeaderEpoch(1) };
+        let story = replicated_to(&[V2, V3]).commits_metadata(V1, 1, 0, 3);
+        let story = story.fact(V1, RaftFact::MetadataSnapshotWritten { snapshot });
+        let (from, to) = (Offset(0), Offset(to));
+        let by_retention = true;
+        story.fact(V1, LogFact::LogStartAdvanced { partition, from, to, by_retention })
+    };
+    [starting(2), starting(3)]
+}
+
+#[test]
+fn a_voter_that_lost_its_disk_is_excused() {
+    let story =
+        replicated_to(&[V2, V3]).commits_metadata(V1, 1, 0, 3).fact(V1, stored(3, None, None));
+    let verdict = story.fact(V1, WorldFact::DiskReplaced {}).fact(V1, stored(1, None, None)).end();
+    assert_eq!(verdict.promise(Promise::QuorumEpochIsMonotonic).violations, 0);
+    let truncation = verdict.promise(Promise::NoTruncationBelowMetadataHighWatermark);
+    assert_eq!((truncation.violations, truncation.permitted), (0, 1));
+}

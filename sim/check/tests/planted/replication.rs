@@ -1,0 +1,132 @@
+//! What brokers state about logs, leaderships and high watermarks.
+
+use crate::story::{B1, B2, B3, Story, Told, batch, orders};
+use klab_check::Promise;
+use klab_machine::fact::LogFact;
+use klab_wire::{Acks, ErrorCode, Offset};
+
+fn three_committed() -> Story {
+    Story::new().replicated(B1, &[B2, B3], batch(0, 0, 3, 100)).commits(B1, 0, 0, 3)
+}
+
+pub fn high_watermark_is_monotonic() -> [Story; 2] {
+    [three_committed().commits(B1, 0, 2, 3), {
+        // A new leader starts from what it knew as a follower: lower, and in order.
+        let story = three_committed().learns(B2, 0, 2).elects(B2, 1, &[B2, B3]).leads(B2, 1, 3, 2);
+        story.commits(B2, 1, 2, 3)
+    }]
+}
+
+pub fn follower_high_watermark_is_behind() -> [Story; 2] {
+    [three_committed().learns(B2, 0, 4), three_committed().learns(B2, 0, 3)]
+}
+
+/// b2 has another batch than b1 at offset 3; both committed theirs, or only one did.
+pub fn log_matching() -> [Story; 2] {
+    let diverged = three_committed()
+        .learns(B2, 0, 3)
+        .appends(B1, batch(0, 3, 2, 200), true)
+        .elects(B2, 1, &[B2, B3])
+        .leads(B2, 1, 3, 3)
+        .replicated(B2, &[B3], batch(1, 3, 2, 300))
+        .commits(B2, 1, 3, 5);
+    [diverged.clone().commits(B1, 0, 3, 5), diverged]
+}
+
+pub fn log_is_contiguous() -> [Story; 2] {
+    [
+        Story::new().appends(B1, batch(0, 1, 3, 100), true),
+        Story::new().appends(B1, batch(0, 0, 3, 100), true).appends(B1, batch(0, 3, 1, 103), true),
+    ]
+}
+
+/// b2 is elected from the ISR; it has two of three committed records, or all of them.
+pub fn committed_records_survive() -> [Story; 2] {
+    let elected = |has: u64| {
+        let story = Story::new().replicated(B1, &[B2, B3], batch(0, 0, 2, 100));
+        let story = story.replicated(B1, &[B3], batch(0, 2, 1, 102));
+        let story = match has {
+            3 => story.appends(B2, batch(0, 2, 1, 102), false),
+            _ => story.changes_isr(&[B1, B3], 1),
+        };
+        story.commits(B1, 0, 0, 3).elects(B2, 1, &[B2, B3]).leads(B2, 1, has, 0)
+    };
+    [elected(2), elected(3)]
+}
+
+pub fn flushed_records_survive() -> [Story; 2] {
+    let opened = |end| {
+        let to = Offset(3);
+        let story = Story::new().replicated(B1, &[B2, B3], batch(0, 0, 3, 100));
+        let story = story.appends(B2, batch(0, 3, 1, 103), false);
+        let flushed = story.fact(B2, LogFact::LogFlushed { partition: orders(), to });
+        flushed.power_cut(B2).loaded(B2, end)
+    };
+    [opened(0), opened(3)]
+}
+
+pub fn one_leader_per_epoch() -> [Story; 2] {
+    [Story::new().leads(B2, 0, 0, 0), Story::new().elects(B2, 1, &[B2]).leads(B2, 1, 0, 0)]
+}
+
+/// An acknowledgement one record too early, and one that is due.
+pub fn ack_only_after_commit() -> [Story; 2] {
+    let answers = |last| three_committed().answers(B1, Acks::All, last, ErrorCode::None);
+    [answers(3), answers(2)]
+}
+
+pub fn sequence_has_no_gap() -> [Story; 2] {
+    let told =
+        |base, sequence| Told { sequence: Some((0, sequence)), ..batch(0, base, 2, 100 + base) };
+    let appended = |second| {
+        let story = Story::new().appends(B1, told(0, 0), true);
+        story.appends(B1, told(2, second), true)
+    };
+    [appended(3), appended(2)]
+}
+
+#[test]
+fn a_sequence_may_be_written_again_after_its_batch_was_truncated() {
+    let told = |epoch, base, sequence| Told {
+        sequence: Some((0, sequence)),
+        ..batch(epoch, base, 2, 100 + base)
+    };
+    let story = Story::new().replicated(B1, &[B2, B3], told(0, 0, 0));
+    let story = story.appends(B1, told(0, 2, 2), true).elects(B2, 1, &[B2, B3]).leads(B2, 1, 2, 0);
+    let again = story.clone().appends(B2, told(1, 2, 2), true).end();
+    assert_eq!(again.promise(Promise::SequenceHasNoGap).violations, 0);
+    let beyond = story.appends(B2, told(1, 2, 4), true).end();
+    assert_eq!(beyond.promise(Promise::SequenceHasNoGap).violations, 1);
+}
+
+#[test]
+fn too_few_in_sync_replicas_must_not_acknowledge() {
+    let one_left = || {
+        let story = Story::new().changes_isr(&[B1], 1).appends(B1, batch(0, 0, 1, 100), true);
+        story.commits(B1, 0, 0, 1)
+    };
+    let acked = one_left().answers(B1, Acks::All, 0, ErrorCode::None).end();
+    assert_eq!(acked.promise(Promise::AckOnlyAfterCommit).violations, 1);
+    let refused = one_left().answers(B1, Acks::All, 0, ErrorCode::NotEnoughReplicasAfterAppend);
+    assert_eq!(refused.end().promise(Promise::AckOnlyAfterCommit).violations, 0);
+}
+
+#[test]
+fn the_missing_records_of_a_new_leader_are_shown_with_their_append_and_election() {
+    let [broken, _] = committed_records_survive();
+    let verdict = broken.end();
+    let proof = &verdict.promise(Promise::CommittedRecordsSurvive).proofs[0];
+    assert_eq!(proof.what, "b2 leads without the committed offsets 2..2, its log ends at 2");
+    let said: Vec<_> = proof.witnesses.iter().map(|witness| witness.what.as_str()).collect();
+    assert!(said.contains(&"appended offsets 2..2 in epoch 0"), "{said:?}");
+    assert!(said.contains(&"b2 elected in epoch 1"), "{said:?}");
+}
+
+#[test]
+fn a_leader_that_learns_late_that_it_leads_no_more_is_not_asked() {
+    // b2 takes up epoch 1 when b3 has long led in epoch 2 and committed more.
+    let story = three_committed().elects(B3, 2, &[B3]).leads(B3, 2, 3, 3);
+    let story = story.appends(B3, batch(2, 3, 1, 103), true).commits(B3, 2, 3, 4);
+    let verdict = story.leads(B2, 1, 3, 3).end();
+    assert_eq!(verdict.promise(Promise::CommittedRecordsSurvive).violations, 0);
+}

@@ -1,0 +1,302 @@
+//! Tells a history entry by entry, each in a step of its own unless it says otherwise.
+
+use klab_check::{
+    Convergence, End, Expectation, Judge, ProducerSettings, Settings, Summary, TopicSettings,
+    Verdict,
+};
+use klab_machine::fact::{ControllerFact, Fact, LogFact, RaftFact, ReplicationFact, WorldFact};
+use klab_machine::operation::{Call, Operation, OperationId, Outcome, PolledRecords, RecordRange};
+use klab_machine::trace::{Entry, What};
+use klab_wire::{
+    Acks, BatchProducer, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerEpoch,
+    ProducerId, Sequence, Time, TopicPartition,
+};
+use std::sync::Arc;
+
+pub const B1: NodeId = NodeId::broker(1);
+pub const B2: NodeId = NodeId::broker(2);
+pub const B3: NodeId = NodeId::broker(3);
+pub const V1: NodeId = NodeId::voter(1);
+pub const V2: NodeId = NodeId::voter(2);
+pub const V3: NodeId = NodeId::voter(3);
+pub const P1: NodeId = NodeId::producer(1);
+pub const C1: NodeId = NodeId::consumer(1);
+pub const C2: NodeId = NodeId::consumer(2);
+
+/// A history being told to a judge and to a summary.
+#[derive(Clone)]
+pub struct Story {
+    judge: Judge,
+    pub summary: Summary,
+    step: u64,
+    convergence: Convergence,
+}
+
+/// One batch of a story.
+#[derive(Clone, Copy)]
+pub struct Told {
+    pub epoch: u32,
+    pub base: u64,
+    pub count: u64,
+    pub value: u64,
+    pub sequence: Option<(u16, u32)>,
+}
+
+/// A batch of this epoch at this offset, its values counted from this one.
+pub const fn batch(epoch: u32, base: u64, count: u64, value: u64) -> Told {
+    Told { epoch, base, count, value, sequence: None }
+}
+
+pub fn orders() -> TopicPartition {
+    TopicPartition::new("orders", 0)
+}
+
+/// Three replicas, `min.insync.replicas=2`, three voters, one producer with Kafka's defaults.
+pub fn settings() -> Settings {
+    let defaults = TopicSettings { min_insync_replicas: 2, ..TopicSettings::default() };
+    Settings { defaults, voters: vec![V1, V2, V3], ..Settings::default() }
+}
+
+pub fn with_producer(producer: ProducerSettings) -> Settings {
+    Settings { producers: [(P1, producer)].into(), ..settings() }
+}
+
+impl Story {
+    pub fn of(settings: Settings, expectations: Vec<Expectation>) -> Self {
+        let summary = Summary::new(&settings);
+        let judge = Judge::new(settings, expectations);
+        Story { judge, summary, step: 0, convergence: Convergence::NotAwaited }
+    }
+
+    /// A cluster with one partition: b1 leads it in epoch 0, b2 and b3 follow.
+    pub fn with(settings: Settings) -> Self {
+        Story::of(settings, Vec::new()).begun()
+    }
+
+    pub fn begun(self) -> Self {
+        let all: Arc<[NodeId]> = Arc::new([B1, B2, B3]);
+        let story = self.fact(V1, ControllerFact::ControllerActivated { epoch: LeaderEpoch(1) });
+        let created = ControllerFact::PartitionCreated {
+            partition: orders(),
+            leader: Some(B1),
+            replicas: all.clone(),
+            isr: all,
+        };
+        story.fact(V1, created).leads(B1, 0, 0, 0).loaded(B1, 0).loaded(B2, 0).loaded(B3, 0)
+    }
+
+    pub fn new() -> Self {
+        Story::with(settings())
+    }
+
+    fn tell(mut self, node: NodeId, what: What) -> Self {
+        let time = Time(self.step * 1_000_000);
+        let entry = Entry { step: self.step, time, node, what };
+        self.judge.watch(&entry);
+        self.summary.watch(&entry);
+        self
+    }
+
+    /// Later by so many milliseconds, a new step in any case.
+    pub fn after(mut self, millis: u64) -> Self {
+        self.step += millis;
+        self
+    }
+
+    pub fn fact(self, node: NodeId, fact: impl Into<Fact>) -> Self {
+        self.after(1).tell(node, What::Fact(fact.into()))
+    }
+
+    /// A fact in the same step as the one before.
+    pub fn and(self, node: NodeId, fact: impl Into<Fact>) -> Self {
+        self.tell(node, What::Fact(fact.into()))
+    }
+
+    pub fn converges(self, convergence: Convergence) -> Self {
+        Story { convergence, ..self }
+    }
+
+    pub fn end(self) -> Verdict {
+        let time = Time((self.step + 1) * 1_000_000);
+        self.judge.finish(End { time, convergence: self.convergence })
+    }
+
+    pub fn summed_up(mut self) -> Summary {
+        self.summary.finish(Time((self.step + 1) * 1_000_000));
+        self.summary
+    }
+
+    // What replicas do.
+
+    pub fn loaded(self, node: NodeId, end: u64) -> Self {
+        self.loaded_as(orders(), node, end)
+    }
+
+    pub fn loaded_as(self, partition: TopicPartition, node: NodeId, end: u64) -> Self {
+        let (start, end) = (Offset(0), Offset(end));
+        self.fact(node, LogFact::LogLoaded { partition, start, end, clean: false })
+    }
+
+    pub fn leads(self, node: NodeId, epoch: u32, start: u64, high_watermark: u64) -> Self {
+        let fact = ReplicationFact::BecameLeader {
+            partition: orders(),
+            epoch: LeaderEpoch(epoch),
+            start: Offset(start),
+            high_watermark: Offset(high_watermark),
+        };
+        self.fact(node, fact)
+    }
+
+    pub fn appends(self, node: NodeId, told: Told, as_leader: bool) -> Self {
+        self.appends_to(orders(), node, told, as_leader)
+    }
+
+    pub fn appends_to(
+        self,
+        partition: TopicPartition,
+        node: NodeId,
+        told: Told,
+        as_leader: bool,
+    ) -> Self {
+        let producer = told.sequence.map(|(epoch, sequence)| BatchProducer {
+            id: ProducerId(7),
+            epoch: ProducerEpoch(epoch),
+            base_sequence: Some(Sequence(sequence)),
+        });
+        let fact = LogFact::BatchAppended {
+            partition,
+            epoch: LeaderEpoch(told.epoch),
+            base: Offset(told.base),
+            last: Offset(told.base + told.count - 1),
+            digest: u64::from(told.epoch) << 32 ^ told.base << 16 ^ told.value,
+            first_value: Some(told.value),
+            producer,
+            as_leader,
+        };
+        self.fact(node, fact)
+    }
+
+    /// The leader appends, the others follow.
+    pub fn replicated(self, leader: NodeId, followers: &[NodeId], told: Told) -> Self {
+        let story = self.appends(leader, told, true);
+        followers.iter().fold(story, |story, follower| story.appends(*follower, told, false))
+    }
+
+    pub fn commits(self, node: NodeId, epoch: u32, from: u64, to: u64) -> Self {
+        let fact = ReplicationFact::HighWatermarkAdvanced {
+            partition: orders(),
+            epoch: LeaderEpoch(epoch),
+            from: Offset(from),
+            to: Offset(to),
+        };
+        self.fact(node, fact)
+    }
+
+    pub fn learns(self, node: NodeId, from: u64, to: u64) -> Self {
+        let (from, to) = (Offset(from), Offset(to));
+        let partition = orders();
+        self.fact(node, ReplicationFact::FollowerHighWatermarkAdvanced { partition, from, to })
+    }
+
+    pub fn truncates(self, node: NodeId, from: u64, to: u64) -> Self {
+        let (from, to) = (Offset(from), Offset(to));
+        self.fact(node, LogFact::LogTruncated { partition: orders(), from, to })
+    }
+
+    pub fn answers(self, node: NodeId, acks: Acks, last: u64, error: ErrorCode) -> Self {
+        let fact = ReplicationFact::ProduceAnswered {
+            partition: orders(),
+            client: P1,
+            acks,
+            base: Some(Offset(last)),
+            last: Some(Offset(last)),
+            error,
+        };
+        self.fact(node, fact)
+    }
+
+    pub fn power_cut(self, node: NodeId) -> Self {
+        self.fact(node, WorldFact::PowerCut { lost_blocks: 1, torn: false })
+    }
+
+    // What the controller does.
+
+    pub fn elected(leader: NodeId, epoch: u32, isr: &[NodeId]) -> ControllerFact {
+        let (partition, epoch) = (orders(), LeaderEpoch(epoch));
+        ControllerFact::LeaderElected { partition, leader, epoch, isr: isr.into() }
+    }
+
+    pub fn elects(self, leader: NodeId, epoch: u32, isr: &[NodeId]) -> Self {
+        self.fact(V1, Self::elected(leader, epoch, isr))
+    }
+
+    pub fn elects_uncleanly(self, leader: NodeId, epoch: u32) -> Self {
+        let (partition, epoch) = (orders(), LeaderEpoch(epoch));
+        self.fact(V1, ControllerFact::LeaderElectedUncleanly { partition, leader, epoch })
+    }
+
+    pub fn isr(isr: &[NodeId], partition_epoch: u32) -> ControllerFact {
+        ControllerFact::IsrChanged {
+            partition: orders(),
+            isr: isr.into(),
+            partition_epoch: PartitionEpoch(partition_epoch),
+        }
+    }
+
+    pub fn changes_isr(self, isr: &[NodeId], partition_epoch: u32) -> Self {
+        self.fact(V1, Self::isr(isr, partition_epoch))
+    }
+
+    // What clients do.
+
+    pub fn began(self, node: NodeId, id: u64, call: Call) -> Self {
+        let operation = Operation::Began { id: OperationId(id), call };
+        self.after(1).tell(node, What::Operation(operation))
+    }
+
+    pub fn ended(self, node: NodeId, id: u64, outcome: Outcome) -> Self {
+        let operation = Operation::Ended { id: OperationId(id), outcome };
+        self.after(1).tell(node, What::Operation(operation))
+    }
+
+    pub fn sends(self, value: u64, count: u32) -> Self {
+        let call = Call::Send { topic: "orders".into(), key: None, first_value: value, count };
+        self.began(P1, value, call)
+    }
+
+    pub fn acked(self, value: u64, offset: u64) -> Self {
+        let outcome = Outcome::Sent { partition: orders(), offset: Some(Offset(offset)) };
+        self.ended(P1, value, outcome)
+    }
+
+    /// A poll that returns ranges of (offset, first value, count).
+    pub fn polls(self, consumer: NodeId, ranges: &[(u64, u64, u32)]) -> Self {
+        let ranges = ranges.iter().map(|(offset, value, count)| RecordRange {
+            offset: Offset(*offset),
+            first_value: *value,
+            count: *count,
+        });
+        let records = PolledRecords { partition: orders(), ranges: ranges.collect() };
+        let id = 1_000_000 + self.step;
+        let story = self.began(consumer, id, Call::Poll);
+        story.ended(consumer, id, Outcome::Polled(vec![records]))
+    }
+
+    /// Five records, from value 100 on: sent, replicated, committed, acknowledged at offsets 0 to 4.
+    pub fn with_five_acked(self) -> Self {
+        let story = self.sends(100, 5).replicated(B1, &[B2, B3], batch(0, 0, 5, 100));
+        story.commits(B1, 0, 0, 5).acked(100, 0)
+    }
+
+    // What the quorum does.
+
+    pub fn metadata(self, node: NodeId, told: Told, as_leader: bool) -> Self {
+        self.appends_to(TopicPartition::cluster_metadata(), node, told, as_leader)
+    }
+
+    pub fn commits_metadata(self, node: NodeId, epoch: u32, from: u64, to: u64) -> Self {
+        let (epoch, from, to) = (LeaderEpoch(epoch), Offset(from), Offset(to));
+        let as_leader = node == V1;
+        self.fact(node, RaftFact::MetadataCommitted { epoch, from, to, as_leader })
+    }
+}
