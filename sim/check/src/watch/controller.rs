@@ -46,6 +46,9 @@ impl Judge {
             F::LeaderElectedUncleanly { partition, leader, epoch } => {
                 self.elect(at, partition, *leader, *epoch, Arc::new([*leader]), false);
             }
+            F::LeaderEpochBumped { partition, leader, epoch } => {
+                self.follow_leader_epoch(at, partition, *epoch, Some(*leader));
+            }
             F::PartitionWentOffline { partition, epoch, isr } => {
                 self.lose_leader(at, partition, *epoch, isr);
             }
@@ -154,7 +157,8 @@ impl Judge {
         let known = std::mem::replace(&mut partition.leader_epoch, epoch);
         let before = std::mem::replace(&mut partition.leader, leader);
         if partition.reign == reign {
-            let finding = epochs_are_monotonic::check(known, epoch, before == leader, "leader");
+            let same = before == leader;
+            let finding = epochs_are_monotonic::check(known, epoch, same, "leader");
             self.findings.note(Promise::LeaderEpochIsMonotonic, at, Some(name), finding);
         }
         self.begin_reign(name);
