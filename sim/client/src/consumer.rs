@@ -5,6 +5,9 @@
 //! fails. As with the classic consumer, requests go out while the application polls, and when a poll
 //! returns, so that the next records are on their way while it works on these.
 
+#[cfg(test)]
+mod tests;
+
 use crate::alarm::Alarm;
 use crate::fetcher::{Collected, Fetcher, Surroundings};
 use crate::metadata::MetadataConfig;

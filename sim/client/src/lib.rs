@@ -6,6 +6,7 @@
 
 mod accumulator;
 mod admin;
+mod admin_call;
 mod alarm;
 mod batch;
 mod buffer_pool;
