@@ -43,7 +43,7 @@ impl Disk {
         let journal_end = random.between(0, self.writes);
         self.write_back(|_, changes| {
             let entries = || changes.iter().enumerate().filter(|(_, (_, it))| is_journaled(it));
-            let committed = entries().filter(|(_, (at, _))| *at < journal_end).next_back();
+            let committed = entries().rfind(|(_, (at, _))| *at < journal_end);
             let lost = entries().find(|(_, (at, _))| *at >= journal_end);
             let least = committed.map_or(0, |(place, _)| place + 1);
             let most = lost.map_or(changes.len(), |(place, _)| place);
