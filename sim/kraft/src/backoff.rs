@@ -23,7 +23,7 @@ pub(crate) fn binary_exponential(retries: u32, max: Span, random: &mut Stream) -
 /// as long each; a voter outside the list waits longest (`strictExponentialElectionBackoffMs`).
 pub(crate) fn strict_exponential(position: usize, successors: usize, max: Span) -> Span {
     match position {
-        0 if successors > 0 => Span::ZERO,
+        0 => Span::ZERO,
         _ if position >= successors => max,
         _ => {
             let base = max.as_millis() >> (successors - 1).min(63);
@@ -69,7 +69,8 @@ mod tests {
             (3, 4, 500),
             (4, 4, 1_000),
             (1, 2, 500),
-            (0, 0, 1_000),
+            // A leader that was restarted prefers nobody, and everybody stands.
+            (0, 0, 0),
         ] {
             let found = strict_exponential(position, successors, MAX).as_millis();
             assert_eq!(found, wait, "position {position} of {successors}");

@@ -321,6 +321,41 @@ fn truncation_offset(leader: EpochEndOffset, own: EpochEndOffset, log_end: Offse
 #[cfg(test)]
 mod tests {
     use super::*;
+    use klab_machine::{Change, Effect, File};
+    use klab_wire::{MetadataRecord, Span, Time};
+
+    const NOW: Now = Now { time: Time::ZERO, wall: Timestamp::START };
+
+    fn load(disk: &DiskImage, out: &mut Outbox) -> ReplicaLog {
+        let limits = MetadataLogLimits {
+            segment_bytes: 200,
+            segment_age: Span::from_secs(1),
+            retention_bytes: None,
+            retention_age: None,
+        };
+        ReplicaLog::load(limits, disk, NOW, out)
+    }
+
+    #[test]
+    fn a_gap_between_segments_ends_the_log() {
+        let (mut disk, mut out) = (DiskImage::default(), Outbox::new(0));
+        let mut log = load(&disk, &mut out);
+        for _ in 0..6 {
+            let batch = RecordBatch::of_metadata(vec![MetadataRecord::NoOp], NOW.wall);
+            log.append_as_leader(batch, LeaderEpoch(1), NOW, &mut out);
+        }
+        for effect in out.drain() {
+            if let Effect::Store { file, change } = effect {
+                disk.apply(file, change);
+            }
+        }
+        assert_eq!(load(&disk, &mut out).end(), Offset(6));
+        let first = File::Segment(TopicIdPartition::CLUSTER_METADATA, Offset(0));
+        let blocks = disk.blocks(first).len() as u64;
+        assert!((1..6).contains(&blocks), "{blocks} batches in the first of several segments");
+        disk.apply(first, Change::Truncate(blocks - 1));
+        assert_eq!(load(&disk, &mut out).end(), Offset(blocks - 1));
+    }
 
     #[test]
     fn kip_595_a_follower_truncates_to_where_the_epoch_ends_on_both_sides() {

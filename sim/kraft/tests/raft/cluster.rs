@@ -28,6 +28,7 @@ pub struct Cluster {
     pub random: Stream,
     /// Answers to what a test has asked by itself.
     answers: BTreeMap<ConnectionId, Response>,
+    has_slow_messages: bool,
     now: u64,
     queue: BTreeMap<(u64, u64), Event>,
     sequence: u64,
@@ -44,6 +45,8 @@ pub struct Shape {
     pub linger: Span,
     pub segment_bytes: u64,
     pub retention_bytes: u64,
+    /// Now and then a message takes very long.
+    pub has_slow_messages: bool,
 }
 
 impl Default for Shape {
@@ -56,6 +59,7 @@ impl Default for Shape {
             linger: Span::ZERO,
             segment_bytes: 1 << 20,
             retention_bytes: 1 << 30,
+            has_slow_messages: false,
         }
     }
 }
@@ -91,6 +95,7 @@ impl Cluster {
             facts: Vec::new(),
             random: stream(seed, "cluster", []),
             answers: BTreeMap::new(),
+            has_slow_messages: shape.has_slow_messages,
             now: 1_000_000_000,
             queue: BTreeMap::new(),
             sequence: 0,
@@ -447,9 +452,8 @@ impl Cluster {
     }
 
     fn latency(&mut self) -> u64 {
-        // Mostly a fast network, now and then a slow one.
         match self.random.below(50) {
-            0 => self.random.between(1_000_000, 300_000_000),
+            0 if self.has_slow_messages => self.random.between(1_000_000, 300_000_000),
             _ => self.random.between(100_000, 3_000_000),
         }
     }

@@ -6,7 +6,8 @@ use klab_machine::fact::RaftFact;
 use klab_wire::{
     BeginQuorumEpochRequest, ClusterId, DescribeQuorumRequest, EndQuorumEpochRequest, ErrorCode,
     FetchPartition, FetchRequest, FetchSession, FetchingReplica, IsolationLevel, LeaderEpoch,
-    NodeId, Offset, OffsetAndEpoch, Request, Response, Span, TopicIdPartition, VoteRequest,
+    MetadataRecord, NodeId, Offset, OffsetAndEpoch, Request, Response, Span, TopicIdPartition,
+    VoteRequest,
 };
 
 const V1: NodeId = NodeId::voter(1);
@@ -139,6 +140,23 @@ fn kip_595_a_former_leader_comes_back_resigned_in_its_epoch() {
     let raft = cluster.nodes[&leader].raft();
     assert_eq!((raft.view().role, raft.epoch()), ("Resigned", epoch));
     assert!(!raft.is_leader() && raft.leader().is_none());
+}
+
+#[test]
+fn only_the_leader_appends_and_only_in_its_epoch() {
+    let mut cluster = Cluster::start(10, &Shape::default());
+    let leader = cluster.elect();
+    let epoch = cluster.epoch(leader);
+    let follower = cluster.others(leader)[0];
+    for (node, epoch, expected) in [
+        (follower, epoch, Err(ErrorCode::NotLeaderOrFollower)),
+        (leader, LeaderEpoch(epoch.0 + 1), Err(ErrorCode::NotLeaderOrFollower)),
+        (leader, epoch, Ok(cluster.nodes[&leader].raft().next_append_offset())),
+    ] {
+        let records = vec![MetadataRecord::NoOp];
+        let found = cluster.with(node, |raft, now, out| raft.append(now, epoch, records, out));
+        assert_eq!(found, expected, "{node} in epoch {epoch}");
+    }
 }
 
 #[test]

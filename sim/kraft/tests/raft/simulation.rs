@@ -18,6 +18,7 @@ fn shape(random: &mut Stream) -> Shape {
         linger: lingers[random.below(2) as usize],
         segment_bytes: [500, 5_000, 1 << 20][random.below(3) as usize],
         retention_bytes: [1_000, 1 << 30][random.below(2) as usize],
+        has_slow_messages: random.below(2) == 0,
     }
 }
 
