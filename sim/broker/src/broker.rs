@@ -296,7 +296,7 @@ impl Broker {
 
     /// What an input has set in motion: parked fetches that may be complete, fetchers that may ask
     /// again (Kafka's `ActionQueue`).
-    fn follow_up(&mut self, now: Now, out: &mut Outbox) {
+    pub(crate) fn follow_up(&mut self, now: Now, out: &mut Outbox) {
         while let Some(session) = self.purgatory.sessions.next_woken() {
             self.try_complete_fetch(session, now, out);
         }

@@ -39,3 +39,8 @@ pub use broker::Broker;
 pub use lifecycle::BrokerState;
 pub use setup::{BrokerSetup, RAFT_NETWORK_CLIENT};
 pub use view::{BrokerView, PartitionView, RoleView};
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

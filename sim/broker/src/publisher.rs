@@ -85,7 +85,7 @@ impl Broker {
     }
 
     /// Carries over what the log touched.
-    fn publish(&mut self, delta: Delta, now: Now, out: &mut Outbox) {
+    pub(crate) fn publish(&mut self, delta: Delta, now: Now, out: &mut Outbox) {
         if delta.is_empty() {
             return;
         }
