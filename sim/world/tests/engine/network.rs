@@ -225,7 +225,7 @@ fn lossy(loss_ppm: u32) -> NetworkProfile {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn order_is_kept_under_loss_jitter_and_cuts(

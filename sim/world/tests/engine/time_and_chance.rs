@@ -114,7 +114,7 @@ fn fingerprint(world: &mut ToyWorld, until: Span) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn one_seed_gives_one_run_and_another_seed_another(seed: u64, loss_ppm in 0..100_000_u32) {
