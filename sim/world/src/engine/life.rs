@@ -143,7 +143,8 @@ impl<M: Machine> Engine<M> {
         let range = self.network.new_range();
         let hosted = &mut self.machines[machine as usize];
         let process = &self.processes[hosted.process as usize];
-        let identity = identity_of(process, hosted.directory, self.seed, &self.cluster);
+        let place = machine - process.range().start as u32;
+        let identity = identity_of(process, place, hosted.directory, self.seed, &self.cluster);
         hosted.outbox = Outbox::new(range);
         let (now, disk) = (process.clock.now(self.timeline.now()), hosted.disk.image());
         let config = hosted.config.clone();
@@ -176,19 +177,21 @@ pub fn directory(seed: u64, node: NodeId, place: u32, disk: u32) -> DirectoryId 
     DirectoryId(stream(seed, "directory", ids).number())
 }
 
+/// Every machine has a seed of its own, so that equal names in two machines are different streams.
 fn identity_of(
     process: &Process,
+    place: u32,
     directory: DirectoryId,
     seed: u64,
     cluster: &ClusterId,
 ) -> Identity {
-    let lives = stream(seed, "incarnation", [process.node.key(), u64::from(process.life)]).number();
+    let own = stream(seed, "machine", [process.node.key(), u64::from(place)]).number();
     Identity {
         node: process.node,
         cluster: cluster.clone(),
         directory,
-        incarnation: IncarnationId(lives),
+        incarnation: IncarnationId(u64::from(process.life)),
         rack: process.rack.clone(),
-        seed,
+        seed: own,
     }
 }
