@@ -88,7 +88,7 @@ impl Expectations {
 
     pub(crate) fn watch(&mut self, entry: &Entry) {
         let What::Fact(fact) = &entry.what else { return };
-        if self.lengths & (1 << (fact.name().len() % 64)) == 0 {
+        if self.lengths == 0 || self.lengths & (1 << (fact.name().len() % 64)) == 0 {
             return;
         }
         for (expectation, count) in &mut self.expected {

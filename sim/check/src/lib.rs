@@ -8,6 +8,28 @@
 //! the two apart, and holds the run against what its scenario [expects](Expectation).
 //!
 //! A [`Summary`] watches the same entries and keeps what a person wants to read first.
+//!
+//! # Where to start reading
+//!
+//! `promise.rs` is the table of contents. `invariant/` has one file per oracle, pure rules with their tables;
+//! `history/` the checkers; `picture/` what the facts say is stored where; `watch/` brings the three together,
+//! one file per area of facts; `permit.rs` tells a permitted loss from a violation. `tests/planted` has for
+//! every promise a history that breaks it and one that almost does.
+//!
+//! # What is left out
+//!
+//! - Consumer groups, transactions, share groups: their promises come with them. `:nonmonotonic-poll` and
+//!   `:poll-skip` are judged as for `assign`; under `subscribe` they must be permitted.
+//! - The voter set is static, as long as KIP-853 is not built: `majority-has-committed-metadata` would have
+//!   to be asked of the voters in force at that offset.
+//! - Of one log at most 64 replicas are followed: all of a partition, of the metadata log the voters first,
+//!   then the first brokers. More needs wider masks in `picture/batch.rs`.
+//! - Decisions of a controller are compared only with its own: which of its predecessor's were committed is
+//!   not stated as a fact. With such a fact the epochs could be judged across controllers.
+//! - Compaction changes batches that replicas hold; a compacted batch would count as another one. It needs a
+//!   fact that names the batch it came from.
+//! - Records in the middle of a batch of several keys are known by their batch and their acknowledgement, and
+//!   by their value only when somebody reads them.
 
 mod expectation;
 mod findings;

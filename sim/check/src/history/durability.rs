@@ -54,43 +54,53 @@ impl<'a> Durability<'a> {
         writers: &Writers,
     ) -> Vec<Piece<'a>> {
         history.acks.sort_by_key(|ack| (ack.offset, ack.order));
-        history.acks.iter().flat_map(|ack| self.cut(*ack, writers)).collect()
-    }
-
-    fn cut(&self, ack: Ack, writers: &Writers) -> Vec<Piece<'a>> {
-        let mut pieces = Vec::with_capacity(1);
-        let mut from = ack.offset;
-        while from < ack.end() {
-            let batch = self.acknowledged(&ack, from, writers);
-            let to = batch.map_or(ack.end(), |batch| batch.last.next().min(ack.end()));
-            pieces.push(Piece { ack, from, to, fate: self.fate(from, batch) });
-            from = to;
+        let mut pieces = Vec::with_capacity(history.acks.len());
+        let mut place = 0;
+        for ack in &history.acks {
+            let mut from = ack.offset;
+            while from < ack.end() {
+                // Acknowledgements may overlap after a loss, batches at one offset never go far back.
+                let mut start = place;
+                let batch = self.acknowledged(ack, from, &mut start, writers);
+                let to = batch.map_or(ack.end(), |batch| batch.last.next().min(ack.end()));
+                pieces.push(Piece { ack: *ack, from, to, fate: self.fate(from, batch) });
+                if from == ack.offset {
+                    place = start;
+                }
+                from = to;
+            }
         }
         pieces
     }
 
     /// The batch at this offset that was acknowledged: of several, the one whose first value fits.
-    fn acknowledged(&self, ack: &Ack, offset: Offset, writers: &Writers) -> Option<&'a Batch> {
-        let copies = &self.picture?.copies;
-        let mut candidates = copies.at(offset);
+    fn acknowledged(
+        &self,
+        ack: &Ack,
+        offset: Offset,
+        place: &mut usize,
+        writers: &Writers,
+    ) -> Option<&'a Batch> {
+        let mut candidates = self.picture?.copies.at(offset, place);
         let (first, second) = (candidates.next()?, candidates.next());
         let value = ack.value_at(offset);
-        if second.is_none() {
+        let Some(second) = second else {
             let begins_with_another =
                 first.base == offset && first.first_value.is_some_and(|first| first != value);
             return Some(first).filter(|_| !begins_with_another);
-        }
-        let exact = |batch: &&Batch| {
+        };
+        let all: Vec<&Batch> = [first, second].into_iter().chain(candidates).collect();
+        let exact = |batch: &&&Batch| {
             let ahead = offset.since(batch.base);
             batch.first_value.is_some_and(|first| first + ahead == value)
         };
         // In a batch of one client the values grow, so that no record is below its batch's first.
-        let before = |batch: &&Batch| {
+        let before = |batch: &&&Batch| {
             let first = batch.first_value.filter(|first| *first <= value);
             first.is_some_and(|first| writers.writer_of(first) == Some(ack.client))
         };
-        let nearest = || copies.at(offset).filter(before).max_by_key(|batch| batch.first_value);
-        copies.at(offset).find(exact).or_else(nearest).or(Some(first))
+        let nearest = || all.iter().filter(before).max_by_key(|batch| batch.first_value);
+        all.iter().find(exact).or_else(nearest).or(all.first()).copied()
     }
 
     fn fate(&self, offset: Offset, batch: Option<&'a Batch>) -> PieceFate<'a> {

@@ -2,14 +2,15 @@
 
 use super::partition::Partition;
 use crate::settings::{Settings, TopicSettings};
-use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId, TopicName, TopicPartition};
+use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId, PartitionId, TopicName, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the facts say about brokers and controllers, and every partition.
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
     pub(crate) settings: Settings,
-    topics: BTreeMap<TopicName, Vec<Partition>>,
+    names: BTreeMap<TopicName, u32>,
+    topics: Vec<Topic>,
     /// Active controllers, each in the epoch in which it became one.
     pub(crate) controllers: BTreeMap<NodeId, LeaderEpoch>,
     /// Every epoch's active controller.
@@ -28,11 +29,19 @@ pub(crate) struct Cluster {
     pub(crate) unclean_requested: BTreeSet<TopicPartition>,
 }
 
+/// A topic: its settings as they are now, and its partitions by index.
+#[derive(Clone, Debug)]
+struct Topic {
+    settings: TopicSettings,
+    partitions: Vec<Partition>,
+}
+
 impl Cluster {
     pub(crate) fn new(settings: Settings) -> Self {
         Cluster {
             settings,
-            topics: BTreeMap::new(),
+            names: BTreeMap::new(),
+            topics: Vec::new(),
             controllers: BTreeMap::new(),
             reigns: BTreeMap::new(),
             fenced: BTreeMap::new(),
@@ -46,33 +55,49 @@ impl Cluster {
 
     /// The partition, if any fact has named it.
     pub(crate) fn partition(&self, name: &TopicPartition) -> Option<&Partition> {
-        self.topics.get(&name.topic)?.get(name.partition.0 as usize)
+        let topic = &self.topics[*self.names.get(&name.topic)? as usize];
+        topic.partitions.get(name.partition.0 as usize)
     }
 
     /// The partition; it begins with the first fact that names it.
     pub(crate) fn partition_mut(&mut self, name: &TopicPartition) -> &mut Partition {
+        let topic = match self.names.get(&name.topic) {
+            Some(topic) => *topic,
+            None => self.begin_topic(&name.topic),
+        };
+        let partitions = &mut self.topics[topic as usize].partitions;
         let index = name.partition.0 as usize;
-        // Looking up twice costs less than cloning the name for `entry` every time.
-        if !self.topics.contains_key(&name.topic) {
-            self.topics.insert(name.topic.clone(), Vec::new());
+        while partitions.len() <= index {
+            let next = PartitionId(partitions.len() as u32);
+            let topic = name.topic.clone();
+            partitions.push(Partition::new(TopicPartition { topic, partition: next }));
         }
-        let topic = self.topics.get_mut(&name.topic).expect("the topic was put there just now");
-        while topic.len() <= index {
-            let next = TopicPartition { topic: name.topic.clone(), ..name.clone() };
-            let index = klab_wire::PartitionId(topic.len() as u32);
-            topic.push(Partition::new(TopicPartition { partition: index, ..next }));
-        }
-        &mut topic[index]
+        &mut partitions[index]
     }
 
-    /// Every partition, in the order of their names.
+    fn begin_topic(&mut self, name: &TopicName) -> u32 {
+        let topic = self.topics.len() as u32;
+        self.names.insert(name.clone(), topic);
+        self.topics.push(Topic { settings: self.settings.topic(name), partitions: Vec::new() });
+        topic
+    }
+
+    /// Every partition, in the order in which topics were first named.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = &Partition> {
-        self.topics.values().flatten()
+        self.topics.iter().flat_map(|topic| &topic.partitions)
+    }
+
+    /// The partitions of which a node has a replica.
+    pub(crate) fn partitions_on(&self, node: NodeId) -> Vec<TopicPartition> {
+        let held = self.partitions().filter(|partition| partition.copies.end(node).is_some());
+        held.map(|partition| partition.name.clone()).collect()
     }
 
     /// A topic is gone, and nothing is promised about what it held.
     pub(crate) fn forget(&mut self, topic: &TopicName) {
-        self.topics.remove(topic);
+        if let Some(topic) = self.names.remove(topic) {
+            self.topics[topic as usize].partitions = Vec::new();
+        }
     }
 
     /// The epoch of the newest active controller.
@@ -87,7 +112,10 @@ impl Cluster {
 
     /// What a topic is configured with now.
     pub(crate) fn topic(&self, name: &TopicName) -> TopicSettings {
-        self.settings.topic(name)
+        match self.names.get(name) {
+            Some(topic) => self.topics[*topic as usize].settings,
+            None => self.settings.topic(name),
+        }
     }
 
     /// How many replicas must have a record before `acks=all` is answered: never more than there are.
@@ -103,13 +131,16 @@ impl Cluster {
     /// A dynamic config was changed (KIP-226): from now on other things are promised.
     pub(crate) fn configure(&mut self, resource: &str, name: &str, value: Option<&str>) {
         let Some(value) = value else { return };
-        match self.topics.keys().find(|topic| names_topic(resource, &topic.0)).cloned() {
+        match self.names.keys().find(|topic| names_topic(resource, &topic.0)) {
             Some(topic) => {
-                let mut settings = self.settings.topic(&topic);
+                let mut settings = self.settings.topic(topic);
                 settings.set(name, value);
-                self.settings.topics.insert(topic, settings);
+                self.settings.topics.insert(topic.clone(), settings);
             }
             None => self.settings.defaults.set(name, value),
+        }
+        for (name, topic) in &self.names {
+            self.topics[*topic as usize].settings = self.settings.topic(name);
         }
     }
 }

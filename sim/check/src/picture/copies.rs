@@ -61,15 +61,6 @@ pub(crate) struct Cut {
     pub(crate) elections: u32,
 }
 
-/// What an append did to the picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Appended {
-    /// Where the replica's log ended before, if that was known.
-    pub(crate) end: Option<Offset>,
-    /// Nobody had the batch yet.
-    pub(crate) is_new: bool,
-}
-
 /// Two replicas have different batches at an offset.
 #[derive(Clone, Debug)]
 pub(crate) struct Disagreement {
@@ -116,18 +107,20 @@ impl Copies {
         &self.batches
     }
 
-    /// A replica appends; `batch.holders` and the like are filled in here.
-    pub(crate) fn append(&mut self, node: NodeId, batch: Batch) -> Option<Appended> {
+    /// A replica appends. Gives back where its log ended before, if that is known.
+    pub(crate) fn append(&mut self, node: NodeId, batch: Batch) -> Option<Offset> {
         let slot = self.slot(node)?;
         let replica = &mut self.replicas[usize::from(slot)];
         let end = replica.end.replace(batch.last.next());
         if end.is_none() {
             replica.start = batch.base;
         }
-        Some(Appended { end, is_new: self.hold(slot, batch) })
+        self.hold(slot, batch);
+        end
     }
 
-    fn hold(&mut self, slot: u8, batch: Batch) -> bool {
+    /// Notes that a replica holds a batch: one that others have, or a new one.
+    fn hold(&mut self, slot: u8, batch: Batch) {
         let begin = self.first_at(batch.base);
         let same = self.batches.range(begin..).take_while(|other| other.base == batch.base);
         let known = same.enumerate().find(|(_, o)| o.is(batch.base, batch.epoch, batch.digest));
@@ -138,21 +131,27 @@ impl Copies {
             if revived && self.tangled {
                 self.contest(batch.base);
             }
-            return false;
+            return;
         }
         self.insert(begin, Batch { holders: 1 << slot, ..batch });
-        true
     }
 
     /// Puts a new batch in its place, and notes whether others claim the same offsets.
     fn insert(&mut self, begin: usize, batch: Batch) {
         self.widest = self.widest.max(batch.last.0 + 1 - batch.base.0);
-        let next = self.batches.get(begin).is_some_and(|other| other.overlaps(&batch));
-        if next || self.at(batch.base).next().is_some() {
+        if self.overlaps(begin, &batch) {
             self.tangled = true;
             self.contest(batch.base);
         }
         self.batches.insert(begin, batch);
+    }
+
+    /// Whether a batch that belongs at this index overlaps another one.
+    fn overlaps(&self, index: usize, batch: &Batch) -> bool {
+        let after = self.batches.get(index).is_some_and(|other| other.overlaps(batch));
+        let reaching = |other: &&Batch| other.base.0 + self.widest > batch.base.0;
+        let mut before = self.batches.range(..index).rev().take_while(reaching);
+        after || before.any(|other| other.overlaps(batch))
     }
 
     /// Notes that different batches may be held from about this offset on.
@@ -163,13 +162,21 @@ impl Copies {
 
     /// The index of the first batch that begins at or after an offset.
     fn first_at(&self, offset: Offset) -> usize {
-        // Appends go to the end, so that is where to look first.
-        match self.batches.back() {
-            Some(last) if last.base >= offset => {
-                self.batches.partition_point(|batch| batch.base < offset)
+        self.first_not(|batch| batch.base < offset)
+    }
+
+    /// The index of the first batch of which this does not hold, looked for from the end in growing steps:
+    /// nearly everything happens at the end of a log.
+    fn first_not(&self, holds: impl Fn(&Batch) -> bool) -> usize {
+        let (mut end, mut step) = (self.batches.len(), 1);
+        while end > 0 && !holds(&self.batches[end - 1]) {
+            let begin = end.saturating_sub(step);
+            if begin == 0 || holds(&self.batches[begin - 1]) {
+                return partition_point(&self.batches, begin, end, holds);
             }
-            _ => self.batches.len(),
+            (end, step) = (begin, step * 2);
         }
+        end
     }
 
     /// A replica's log ends at `cut.to` from now on. Gives back what the replica lost by that.
@@ -215,11 +222,41 @@ impl Copies {
         lost
     }
 
-    /// Marks what a replica lost in its latest cut as lost by the last member of the ISR.
-    pub(crate) fn blame_last_in_sync(&mut self) {
-        let Some(latest) = self.cuts.len().checked_sub(1).map(|index| index as u32) else { return };
-        let lost = self.batches.iter_mut().filter(|batch| batch.cut == Some(latest));
+    /// A replica's host lost its power: what it had not flushed counts as lost until its log is opened and
+    /// shows what had reached the platter all the same. Others may elect a leader before that.
+    pub(crate) fn endanger(&mut self, node: NodeId) {
+        let Some(slot) = self.find(node) else { return };
+        for batch in self.unflushed_by(slot) {
+            batch.lost_by |= 1 << slot;
+        }
+    }
+
+    /// A replica's log is open: what it holds was not lost.
+    pub(crate) fn spare(&mut self, node: NodeId) {
+        let Some(slot) = self.find(node) else { return };
+        for batch in self.unflushed_by(slot) {
+            batch.lost_by &= !(1 << slot);
+        }
+    }
+
+    fn unflushed_by(&mut self, slot: u8) -> impl Iterator<Item = &mut Batch> {
+        let flushed = self.replicas[usize::from(slot)].flushed;
+        let tangled = self.tangled;
+        let latest = self.batches.iter_mut().rev();
+        let unflushed = latest.take_while(move |batch| batch.last >= flushed || tangled);
+        unflushed.filter(move |batch| batch.last >= flushed && batch.is_held_by(slot))
+    }
+
+    /// Marks what this replica lost, or is in danger to lose, as lost by the last member of the ISR.
+    pub(crate) fn blame_last_in_sync(&mut self, node: NodeId) {
+        let Some(slot) = self.find(node) else { return };
+        let lost = self.batches.iter_mut().filter(|batch| batch.lost_by & (1 << slot) != 0);
         lost.for_each(|batch| batch.lost_by_last_in_sync = true);
+    }
+
+    /// The committed batches that replicas lost without being asked to.
+    pub(crate) fn committed_and_lost(&self) -> impl Iterator<Item = &Batch> {
+        self.batches.iter().rev().filter(|batch| batch.committed && batch.lost_by != 0)
     }
 
     /// A leader's high watermark moved: what it holds in between is committed.
@@ -303,12 +340,33 @@ impl Copies {
         }
     }
 
-    /// The batches that claim an offset.
-    pub(crate) fn at(&self, offset: Offset) -> impl Iterator<Item = &Batch> {
-        let end = self.batches.partition_point(|batch| batch.base <= offset);
-        let begin = self.batches.partition_point(|batch| batch.base.0 + self.widest <= offset.0);
-        self.batches.range(begin..end).filter(move |batch| batch.contains(offset))
+    /// The batches that claim an offset. `from` is where to begin to look: an index that an earlier call, for
+    /// a lower offset, left there.
+    pub(crate) fn at(&self, offset: Offset, from: &mut usize) -> impl Iterator<Item = &Batch> {
+        let reaches = |batch: &Batch| batch.base.0 + self.widest > offset.0;
+        while self.batches.get(*from).is_some_and(|batch| !reaches(batch)) {
+            *from += 1;
+        }
+        let begun = self.batches.range(*from..).take_while(move |batch| batch.base <= offset);
+        begun.filter(move |batch| batch.contains(offset))
     }
+}
+
+/// `VecDeque::partition_point` of a part.
+fn partition_point(
+    batches: &VecDeque<Batch>,
+    mut begin: usize,
+    mut end: usize,
+    holds: impl Fn(&Batch) -> bool,
+) -> usize {
+    while begin < end {
+        let middle = begin + (end - begin) / 2;
+        match holds(&batches[middle]) {
+            true => begin = middle + 1,
+            false => end = middle,
+        }
+    }
+    begin
 }
 
 /// What a replica lost by a cut.
@@ -338,5 +396,142 @@ impl Cut {
     pub(crate) fn witness(&self) -> Witness {
         let what = format!("log end from {} to {}: {}", self.from, self.to, self.cause.words());
         Witness { at: self.at, what }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klab_wire::Time;
+    use proptest::prelude::*;
+
+    const AT: Moment = Moment { step: 0, time: Time::ZERO, node: NodeId::broker(1) };
+
+    fn batch(base: u64, count: u64, epoch: u32) -> Batch {
+        Batch {
+            base: Offset(base),
+            last: Offset(base + count - 1),
+            epoch: LeaderEpoch(epoch),
+            digest: u64::from(epoch),
+            first_value: None,
+            producer: None,
+            appended: AT,
+            holders: 0,
+            lost_by: 0,
+            committed: false,
+            lost_by_last_in_sync: false,
+            reported: false,
+            cut: None,
+        }
+    }
+
+    fn cut(from: u64, to: u64, cause: CutCause) -> Cut {
+        Cut { at: AT, from: Offset(from), to: Offset(to), cause, elections: 0 }
+    }
+
+    /// What one of three replicas does: append a batch of its epoch, or lose its end.
+    #[derive(Clone, Copy, Debug)]
+    enum Act {
+        Append { replica: usize, count: u64, epoch: u32 },
+        Cut { replica: usize, back: u64 },
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let append = (0..3_usize, 1..4_u64, 0..3_u32)
+            .prop_map(|(replica, count, epoch)| Act::Append { replica, count, epoch });
+        let cut = (0..3_usize, 0..9_u64).prop_map(|(replica, back)| Act::Cut { replica, back });
+        proptest::collection::vec(prop_oneof![4 => append, 1 => cut], 0..60)
+    }
+
+    /// Three logs kept the plain way: each a list of (base, last, epoch).
+    type Logs = [Vec<(u64, u64, u32)>; 3];
+
+    fn end_of(log: &[(u64, u64, u32)]) -> u64 {
+        log.last().map_or(0, |(_, last, _)| last + 1)
+    }
+
+    fn act(copies: &mut Copies, logs: &mut Logs, act: Act) {
+        match act {
+            Act::Append { replica, count, epoch } => {
+                let base = end_of(&logs[replica]);
+                logs[replica].push((base, base + count - 1, epoch * 10 + count as u32));
+                let told = batch(base, count, epoch * 10 + count as u32);
+                copies.append(NodeId::broker(replica as u16 + 1), told);
+            }
+            Act::Cut { replica, back } => {
+                let log = &mut logs[replica];
+                let keep = log.len().saturating_sub(back as usize);
+                let (from, to) = (end_of(log), end_of(&log[..keep]));
+                log.truncate(keep);
+                let node = NodeId::broker(replica as u16 + 1);
+                copies.cut(node, cut(from, to, CutCause::Truncated));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn all_copies_together_say_what_each_log_says(acts in acts()) {
+            let (mut copies, mut logs) = (Copies::default(), Logs::default());
+            acts.into_iter().for_each(|one| act(&mut copies, &mut logs, one));
+            for (log, number) in logs.iter().zip(1..) {
+                let Some(slot) = copies.find(NodeId::broker(number)) else {
+                    prop_assert!(log.is_empty());
+                    continue;
+                };
+                let held = copies.batches.iter().filter(|batch| batch.is_held_by(slot));
+                let held: Vec<_> = held.map(|b| (b.base.0, b.last.0, b.epoch.0)).collect();
+                prop_assert_eq!(&held, log);
+                let mut from = 0;
+                for (base, last, epoch) in log {
+                    let mut there = copies.at(Offset((base + last) / 2), &mut from);
+                    prop_assert!(there.any(|b| b.is_held_by(slot) && b.epoch.0 == *epoch));
+                }
+            }
+        }
+
+        #[test]
+        fn replicas_disagree_exactly_where_their_logs_differ(acts in acts()) {
+            let (mut copies, mut logs) = (Copies::default(), Logs::default());
+            acts.into_iter().for_each(|one| act(&mut copies, &mut logs, one));
+            for replica in &mut copies.replicas {
+                replica.high_watermark = replica.end.unwrap_or_default();
+            }
+            let differs = |one: &[(u64, u64, u32)], other: &[(u64, u64, u32)]| {
+                one.iter().zip(other).any(|(a, b)| a != b)
+            };
+            let plain = differs(&logs[0], &logs[1]) || differs(&logs[0], &logs[2]);
+            prop_assert_eq!(copies.disagreement(NodeId::broker(1)).is_some(), plain);
+        }
+    }
+
+    #[test]
+    fn what_was_flushed_is_not_counted_as_lost_with_the_page_cache() {
+        let node = NodeId::broker(1);
+        let mut copies = Copies::default();
+        for base in [0, 1, 2] {
+            copies.append(node, batch(base, 1, 0));
+        }
+        copies.commit(node, Offset(0), Offset(2));
+        copies.replica_mut(node).expect("it has a slot").flushed = Offset(1);
+        let lost = copies.cut(node, cut(3, 0, CutCause::Reloaded));
+        assert_eq!(lost.committed_from, Some(Offset(0)));
+        let lossy: Vec<_> = copies.batches.iter().map(|batch| batch.lost_by).collect();
+        assert_eq!(lossy, [0, 1, 1]);
+    }
+
+    #[test]
+    fn what_every_replica_has_deleted_is_forgotten() {
+        let mut copies = Copies::default();
+        for node in [NodeId::broker(1), NodeId::broker(2)] {
+            copies.append(node, batch(0, 3, 0));
+            copies.append(node, batch(3, 3, 0));
+        }
+        copies.start_at(NodeId::broker(1), Offset(3));
+        assert_eq!(copies.batches.len(), 2);
+        copies.start_at(NodeId::broker(2), Offset(3));
+        assert_eq!(copies.batches.len(), 1);
     }
 }

@@ -64,10 +64,13 @@ impl Judge {
                 self.findings.note(Promise::SequenceHasNoGap, at, Some(name), finding);
             }
         }
-        let compacted = self.cluster.topic(&name.topic).compacted;
         let (base, last) = (batch.base, batch.last);
-        let Some(appended) = self.copies(name).append(at.node, batch) else { return };
-        let finding = log_is_contiguous::check(appended.end, base, last, compacted);
+        let end = self.copies(name).append(at.node, batch);
+        if end == Some(base) && base <= last {
+            return self.findings.kept(Promise::LogIsContiguous, 1);
+        }
+        let compacted = self.cluster.topic(&name.topic).compacted;
+        let finding = log_is_contiguous::check(end, base, last, compacted);
         self.findings.note(Promise::LogIsContiguous, at, Some(name), finding);
     }
 
@@ -93,6 +96,7 @@ impl Judge {
         if known.is_some_and(|known| end < known) {
             self.cut(at, name, end, CutCause::Reloaded);
         }
+        self.copies(name).spare(at.node);
     }
 
     fn start_log(&mut self, node: NodeId, name: &TopicPartition, start: Offset, end: Offset) {
@@ -134,19 +138,27 @@ impl Judge {
         self.findings.note(Promise::NoTruncationBelowMetadataHighWatermark, at, None, finding);
     }
 
+    /// A host lost its power: its replicas may have lost what they had not flushed.
+    pub(super) fn endanger(&mut self, node: NodeId) {
+        for name in self.cluster.partitions_on(node) {
+            self.cluster.partition_mut(&name).copies.endanger(node);
+            self.excuse(node, &name);
+        }
+    }
+
     /// A replica lost committed records without being asked to. If as many did as were promised to have
     /// them, or the last one in sync, everything that follows from it is permitted.
     fn excuse(&mut self, node: NodeId, name: &TopicPartition) {
         let eligible = self.cluster.settings.eligible_leader_replicas;
         let partition = self.cluster.partition_mut(name);
         if !eligible && *partition.isr == [node] {
-            partition.copies.blame_last_in_sync();
+            partition.copies.blame_last_in_sync(node);
         }
         let Some(partition) = self.cluster.partition(name) else { return };
         let min_isr = self.cluster.min_isr(partition);
-        let latest = partition.copies.cuts().len().checked_sub(1).map(|index| index as u32);
-        let mut lost = partition.copies.batches().iter().rev().filter(|b| b.cut == latest);
-        let setting = lost.find_map(|batch| permit::of_committed(batch, partition, min_isr));
+        let lost = partition.copies.committed_and_lost();
+        let permits = lost.map(|batch| permit::of_committed(batch, partition, min_isr));
+        let setting = permits.flatten().next();
         let partition = self.cluster.partition_mut(name);
         partition.excuse = partition.excuse.or(setting);
     }

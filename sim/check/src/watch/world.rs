@@ -21,24 +21,25 @@ impl Judge {
                 self.cluster.restarted.insert(at.node);
                 self.history.restart(at.node);
             }
-            WorldFact::ProcessCrashed {}
-            | WorldFact::PowerCut { .. }
-            | WorldFact::ProcessHalted {} => self.history.abandon(at.node),
+            WorldFact::ProcessCrashed {} | WorldFact::ProcessHalted {} => {
+                self.history.abandon(at.node);
+            }
+            WorldFact::PowerCut { .. } => {
+                self.history.abandon(at.node);
+                self.endanger(at.node);
+            }
             WorldFact::HealingBegan {} => self.history.heal(at.time),
             _ => {}
         }
     }
 
     fn lose_disk(&mut self, at: Moment) {
-        let has_copy = |copies: &crate::picture::Copies| copies.end(at.node).is_some();
-        let partitions = self.cluster.partitions().filter(|p| has_copy(&p.copies));
-        let names: Vec<_> = partitions.map(|partition| partition.name.clone()).collect();
-        for name in names {
+        for name in self.cluster.partitions_on(at.node) {
             self.cut(at, &name, Offset(0), CutCause::DiskLost);
         }
         self.quorum.disk_lost |= self.quorum.voters.contains(&at.node);
         self.quorum.nodes.remove(&at.node);
-        if has_copy(&self.quorum.copies) {
+        if self.quorum.copies.end(at.node).is_some() {
             self.cut(at, &TopicPartition::cluster_metadata(), Offset(0), CutCause::DiskLost);
         }
     }

@@ -110,6 +110,20 @@ fn as_many_lossy_power_cuts_as_min_insync_replicas_may_lose_a_record() {
 }
 
 #[test]
+fn a_power_cut_counts_before_the_log_is_opened_again_and_not_if_nothing_was_lost() {
+    // Two lose their power; the first to come back leads before the other one has opened its log.
+    let story = Story::new().with_five_acked().power_cut(B1).power_cut(B2).loaded(B1, 0);
+    let story = story.elects(B1, 1, &[B1]).leads(B1, 1, 0, 0);
+    let survive = Promise::CommittedRecordsSurvive;
+    let by = Setting::MinInsyncReplicas(2);
+    assert_eq!(permitted_by(&story.clone().end(), survive), [by]);
+    // Had the other one everything, the first one alone is to blame, and need not have led.
+    let spared = Story::new().with_five_acked().power_cut(B1).power_cut(B2).loaded(B2, 5);
+    let spared = spared.loaded(B1, 0).elects(B1, 1, &[B1]).leads(B1, 1, 0, 0).end();
+    assert_eq!(spared.promise(LOST).status, Status::Violated);
+}
+
+#[test]
 fn what_was_flushed_is_not_excused_by_a_power_cut() {
     let flushed = LogFact::LogFlushed { partition: crate::story::orders(), to: Offset(5) };
     let story = Story::new().with_five_acked();
