@@ -190,27 +190,24 @@ mod tests {
         let mut desk = Desk::new().with_brokers([1, 2]);
         desk.create("orders", &[&[1, 2]]);
         desk.heartbeat(2);
-        let wish =
-            |desk: &Desk| BrokerHeartbeatRequest { want_shut_down: true, ..desk.heartbeat_of(1) };
-        let answer = desk.heartbeat_with(wish(&desk));
+        let answer = desk.shut_down(1);
         assert!(!answer.is_fenced && !answer.should_shut_down);
         assert_eq!(desk.partition("orders", 0).leader, Some(NodeId::broker(2)));
         assert_eq!(desk.partition("orders", 0).isr, nodes([2]));
-        assert!(!desk.heartbeat_with(wish(&desk)).should_shut_down, "b2 has not applied it yet");
+        assert!(!desk.shut_down(1).should_shut_down, "b2 has not applied it yet");
         desk.heartbeat(2);
-        let answer = desk.heartbeat_with(wish(&desk));
+        let answer = desk.shut_down(1);
         assert!(answer.should_shut_down && answer.is_fenced);
         assert!(desk.told().ends_with(&[
-            "BrokerFenced b1".to_string(),
-            "ControlledShutdownAllowed b1".to_string()
+            "ControlledShutdownAllowed b1".to_string(),
+            "BrokerFenced b1".to_string()
         ]));
     }
 
     #[test]
     fn a_broker_that_leads_nothing_may_go_at_once() {
         let mut desk = Desk::new().with_brokers([1, 2]);
-        let request = BrokerHeartbeatRequest { want_shut_down: true, ..desk.heartbeat_of(1) };
-        assert!(desk.heartbeat_with(request).should_shut_down);
+        assert!(desk.shut_down(1).should_shut_down);
     }
 
     #[test]

@@ -177,6 +177,7 @@ fn subtracted(list: &str, fewer: &str) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::Desk;
 
     #[test]
     fn a_list_is_appended_to_without_repetition_and_subtracted_from() {
@@ -184,5 +185,86 @@ mod tests {
         assert_eq!(&*appended("", "0:1"), "0:1");
         assert_eq!(&*subtracted("0:1,1:2,0:3", "1:2,9:9"), "0:1,0:3");
         assert_eq!(&*subtracted("delete", "delete"), "");
+    }
+
+    fn alter(
+        desk: &mut Desk,
+        resource: ConfigResource,
+        operation: ConfigOperation,
+        name: &str,
+    ) -> ErrorCode {
+        let changes = vec![ConfigChange { name: name.into(), operation }];
+        let resources = vec![(resource, changes)];
+        match desk.ask(IncrementalAlterConfigsRequest { resources, validate_only: false }) {
+            Response::IncrementalAlterConfigs(answer) => answer.resources[0].error,
+            other => panic!("no answer to a config change: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_config_is_set_appended_to_subtracted_from_and_deleted() {
+        let mut desk = Desk::new().with_brokers([1]);
+        desk.create("orders", &[&[1]]);
+        let topic = || ConfigResource::Topic("orders".into());
+        let name = "cleanup.policy";
+        let value = |desk: &Desk| {
+            desk.controller.image().configs.value(&topic(), name).map(|value| value.to_string())
+        };
+        use ConfigOperation::{Append, Delete, Set, Subtract};
+        let steps = [
+            (Append("compact".into()), Some("delete,compact")),
+            (Subtract("delete".into()), Some("compact")),
+            (Set("delete".into()), Some("delete")),
+            (Delete, None),
+        ];
+        for (operation, expected) in steps {
+            assert_eq!(alter(&mut desk, topic(), operation, name), ErrorCode::None);
+            assert_eq!(value(&desk).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_config_or_no_value_or_no_resource_is_refused() {
+        let mut desk = Desk::new().with_brokers([1]);
+        desk.create("orders", &[&[1]]);
+        let topic = |name: &str| ConfigResource::Topic(name.into());
+        let broker = |number| ConfigResource::Broker(Some(klab_wire::NodeId::broker(number)));
+        let set = |value: &str| ConfigOperation::Set(value.into());
+        let append = |value: &str| ConfigOperation::Append(value.into());
+        let (invalid, none) = (ErrorCode::InvalidConfig, ErrorCode::None);
+        let cases = [
+            (topic("orders"), set("5"), "no.such.config", invalid),
+            (topic("orders"), set("soon"), "retention.ms", invalid),
+            (topic("orders"), append("5"), "retention.ms", invalid),
+            (topic("other"), set("5"), "retention.ms", ErrorCode::UnknownTopicOrPartition),
+            (broker(9), set("2"), "num.io.threads", ErrorCode::BrokerIdNotRegistered),
+            (broker(1), set("none"), "num.io.threads", invalid),
+            (broker(1), set("2"), "num.io.threads", none),
+            (ConfigResource::Broker(None), set("2"), "min.insync.replicas", none),
+        ];
+        for (resource, operation, name, error) in cases {
+            let answer = alter(&mut desk, resource.clone(), operation, name);
+            assert_eq!(answer, error, "{resource:?} {name}");
+        }
+    }
+
+    #[test]
+    fn configs_are_described_with_what_is_in_force() {
+        let mut desk = Desk::with([("log.retention.ms", "7000")]).with_brokers([1]);
+        desk.create_with("orders", &[&[1]], &[("segment.bytes", "2000")]);
+        desk.configure(ConfigResource::Broker(None), "message.max.bytes", "3000");
+        let resources = vec![ConfigResource::Topic("orders".into())];
+        let Response::DescribeConfigs(answer) =
+            desk.ask(klab_wire::DescribeConfigsRequest { resources })
+        else {
+            panic!("an answer is of the request's own API")
+        };
+        let described = |name: &str| {
+            let config = answer.resources[0].configs.iter().find(|c| &*c.name == name).unwrap();
+            (config.value.as_deref().unwrap().to_string(), config.is_default)
+        };
+        assert_eq!(described("segment.bytes"), ("2000".into(), false));
+        assert_eq!(described("retention.ms"), ("7000".into(), true));
+        assert_eq!(described("max.message.bytes"), ("3000".into(), true));
     }
 }

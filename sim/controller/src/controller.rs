@@ -180,12 +180,12 @@ impl Controller {
         reply: Option<Reply>,
         out: &mut Outbox,
     ) {
+        decision.facts.drain(..).for_each(|fact| out.state(fact));
         let records = std::mem::take(&mut decision.records);
         let size = if decision.is_atomic { usize::MAX } else { MAX_RECORDS };
         if self.append(now, records, size, out).is_err() {
             return self.give_up(now, reply, out);
         }
-        decision.facts.drain(..).for_each(|fact| out.state(fact));
         let end = self.raft.next_append_offset();
         let Role::Active(active) = &mut self.role else { unreachable!("only it decides") };
         if let Some(broker) = decision.shuts_down {
@@ -223,7 +223,7 @@ impl Controller {
     }
 
     /// What was decided cannot be appended: this controller's state is not to be trusted any more.
-    fn give_up(&mut self, now: Now, reply: Option<Reply>, out: &mut Outbox) {
+    pub(crate) fn give_up(&mut self, now: Now, reply: Option<Reply>, out: &mut Outbox) {
         let Role::Active(active) = &self.role else { return };
         self.raft.resign(now, active.epoch, out);
         if let Some(reply) = reply {

@@ -91,3 +91,51 @@ impl Active {
         assignments.iter().map(partition).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::Desk;
+    use crate::testing::nodes;
+    use klab_wire::Span;
+
+    fn grow(desk: &mut Desk, count: u32, assignments: Option<&[&[u16]]>) -> ErrorCode {
+        let assignment = |replicas: &&[u16]| nodes(replicas.iter().copied()).to_vec();
+        let topic = CreatePartitionsTopic {
+            name: "orders".into(),
+            count,
+            assignments: assignments.map(|all| all.iter().map(assignment).collect()),
+        };
+        let timeout = Span::from_secs(1);
+        let request =
+            CreatePartitionsRequest { topics: vec![topic], validate_only: false, timeout };
+        match desk.ask(request) {
+            Response::CreatePartitions(answer) => answer.topics[0].error,
+            other => panic!("no answer to growth: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_topic_grows_by_partitions_with_as_many_replicas_and_never_shrinks() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        assert_eq!(grow(&mut desk, 2, None), ErrorCode::UnknownTopicOrPartition);
+        desk.create("orders", &[&[1, 2]]);
+        assert_eq!(grow(&mut desk, 1, None), ErrorCode::InvalidPartitions);
+        assert_eq!(grow(&mut desk, 0, None), ErrorCode::InvalidPartitions);
+        assert_eq!(grow(&mut desk, 3, None), ErrorCode::None);
+        assert_eq!(desk.partition("orders", 2).replicas.len(), 2);
+        assert!(desk.told().contains(&"PartitionsCreated orders from 1 to 3 partitions".into()));
+    }
+
+    #[test]
+    fn new_partitions_can_be_put_by_hand() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.create("orders", &[&[1, 2]]);
+        let cases: [&[&[u16]]; 3] = [&[&[2, 1], &[1, 2]], &[&[1]], &[&[1, 9]]];
+        for wrong in cases {
+            assert_eq!(grow(&mut desk, 2, Some(wrong)), ErrorCode::InvalidReplicaAssignment);
+        }
+        assert_eq!(grow(&mut desk, 2, Some(&[&[2, 1]])), ErrorCode::None);
+        assert_eq!(desk.partition("orders", 1).replicas, nodes([2, 1]));
+    }
+}

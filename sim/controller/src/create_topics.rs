@@ -171,3 +171,133 @@ fn count(topics: &[CreatableTopic]) -> BTreeMap<TopicName, u32> {
     }
     times
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::Desk;
+    use crate::testing::nodes;
+    use klab_wire::{NodeId, PartitionId, Span};
+
+    fn topic(name: &str) -> CreatableTopic {
+        CreatableTopic {
+            name: name.into(),
+            partitions: None,
+            replication_factor: None,
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        }
+    }
+
+    fn assigned(name: &str, assignments: &[(u32, &[u16])]) -> CreatableTopic {
+        let assignment = |(index, replicas): &(u32, &[u16])| {
+            (PartitionId(*index), nodes(replicas.iter().copied()).to_vec())
+        };
+        CreatableTopic { assignments: assignments.iter().map(assignment).collect(), ..topic(name) }
+    }
+
+    #[test]
+    fn a_topic_is_placed_on_brokers_that_are_alive_with_the_defaults_of_the_controller() {
+        let configs = [("num.partitions", "4"), ("default.replication.factor", "2")];
+        let mut desk = Desk::with(configs).with_brokers([1, 2, 3]);
+        let created = desk.create_topic(topic("orders"));
+        assert_eq!((created.partitions, created.replication_factor), (4, 2));
+        for index in 0..4 {
+            let state = desk.partition("orders", index);
+            assert_eq!(state.replicas.len(), 2);
+            assert_eq!((state.leader, &state.isr), (state.preferred_replica(), &state.replicas));
+        }
+        let told = desk.told();
+        assert_eq!(told[0], "TopicCreated orders with 4 partitions");
+        assert!(told[1].starts_with("PartitionCreated orders-0"));
+    }
+
+    #[test]
+    fn a_fenced_replica_is_not_in_sync_at_first() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.register(3, 1).unwrap();
+        desk.create("orders", &[&[3, 1]]);
+        let state = desk.partition("orders", 0);
+        assert_eq!((state.leader, state.isr), (Some(NodeId::broker(1)), nodes([1])));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_topic_is_told() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.register(3, 1).unwrap();
+        desk.create("or.ders", &[&[1]]);
+        let with_config = |name: &str, value: &str| CreatableTopic {
+            configs: vec![(name.into(), value.into())],
+            ..topic("new")
+        };
+        let cases = [
+            (topic("or.ders"), ErrorCode::TopicAlreadyExists),
+            (topic("or_ders"), ErrorCode::InvalidTopicException),
+            (topic("a b"), ErrorCode::InvalidTopicException),
+            (topic("__cluster_metadata"), ErrorCode::InvalidRequest),
+            (CreatableTopic { partitions: Some(0), ..topic("new") }, ErrorCode::InvalidPartitions),
+            (
+                CreatableTopic { replication_factor: Some(0), ..topic("new") },
+                ErrorCode::InvalidReplicationFactor,
+            ),
+            (
+                CreatableTopic { replication_factor: Some(4), ..topic("new") },
+                ErrorCode::InvalidReplicationFactor,
+            ),
+            (with_config("retention.ms", "soon"), ErrorCode::InvalidConfig),
+            (with_config("no.such.config", "1"), ErrorCode::InvalidConfig),
+            (
+                CreatableTopic { partitions: Some(1), ..assigned("new", &[(0, &[1])]) },
+                ErrorCode::InvalidRequest,
+            ),
+            (assigned("new", &[(0, &[])]), ErrorCode::InvalidReplicaAssignment),
+            (assigned("new", &[(0, &[1, 1])]), ErrorCode::InvalidReplicaAssignment),
+            (assigned("new", &[(0, &[9])]), ErrorCode::InvalidReplicaAssignment),
+            (assigned("new", &[(0, &[1]), (1, &[1, 2])]), ErrorCode::InvalidReplicaAssignment),
+            (assigned("new", &[(0, &[1]), (0, &[2])]), ErrorCode::InvalidReplicaAssignment),
+            (assigned("new", &[(1, &[1])]), ErrorCode::InvalidReplicaAssignment),
+            // Registered, but fenced.
+            (assigned("new", &[(0, &[3])]), ErrorCode::InvalidReplicaAssignment),
+        ];
+        for (topic, error) in cases {
+            assert_eq!(desk.create_topic(topic.clone()).error, error, "{topic:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_request_s_topics_those_that_may_be_created_are() {
+        let mut desk = Desk::new().with_brokers([1]);
+        let topics = ["twice", "good", "twice", "b@d"].map(topic).to_vec();
+        let timeout = Span::from_secs(1);
+        let asked = CreateTopicsRequest { topics, validate_only: true, timeout };
+        let request = CreateTopicsRequest { validate_only: false, ..asked.clone() };
+        for (request, is_created) in [(asked, false), (request, true)] {
+            let Response::CreateTopics(answer) = desk.ask(request) else {
+                panic!("an answer is of the request's own API")
+            };
+            let errors: Vec<_> = answer.topics.iter().map(|topic| topic.error).collect();
+            let (twice, bad) = (ErrorCode::InvalidRequest, ErrorCode::InvalidTopicException);
+            assert_eq!(errors, [twice, ErrorCode::None, twice, bad]);
+            let topics = &desk.controller.image().topics;
+            assert_eq!(topics.named(&"good".into()).is_some(), is_created);
+        }
+    }
+
+    #[test]
+    fn more_than_ten_thousand_records_are_too_many_for_one_request() {
+        let mut desk = Desk::new().with_brokers([1]);
+        let large = CreatableTopic { partitions: Some(10_000), ..topic("large") };
+        assert_eq!(desk.create_topic(large).error, ErrorCode::PolicyViolation);
+        let fits = CreatableTopic { partitions: Some(9_999), ..topic("large") };
+        assert_eq!(desk.create_topic(fits).error, ErrorCode::None);
+    }
+
+    #[test]
+    fn a_topic_that_is_created_again_has_another_identity() {
+        let mut desk = Desk::new().with_brokers([1]);
+        let first = desk.create_topic(topic("orders")).id;
+        let timeout = Span::from_secs(1);
+        desk.ask(klab_wire::DeleteTopicsRequest { topics: vec!["orders".into()], timeout });
+        assert_ne!(desk.create_topic(topic("orders")).id, first);
+    }
+}

@@ -11,7 +11,7 @@ use klab_machine::{
 use klab_metadata::{Image, supported_features};
 use klab_wire::config::{BrokerConfig, ConfigTable, Release};
 use klab_wire::*;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A controller and the world around it.
@@ -30,6 +30,8 @@ pub struct Desk {
     answers: BTreeMap<u32, Response>,
     asked: u32,
     epochs: BTreeMap<NodeId, BrokerEpoch>,
+    /// Brokers that have asked to shut down: they go on asking until they begin another life.
+    leaving: BTreeSet<u16>,
 }
 
 impl Desk {
@@ -77,6 +79,7 @@ impl Desk {
             answers: BTreeMap::new(),
             asked: 0,
             epochs: BTreeMap::new(),
+            leaving: BTreeSet::new(),
         };
         desk.settle();
         desk.pass(Span::from_secs(5));
@@ -90,6 +93,8 @@ impl Desk {
         identity.incarnation = identity.incarnation.next();
         let mut desk = Self::boot(self.setup, identity, self.disk, self.now);
         desk.epochs = self.epochs;
+        desk.leaving = self.leaving;
+        desk.log = [self.log, desk.log].concat();
         desk
     }
 
@@ -112,6 +117,16 @@ impl Desk {
         let asked = self.send(request);
         self.pass(Span::from_millis(60));
         self.answer(asked).expect("records are committed within the linger time")
+    }
+
+    /// The controller gives its leadership up.
+    pub fn give_up(&mut self) {
+        self.controller.give_up(clocks(self.now), None, &mut self.out);
+        self.settle();
+    }
+
+    pub fn disk(&self) -> &DiskImage {
+        &self.disk
     }
 
     pub fn command(&mut self, command: Command) {
@@ -222,7 +237,9 @@ impl Desk {
         };
         match answer.broker_epoch {
             Some(epoch) => {
-                self.epochs.insert(NodeId::broker(broker), epoch);
+                if self.epochs.insert(NodeId::broker(broker), epoch) != Some(epoch) {
+                    self.leaving.remove(&broker);
+                }
                 Ok(epoch)
             }
             None => Err(answer.error),
@@ -239,7 +256,7 @@ impl Desk {
             broker_epoch: self.epoch(broker),
             current_metadata_offset: self.controller.committed().next_offset,
             want_fence: false,
-            want_shut_down: false,
+            want_shut_down: self.leaving.contains(&broker),
         }
     }
 
@@ -253,6 +270,12 @@ impl Desk {
             Response::BrokerHeartbeat(answer) => answer,
             other => panic!("no answer to a heartbeat: {other:?}"),
         }
+    }
+
+    /// A broker's wish to shut down.
+    pub fn shut_down(&mut self, broker: u16) -> BrokerHeartbeatResponse {
+        self.leaving.insert(broker);
+        self.heartbeat(broker)
     }
 
     /// Registers brokers and unfences them.

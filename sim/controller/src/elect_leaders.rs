@@ -129,3 +129,123 @@ fn one_turn(elected: impl Iterator<Item = PartitionChangeRecord>) -> (Decision, 
     };
     (Decision::of(records), next)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::Desk;
+    use crate::testing::nodes;
+    use klab_wire::{ConfigResource, LeaderRecoveryState, NodeId, Span};
+
+    /// Broker 1 was away, and 2 leads.
+    fn led_by_another() -> Desk {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.create("orders", &[&[1, 2]]);
+        desk.live(Span::from_secs(12), &[2]);
+        desk.heartbeat(1);
+        desk
+    }
+
+    /// Broker 1 was the only one in sync, and is away.
+    fn offline() -> Desk {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.create("orders", &[&[1, 2]]);
+        desk.alter_isr("orders", 1, &[1]);
+        desk.live(Span::from_secs(12), &[2]);
+        assert_eq!(desk.partition("orders", 0).leader, None);
+        desk
+    }
+
+    #[test]
+    fn the_preferred_replica_leads_when_asked_for_and_in_sync() {
+        let mut desk = led_by_another();
+        let elect = |desk: &mut Desk| desk.elect(ElectionType::Preferred, "orders");
+        assert_eq!(elect(&mut desk), ErrorCode::PreferredLeaderNotAvailable);
+        desk.alter_isr("orders", 2, &[1, 2]);
+        assert_eq!(elect(&mut desk), ErrorCode::None);
+        assert_eq!(desk.partition("orders", 0).leader, Some(NodeId::broker(1)));
+        assert_eq!(elect(&mut desk), ErrorCode::ElectionNotNeeded);
+        assert_eq!(
+            desk.elect(ElectionType::Preferred, "other"),
+            ErrorCode::UnknownTopicOrPartition
+        );
+    }
+
+    #[test]
+    fn an_operator_may_ask_for_an_unclean_election_where_nobody_leads() {
+        let mut desk = offline();
+        desk.told();
+        assert_eq!(desk.elect(ElectionType::Unclean, "orders"), ErrorCode::None);
+        let state = desk.partition("orders", 0);
+        assert_eq!((state.leader, state.isr), (Some(NodeId::broker(2)), nodes([2])));
+        assert_eq!(state.leader_recovery_state, LeaderRecoveryState::Recovering);
+        assert_eq!(desk.told()[1], "LeaderElectedUncleanly orders-0 leader b2 epoch 2");
+        assert_eq!(desk.elect(ElectionType::Unclean, "orders"), ErrorCode::ElectionNotNeeded);
+    }
+
+    #[test]
+    fn nobody_alive_is_nobody_to_elect() {
+        let mut desk = offline();
+        desk.pass(Span::from_secs(12));
+        assert_eq!(
+            desk.elect(ElectionType::Unclean, "orders"),
+            ErrorCode::EligibleLeadersNotAvailable
+        );
+    }
+
+    #[test]
+    fn asked_for_all_partitions_only_those_that_needed_it_are_told() {
+        let mut desk = led_by_another();
+        desk.alter_isr("orders", 2, &[1, 2]);
+        desk.create("payments", &[&[1]]);
+        let request = ElectLeadersRequest {
+            election: ElectionType::Preferred,
+            partitions: None,
+            timeout: Span::from_secs(1),
+        };
+        let Response::ElectLeaders(answer) = desk.ask(request) else {
+            panic!("an answer is of the request's own API")
+        };
+        let told: Vec<_> = answer.partitions.iter().map(|p| p.partition.to_string()).collect();
+        assert_eq!(told, ["orders-0"]);
+    }
+
+    #[test]
+    fn leadership_goes_back_to_the_preferred_replica_by_itself() {
+        let mut desk = led_by_another();
+        desk.alter_isr("orders", 2, &[1, 2]);
+        desk.live(Span::from_secs(280), &[1, 2]);
+        assert_eq!(desk.partition("orders", 0).leader, Some(NodeId::broker(2)));
+        desk.live(Span::from_secs(30), &[1, 2]);
+        assert_eq!(desk.partition("orders", 0).leader, Some(NodeId::broker(1)));
+    }
+
+    #[test]
+    fn a_topic_that_allows_it_is_elected_uncleanly_by_itself() {
+        let mut desk = offline();
+        let topic = ConfigResource::Topic("orders".into());
+        let name = "unclean.leader.election.enable";
+        assert_eq!(desk.configure(topic, name, "true"), ErrorCode::None);
+        desk.live(Span::from_secs(301), &[2]);
+        assert_eq!(desk.partition("orders", 0).leader, Some(NodeId::broker(2)));
+    }
+
+    #[test]
+    fn unclean_election_may_be_allowed_by_the_topic_by_all_brokers_or_by_the_server() {
+        let name = "unclean.leader.election.enable";
+        for (server, resource) in [
+            ("false", Some(ConfigResource::Topic("orders".into()))),
+            ("false", Some(ConfigResource::Broker(None))),
+            ("true", None),
+        ] {
+            let mut desk = Desk::with([(name, server)]).with_brokers([1, 2]);
+            desk.create("orders", &[&[1, 2]]);
+            if let Some(resource) = resource {
+                desk.configure(resource, name, "true");
+            }
+            desk.alter_isr("orders", 1, &[1]);
+            desk.live(Span::from_secs(12), &[2]);
+            assert_eq!(desk.partition("orders", 0).leader, Some(NodeId::broker(2)));
+        }
+    }
+}

@@ -121,6 +121,9 @@ impl<'a> PartitionChange<'a> {
 
     /// Below its minimum, the ISR's former members stay eligible; from the minimum on nobody needs to be
     /// (`maybePopulateTargetElr`).
+    ///
+    /// Unlike in Kafka's own code, a replica that a reassignment has taken away does not stay: were it
+    /// given back, it would be eligible without the records of the meantime.
     fn keep_eligible_leader_replicas(&mut self) {
         if !self.rules.eligible_leader_replicas {
             return;
@@ -131,8 +134,10 @@ impl<'a> PartitionChange<'a> {
         }
         let candidates: BTreeSet<NodeId> =
             self.elr.iter().chain(self.before.isr.iter()).copied().collect();
-        let stays =
-            |node: &NodeId| !self.isr.contains(node) && self.unclean_shutdown != Some(*node);
+        let stays = |node: &NodeId| {
+            let is_replica = self.reassignment.replicas.contains(node);
+            is_replica && !self.isr.contains(node) && self.unclean_shutdown != Some(*node)
+        };
         self.elr = candidates.into_iter().filter(stays).collect();
     }
 
@@ -446,6 +451,15 @@ mod tests {
             let expected = expected.map(|list| nodes(list.iter().copied()));
             assert_eq!(build(change, &[1, 2, 3]).elr, expected, "{isr:?} {eligible:?}");
         }
+    }
+
+    #[test]
+    fn kip_966_a_replica_that_is_taken_away_is_not_eligible() {
+        let before = elr(&[1, 2], &[], &[]);
+        let mut change = PartitionChange::of(&before, WITH_ELR);
+        change.reassignment = ReassignmentReplicas::toward(&before.replicas, &nodes([1]));
+        let record = build(change, &[1, 2]);
+        assert_eq!((record.replicas, record.elr), (Some(nodes([1])), None));
     }
 
     #[test]

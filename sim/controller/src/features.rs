@@ -91,6 +91,7 @@ fn loses_metadata(from: MetadataVersion, to: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::Desk;
 
     #[test]
     fn a_downgrade_loses_metadata_unless_nothing_changed_in_between() {
@@ -98,5 +99,32 @@ mod tests {
         assert!(!loses_metadata(MetadataVersion(25), 23));
         assert!(loses_metadata(MetadataVersion(25), 22));
         assert!(!loses_metadata(MetadataVersion(20), 25), "an upgrade never does");
+    }
+
+    fn update(desk: &mut Desk, updates: &[(&str, u16)]) -> ErrorCode {
+        let updates = updates.iter().map(|(name, level)| (Arc::from(*name), *level)).collect();
+        match desk.ask(UpdateFeaturesRequest { updates, validate_only: false }) {
+            Response::UpdateFeatures(answer) => answer.error,
+            other => panic!("no answer to an update: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_feature_is_finalised_at_a_level_that_everybody_supports() {
+        let mut desk = Desk::new().with_brokers([1]);
+        let elr = ELIGIBLE_LEADER_REPLICAS_VERSION;
+        let cases: [(&[(&str, u16)], _); 6] = [
+            (&[(elr, 1)], ErrorCode::None),
+            (&[(elr, 2)], ErrorCode::InvalidUpdateVersion),
+            (&[("no.such.feature", 1)], ErrorCode::InvalidUpdateVersion),
+            (&[(METADATA_VERSION, 99)], ErrorCode::InvalidUpdateVersion),
+            (&[(METADATA_VERSION, 7)], ErrorCode::InvalidUpdateVersion),
+            (&[(elr, 0), (METADATA_VERSION, 24)], ErrorCode::None),
+        ];
+        for (updates, error) in cases {
+            assert_eq!(update(&mut desk, updates), error, "{updates:?}");
+        }
+        assert_eq!(desk.controller.image().features.metadata_version(), MetadataVersion(24));
+        assert!(!desk.controller.image().features.is_elr_enabled());
     }
 }

@@ -1,4 +1,32 @@
 //! The KRaft controller: who leads, who is in the ISR, who is alive (`QuorumController`, KIP-631).
+//!
+//! The metadata log is the controller's only durable state. One controller of the quorum is active: the
+//! leader of the log. It decides on its own state, which runs ahead of what is committed, appends what it
+//! decided, and answers when the records are committed. The others replay what is committed and wait.
+//!
+//! The rules of who leads, who may be in sync, where replicas go and when a move is done are pure
+//! functions over a partition's state: [`election`], [`isr`], [`placement`], [`reassignment`]. They know
+//! nothing of KRaft. Around them, each request and each turn of a broker's fate has its own file, which
+//! reads the state, asks the rule, and returns a decision: records, and what to answer. `controller` is
+//! where decisions are carried out, and `facts` where their meaning is stated.
+//!
+//! # What is left out
+//!
+//! - **Several log directories per broker** (KIP-858, `AssignReplicasToDirs`, offline directories in
+//!   heartbeats): needs a directory per replica in `PartitionRegistration` and an index by directory.
+//! - **Registration of controllers and changes of the voter set** (KIP-853, KIP-919): needs their
+//!   records, and voters in the log instead of in the configuration. The levels that other controllers
+//!   support are therefore not checked when a feature is updated.
+//! - **Metadata transactions** (KIP-868): bootstrap records are one atomic batch instead.
+//! - **ELR at a changed `min.insync.replicas`**: 4.1 clears it (`ClearElrRecord`); here it stays until
+//!   the partition's next change.
+//! - **`lastKnownElr` with more than the last leader** (`unclean.recovery.strategy`, not in Kafka yet).
+//! - **A queue of events with deadlines**: requests are decided when they come in, so none expires before
+//!   it is looked at; an overloaded controller shows in its host's service time only.
+//! - **Which broker configs may change at run time** is checked by the broker that forwards the change,
+//!   as in Kafka; policies (`CreateTopicPolicy`), quotas of mutations, ACLs and legacy `AlterConfigs`.
+//! - **Combined mode**: a controller that is told to shut down ends its process; one that shares it with
+//!   a broker would have to wait for the broker's controlled shutdown.
 
 mod active;
 mod alter_partition;
@@ -33,6 +61,8 @@ mod schedule;
 mod setup;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod topic_name;
 mod view;
 

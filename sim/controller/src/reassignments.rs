@@ -133,3 +133,94 @@ fn ongoing(committed: &Image, partition: &TopicPartition) -> Option<OngoingReass
         removing: state.removing_replicas.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::Desk;
+    use crate::testing::nodes;
+    use klab_wire::Span;
+
+    fn list(desk: &mut Desk) -> Vec<OngoingReassignment> {
+        match desk.ask(ListPartitionReassignmentsRequest { partitions: None }) {
+            Response::ListPartitionReassignments(answer) => answer.reassignments,
+            other => panic!("no list: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_partition_moves_when_its_new_replicas_are_in_sync() {
+        let mut desk = Desk::new().with_brokers([1, 2, 3, 4]);
+        desk.create("orders", &[&[1, 2, 3]]);
+        assert_eq!(desk.reassign("orders", Some(&[1, 2, 4])), ErrorCode::None);
+        let moving = list(&mut desk);
+        assert_eq!(moving[0].replicas, nodes([1, 2, 4, 3]));
+        assert_eq!((&moving[0].adding, &moving[0].removing), (&nodes([4]), &nodes([3])));
+        desk.told();
+        assert_eq!(desk.alter_isr("orders", 1, &[1, 2, 3, 4]).error, ErrorCode::None);
+        assert_eq!(
+            desk.told(),
+            [
+                "LeaderEpochBumped orders-0 leader b1 epoch 1",
+                "IsrChanged orders-0 isr [b1, b2, b4] (partition epoch 2)",
+                "ReassignmentCompleted orders-0 replicas [b1, b2, b4]",
+            ]
+        );
+        assert_eq!(list(&mut desk), []);
+    }
+
+    #[test]
+    fn a_cancelled_reassignment_leaves_everything_as_it_was() {
+        let mut desk = Desk::new().with_brokers([1, 2, 3]);
+        desk.create("orders", &[&[1, 2]]);
+        assert_eq!(desk.reassign("orders", None), ErrorCode::NoReassignmentInProgress);
+        desk.reassign("orders", Some(&[2, 3]));
+        assert_eq!(desk.reassign("orders", None), ErrorCode::None);
+        let state = desk.partition("orders", 0);
+        assert_eq!((state.replicas, state.isr), (nodes([2, 1]), nodes([1, 2])));
+        assert!(desk.told().contains(&"ReassignmentCancelled orders-0 replicas [b2, b1]".into()));
+    }
+
+    #[test]
+    fn a_target_must_be_registered_brokers_each_once() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.create("orders", &[&[1]]);
+        let targets: [&[u16]; 3] = [&[], &[2, 2], &[9]];
+        for target in targets {
+            let error = desk.reassign("orders", Some(target));
+            assert_eq!(error, ErrorCode::InvalidReplicaAssignment);
+        }
+        assert_eq!(desk.reassign("other", Some(&[1])), ErrorCode::UnknownTopicOrPartition);
+    }
+
+    #[test]
+    fn a_reassignment_that_only_reorders_or_removes_is_complete_at_once() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.create("orders", &[&[1, 2]]);
+        desk.reassign("orders", Some(&[2, 1]));
+        assert_eq!(desk.partition("orders", 0).replicas, nodes([2, 1]));
+        desk.reassign("orders", Some(&[2]));
+        let state = desk.partition("orders", 0);
+        assert_eq!((state.replicas, state.isr), (nodes([2]), nodes([2])));
+        assert_eq!(list(&mut desk), []);
+    }
+
+    #[test]
+    fn going_back_to_replicas_that_are_not_in_sync_needs_leave_for_unclean_elections() {
+        let cases = [("false", ErrorCode::InvalidReplicaAssignment), ("true", ErrorCode::None)];
+        for (enabled, error) in cases {
+            let config = [("unclean.leader.election.enable", enabled)];
+            let mut desk = Desk::with(config).with_brokers([1, 2, 3, 4]);
+            desk.create("orders", &[&[1, 2]]);
+            desk.reassign("orders", Some(&[3, 4]));
+            // The old ones fall out of the ISR before 4 has come in.
+            desk.alter_isr("orders", 1, &[1, 2, 3]);
+            desk.live(Span::from_secs(12), &[3, 4]);
+            assert_eq!(desk.partition("orders", 0).isr, nodes([3]));
+            desk.heartbeat(1);
+            assert_eq!(desk.reassign("orders", None), error);
+            let is_back = desk.partition("orders", 0).isr == nodes([1]);
+            assert_eq!(is_back, error == ErrorCode::None);
+        }
+    }
+}

@@ -152,3 +152,124 @@ fn supports_finalized_features(
                 || range_of(&feature.name).contains(&finalized.level(&feature.name))
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::Desk;
+    use crate::testing::nodes;
+    use klab_wire::{Offset, Span, SupportedFeature};
+
+    const B1: NodeId = NodeId::broker(1);
+
+    #[test]
+    fn a_registration_s_epoch_is_the_offset_of_its_record_and_it_begins_fenced() {
+        let mut desk = Desk::new();
+        let epoch = desk.register(1, 1).unwrap();
+        let batch = desk.log.iter().find(|batch| batch.last_offset() >= Offset(epoch.0)).unwrap();
+        let place = (epoch.0 - batch.base_offset.0) as usize;
+        assert!(matches!(batch.metadata()[place], MetadataRecord::RegisterBroker(_)));
+        assert!(desk.controller.image().cluster.broker(B1).unwrap().fenced);
+    }
+
+    #[test]
+    fn kafka_16952_the_same_life_keeps_its_epoch_and_its_state() {
+        let mut desk = Desk::new().with_brokers([1]);
+        let epoch = desk.epoch(1);
+        assert_eq!(desk.register(1, 1), Ok(epoch));
+        assert!(desk.controller.image().cluster.is_active(B1));
+    }
+
+    #[test]
+    fn another_life_may_register_only_when_the_session_of_the_first_is_over() {
+        let mut desk = Desk::new().with_brokers([1]);
+        let first = desk.epoch(1);
+        assert_eq!(desk.register(1, 2), Err(ErrorCode::DuplicateBrokerRegistration));
+        desk.pass(Span::from_secs(10));
+        assert!(desk.register(1, 2).unwrap() > first);
+    }
+
+    #[test]
+    fn what_does_not_belong_here_is_refused() {
+        let mut desk = Desk::new().with_brokers([1]);
+        let feature = |name: &str, min_level, max_level| SupportedFeature {
+            name: name.into(),
+            min_level,
+            max_level,
+        };
+        let good = desk.registration(2, 1);
+        let cases = [
+            (
+                BrokerRegistrationRequest { cluster: "other".into(), ..good.clone() },
+                ErrorCode::InconsistentClusterId,
+            ),
+            (
+                BrokerRegistrationRequest { log_dirs: vec![], ..good.clone() },
+                ErrorCode::InvalidRegistration,
+            ),
+            (
+                BrokerRegistrationRequest { log_dirs: vec![DirectoryId(9); 2], ..good.clone() },
+                ErrorCode::InvalidRegistration,
+            ),
+            // The directory of broker 1.
+            (
+                BrokerRegistrationRequest { log_dirs: vec![DirectoryId(101)], ..good.clone() },
+                ErrorCode::InvalidRegistration,
+            ),
+            (
+                BrokerRegistrationRequest { features: vec![], ..good.clone() },
+                ErrorCode::UnsupportedVersion,
+            ),
+            (
+                BrokerRegistrationRequest {
+                    features: vec![feature(METADATA_VERSION, 1, 24)],
+                    ..good.clone()
+                },
+                ErrorCode::UnsupportedVersion,
+            ),
+        ];
+        for (request, error) in cases {
+            match desk.ask(request.clone()) {
+                Response::BrokerRegistration(answer) => {
+                    assert_eq!(answer.error, error, "{request:?}")
+                }
+                other => panic!("no answer to a registration: {other:?}"),
+            }
+        }
+        assert!(desk.register(2, 1).is_ok());
+    }
+
+    #[test]
+    fn an_unregistered_broker_leads_nothing_and_is_gone() {
+        let mut desk = Desk::new().with_brokers([1, 2]);
+        desk.create("orders", &[&[1, 2]]);
+        let request = UnregisterBrokerRequest { broker: B1 };
+        for error in [ErrorCode::None, ErrorCode::BrokerIdNotRegistered] {
+            let answer = Response::UnregisterBroker(UnregisterBrokerResponse { error });
+            assert_eq!(desk.ask(request.clone()), answer);
+        }
+        assert_eq!(desk.partition("orders", 0).isr, nodes([2]));
+        assert!(desk.controller.image().cluster.broker(B1).is_none());
+        assert_eq!(desk.heartbeat(1).error, ErrorCode::StaleBrokerEpoch);
+    }
+
+    /// A broker that was the last of its ISR and comes back from `previous`.
+    fn back_from(previous: Option<BrokerEpoch>) -> klab_wire::PartitionRegistration {
+        let mut desk =
+            Desk::with([("eligible.leader.replicas.enable", "true")]).with_brokers([1, 2]);
+        desk.create_with("orders", &[&[1, 2]], &[("min.insync.replicas", "2")]);
+        desk.live(Span::from_secs(12), &[2]);
+        assert_eq!(desk.partition("orders", 0).elr, nodes([1]));
+        let previous_broker_epoch = previous.map(|epoch| BrokerEpoch(epoch.0.max(desk.epoch(1).0)));
+        let request =
+            BrokerRegistrationRequest { previous_broker_epoch, ..desk.registration(1, 2) };
+        desk.ask(request);
+        desk.partition("orders", 0)
+    }
+
+    #[test]
+    fn kip_966_only_a_broker_that_shut_down_in_order_stays_eligible() {
+        assert_eq!(back_from(Some(BrokerEpoch(0))).elr, nodes([1]));
+        assert_eq!(back_from(None).elr, nodes([]));
+    }
+}
