@@ -53,8 +53,8 @@ impl ReplicaLog {
             (TopicIdPartition::CLUSTER_METADATA, TopicPartition::cluster_metadata());
         let checkpoints = Checkpoints::default();
         let log = Log::load(partition, name, Arc::new(config), disk, &checkpoints, now, out);
-        let snapshots = Snapshots::load(disk, out);
-        let mut log = ReplicaLog { log, snapshots, limits, flushes: BTreeSet::new() };
+        let (snapshots, flushes) = Snapshots::load(disk, out);
+        let mut log = ReplicaLog { log, snapshots, limits, flushes: flushes.into_iter().collect() };
         log.truncate_at_gap(now, out);
         log.truncate_to_latest_snapshot(now, out);
         log.start_at_earliest_snapshot(now, out);

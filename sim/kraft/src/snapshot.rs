@@ -1,7 +1,8 @@
 //! Snapshots of the metadata log: what replaces its beginning (`Snapshots`, `RecordsSnapshotWriter`, KIP-630).
 
 use crate::MetadataLogLimits;
-use klab_machine::{Block, Change, DiskImage, File, Outbox};
+use klab_machine::fact::RaftFact;
+use klab_machine::{Block, Change, DiskImage, File, FlushId, Outbox};
 use klab_wire::{
     ControlRecord, MetadataRecord, Offset, OffsetAndEpoch, RecordBatch, Records, Timestamp,
 };
@@ -118,18 +119,23 @@ impl Snapshot {
 
 impl Snapshots {
     /// Finds the complete snapshots on a disk, and deletes the others (`recoverSnapshots`).
-    pub(crate) fn load(disk: &DiskImage, out: &mut Outbox) -> Self {
+    ///
+    /// What is found may be in the page cache only, and the log before it may go soon: it is flushed.
+    pub(crate) fn load(disk: &DiskImage, out: &mut Outbox) -> (Self, Vec<FlushId>) {
         let mut snapshots = Snapshots::default();
+        let mut flushes = Vec::new();
         for file in disk.files() {
             let File::MetadataSnapshot(id) = file else { continue };
             let snapshot = Snapshot::from_disk(id, disk);
             if snapshot.is_complete() {
+                out.state(RaftFact::MetadataSnapshotFound { snapshot: id });
                 snapshots.complete.insert(id, snapshot);
+                flushes.push(out.flush(file));
             } else {
                 out.store(file, Change::Delete);
             }
         }
-        snapshots
+        (snapshots, flushes)
     }
 
     /// A snapshot is complete and flushed.
@@ -242,12 +248,11 @@ mod tests {
             }
         }
         disk.apply(File::MetadataSnapshot(id(9)), Change::Truncate(2));
-        let found = Snapshots::load(&disk, &mut out);
+        let (found, flushes) = Snapshots::load(&disk, &mut out);
         assert_eq!(found.latest().map(|(id, _)| id), Some(id(5)));
-        assert!(matches!(
-            out.effects(),
-            [Effect::Store { file: File::MetadataSnapshot(old), change: Change::Delete }] if *old == id(9)
-        ));
+        assert_eq!(flushes.len(), 1);
+        let is_deletion = |effect: &Effect| matches!(effect, Effect::Store { file, change: Change::Delete } if *file == File::MetadataSnapshot(id(9)));
+        assert!(out.effects().iter().any(is_deletion));
     }
 
     #[test]

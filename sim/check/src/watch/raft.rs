@@ -24,7 +24,9 @@ impl Judge {
             F::MetadataCommitted { epoch, from, to, as_leader } => {
                 self.commit_metadata(at, *epoch, *from, *to, *as_leader);
             }
-            F::MetadataSnapshotWritten { snapshot } | F::MetadataSnapshotFetched { snapshot } => {
+            F::MetadataSnapshotWritten { snapshot }
+            | F::MetadataSnapshotFound { snapshot }
+            | F::MetadataSnapshotFetched { snapshot } => {
                 self.quorum.node(at.node).snapshots.insert(snapshot.offset);
             }
             _ => {}

@@ -29,9 +29,9 @@ facts! {
         MetadataCommitted { epoch: LeaderEpoch, from: Offset, to: Offset, as_leader: bool } => "high watermark from {from} to {to} (epoch {epoch}, leader: {as_leader})";
         /// A snapshot of the metadata was written.
         MetadataSnapshotWritten { snapshot: OffsetAndEpoch } => "{snapshot:?}";
+        /// A replica found a snapshot of the metadata on its disk when it started.
+        MetadataSnapshotFound { snapshot: OffsetAndEpoch } => "{snapshot:?}";
         /// A replica fetched a snapshot because it was too far behind.
         MetadataSnapshotFetched { snapshot: OffsetAndEpoch } => "{snapshot:?}";
-        /// The metadata log was cut at the front, up to a snapshot.
-        MetadataLogCleaned { from: Offset, to: Offset } => "log start from {from} to {to}";
     }
 }
