@@ -1,11 +1,14 @@
 //! Records on their way into batches, and batches that wait to be sent (`RecordAccumulator`).
 
+mod requeue;
+mod sticky;
+
 use crate::ProducedTopic;
 use crate::batch::{BatchId, BatchState, Compression, Content, ProducerBatch, Slot};
 use crate::buffer_pool::BufferPool;
 use crate::compression::CompressionRatioEstimator;
-use crate::metadata::{Metadata, PartitionView, TopicMetadata};
-use crate::partitioner::{BuiltInPartitioner, Choice, PartitionLoadStats};
+use crate::metadata::{Metadata, PartitionView};
+use crate::partitioner::{BuiltInPartitioner, Choice};
 use crate::ready::{Readiness, ReadyQueues};
 use crate::sequences::Sequences;
 use klab_machine::OperationId;
@@ -261,90 +264,6 @@ impl RecordAccumulator {
         self.batches.get(self.queue(slot)?.front()?)
     }
 
-    /// The partition that records without a key go to. Before one is appended, a switch that had been put
-    /// off is made good if the batches are full by now (`partitionChanged`).
-    fn sticky_partition(
-        &mut self,
-        topic: u32,
-        cluster: &TopicMetadata,
-        draw: &mut impl FnMut() -> u32,
-    ) -> u32 {
-        let Some(current) = self.topics[topic as usize].sticky.current() else {
-            return self.switch_sticky(topic, cluster, draw);
-        };
-        let last = self.last_batch(Slot { topic, partition: current });
-        let is_full = last.is_none_or(ProducerBatch::is_full);
-        match is_full && self.topics[topic as usize].sticky.count(0, true) {
-            true => self.switch_sticky(topic, cluster, draw),
-            false => current,
-        }
-    }
-
-    fn count_sticky(
-        &mut self,
-        topic: u32,
-        bytes: u32,
-        is_full: bool,
-        cluster: &TopicMetadata,
-        draw: &mut impl FnMut() -> u32,
-    ) {
-        if self.topics[topic as usize].sticky.count(bytes, is_full) {
-            self.switch_sticky(topic, cluster, draw);
-        }
-    }
-
-    fn switch_sticky(
-        &mut self,
-        topic: u32,
-        cluster: &TopicMetadata,
-        draw: &mut impl FnMut() -> u32,
-    ) -> u32 {
-        let load = self.load_stats(topic, cluster);
-        let partitions = cluster.partitions.len() as u32;
-        let next = BuiltInPartitioner::next(draw(), partitions, &cluster.available, load.as_ref());
-        self.topics[topic as usize].sticky.switch_to(next);
-        next
-    }
-
-    /// The queues of a topic as a table for drawing (`partitionReady`). Kafka makes it at every look of the
-    /// sender; here it is made when it is needed.
-    fn load_stats(&self, topic: u32, cluster: &TopicMetadata) -> Option<PartitionLoadStats> {
-        let queues = &self.topics[topic as usize];
-        let all = cluster.partitions.len() as u32;
-        if !self.config.adaptive || queues.written < all || self.queued == 0 {
-            return None;
-        }
-        let length = |partition: u32| {
-            let queue = self.queue(Slot { topic, partition });
-            queue.map_or(0, |queue| queue.len() as u32)
-        };
-        let is_available = |partition: &u32| {
-            let leader = cluster.partitions[*partition as usize].leader;
-            length(*partition) == 0 || leader.is_none_or(|leader| !self.is_slow(leader))
-        };
-        let kept = cluster.available.iter().copied().filter(is_available);
-        let lengths: Vec<_> = kept.map(|partition| (partition, length(partition))).collect();
-        PartitionLoadStats::of(&lengths, queues.written)
-    }
-
-    fn is_slow(&self, node: NodeId) -> bool {
-        let timeout = self.config.availability_timeout;
-        let waits = |latency: &NodeLatency| latency.ready.since(latency.drain) > timeout;
-        timeout > Span::ZERO && self.latencies.get(&node).is_some_and(waits)
-    }
-
-    /// A broker has something ready; it takes it or it does not (`updateNodeLatencyStats`).
-    pub(crate) fn note_latency(&mut self, node: NodeId, can_drain: bool, now: Time) {
-        if self.config.availability_timeout == Span::ZERO {
-            return;
-        }
-        let latency = self.latencies.entry(node).or_insert(NodeLatency { ready: now, drain: now });
-        latency.ready = now;
-        if can_drain {
-            latency.drain = now;
-        }
-    }
-
     /// Looks at a partition's first batch, and notes when it may go and to whom.
     pub(crate) fn refresh(&mut self, slot: Slot, metadata: &Metadata) {
         let Some(first) = self.queue(slot).and_then(|queue| queue.front().copied()) else {
@@ -440,59 +359,6 @@ impl RecordAccumulator {
         if self.muted.remove(&slot) {
             self.refresh(slot, metadata);
         }
-    }
-
-    /// A batch goes back to its queue: with sequences to its place among them, without to the front, even
-    /// if what was sent after it has been written by now (`reenqueue`).
-    pub(crate) fn reenqueue(&mut self, id: BatchId, metadata: &Metadata) {
-        let slot = self.batches[&id].slot;
-        self.put_in_order(slot, id);
-        self.refresh(slot, metadata);
-    }
-
-    fn put_in_order(&mut self, slot: Slot, id: BatchId) {
-        let base = self.batches[&id].base_sequence();
-        let place = match base {
-            None => 0,
-            Some(base) => {
-                let queue = self.queue(slot).into_iter().flatten();
-                let earlier = |other: &&BatchId| {
-                    self.batches[other].base_sequence().is_some_and(|other| other < base)
-                };
-                queue.take_while(earlier).count()
-            }
-        };
-        self.queue_mut(slot).insert(place, id);
-        self.queued += 1;
-    }
-
-    /// Cuts a batch that was too large, and queues the parts in its place (`splitAndReenqueue`). The whole is
-    /// gone; the parts hold no memory of the pool.
-    pub(crate) fn split_and_reenqueue(
-        &mut self,
-        id: BatchId,
-        sequences: Option<&mut Sequences>,
-        metadata: &Metadata,
-    ) -> (ProducerBatch, u32) {
-        let whole = self.remove(id);
-        let slot = whole.slot;
-        let compression = self.compression(slot);
-        let topic = &mut self.topics[slot.topic as usize];
-        topic.ratio.reset(topic.compressed_permille);
-        let ratio = topic.ratio_of(self.config.codec);
-        let parts = whole.split(self.config.batch_size, ratio, compression);
-        let ids: Vec<BatchId> = parts.into_iter().map(|part| self.insert(part)).collect();
-        if let Some(sequences) = sequences {
-            for id in &ids {
-                let part = &self.batches[id];
-                if let Some(at) = part.producer {
-                    sequences.track(slot, *id, at, part.record_count);
-                }
-            }
-        }
-        ids.iter().rev().for_each(|id| self.put_in_order(slot, *id));
-        self.refresh(slot, metadata);
-        (whole, ids.len() as u32)
     }
 
     /// The oldest batch that has not ended, if it was created by then.

@@ -6,8 +6,7 @@
 use crate::AdminSetup;
 use crate::admin_call::{self, Verdict};
 use crate::alarm::Alarm;
-use crate::metadata::MetadataConfig;
-use crate::network::{Answer, ClientNetwork, Timeouts};
+use crate::network::{Answer, ClientNetwork, connection_settings};
 use crate::values::Numbers;
 use klab_machine::random::{Stream, stream};
 use klab_machine::timer::ClientTimer;
@@ -290,23 +289,9 @@ fn backoff(config: &AdminConfig) -> ExponentialBackoff {
 
 fn network(identity: &Identity, setup: &AdminSetup) -> ClientNetwork<AdminPurpose> {
     let config = &setup.config;
-    let timeouts = Timeouts {
-        request: config.request_timeout_ms,
-        connection_setup: config.socket_connection_setup_timeout_ms,
-        reconnect: ExponentialBackoff {
-            initial: config.reconnect_backoff_ms,
-            max: config.reconnect_backoff_max_ms,
-        },
-    };
-    let metadata = MetadataConfig {
-        bootstrap: setup.bootstrap.clone(),
-        max_age: config.metadata_max_age_ms,
-        backoff: backoff(config),
-        recovery: config.metadata_recovery_strategy,
-        allow_auto_topic_creation: false,
-    };
+    let settings = connection_settings!(config, setup.bootstrap, false);
     // `KafkaAdminClient.createInternal`: one request at a time.
-    ClientNetwork::new(identity, timeouts, metadata, 1)
+    ClientNetwork::new(identity, settings, 1)
 }
 
 #[cfg(test)]

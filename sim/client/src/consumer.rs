@@ -10,8 +10,7 @@ mod tests;
 
 use crate::alarm::Alarm;
 use crate::fetcher::{Collected, Fetcher, Surroundings};
-use crate::metadata::MetadataConfig;
-use crate::network::{Answer, ClientNetwork, Timeouts};
+use crate::network::{Answer, ClientNetwork, connection_settings};
 use crate::offset_fetcher::{Asked, OffsetFetcher};
 use crate::subscription::{FetchPosition, Subscription, Subscriptions};
 use crate::values::Numbers;
@@ -21,8 +20,6 @@ use klab_machine::timer::ClientTimer;
 use klab_machine::{
     Call, Command, DiskImage, Identity, Input, Machine, Operation, Outbox, Outcome, Timer,
 };
-use klab_network::ExponentialBackoff;
-use klab_wire::config::ConsumerConfig;
 use klab_wire::{
     ErrorCode, NodeId, Now, Offset, OffsetSpec, Response, Span, Time, TopicName, TopicPartition,
 };
@@ -447,26 +444,9 @@ impl Consumer {
 }
 
 fn network(identity: &Identity, setup: &ConsumerSetup) -> ClientNetwork<ConsumerPurpose> {
-    let config: &ConsumerConfig = &setup.config;
-    let timeouts = Timeouts {
-        request: config.request_timeout_ms,
-        connection_setup: config.socket_connection_setup_timeout_ms,
-        reconnect: ExponentialBackoff {
-            initial: config.reconnect_backoff_ms,
-            max: config.reconnect_backoff_max_ms,
-        },
-    };
-    let metadata = MetadataConfig {
-        bootstrap: setup.bootstrap.clone(),
-        max_age: config.metadata_max_age_ms,
-        backoff: ExponentialBackoff {
-            initial: config.retry_backoff_ms,
-            max: config.retry_backoff_max_ms,
-        },
-        recovery: config.metadata_recovery_strategy,
-        allow_auto_topic_creation: config.allow_auto_create_topics,
-    };
-    ClientNetwork::new(identity, timeouts, metadata, MAX_IN_FLIGHT)
+    let config = &setup.config;
+    let settings = connection_settings!(config, setup.bootstrap, config.allow_auto_create_topics);
+    ClientNetwork::new(identity, settings, MAX_IN_FLIGHT)
 }
 
 /// `ClientUtils.createNetworkClient` for consumers.

@@ -41,6 +41,13 @@ pub(crate) enum Answer<P> {
     Failed { to: NodeId, purpose: P, error: ErrorCode, was_sent: bool },
 }
 
+/// What a client's network is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionSettings {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) metadata: MetadataConfig,
+}
+
 /// The timeouts that every client has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
@@ -49,13 +56,40 @@ pub(crate) struct Timeouts {
     pub(crate) reconnect: ExponentialBackoff,
 }
 
+/// What every client's configuration says about connections and metadata, by the same names in each.
+macro_rules! connection_settings {
+    ($config:expr, $bootstrap:expr, $allow_auto_topic_creation:expr) => {
+        $crate::network::ConnectionSettings {
+            timeouts: $crate::network::Timeouts {
+                request: $config.request_timeout_ms,
+                connection_setup: $config.socket_connection_setup_timeout_ms,
+                reconnect: klab_network::ExponentialBackoff {
+                    initial: $config.reconnect_backoff_ms,
+                    max: $config.reconnect_backoff_max_ms,
+                },
+            },
+            metadata: $crate::metadata::MetadataConfig {
+                bootstrap: $bootstrap.clone(),
+                max_age: $config.metadata_max_age_ms,
+                backoff: klab_network::ExponentialBackoff {
+                    initial: $config.retry_backoff_ms,
+                    max: $config.retry_backoff_max_ms,
+                },
+                recovery: $config.metadata_recovery_strategy,
+                allow_auto_topic_creation: $allow_auto_topic_creation,
+            },
+        }
+    };
+}
+pub(crate) use connection_settings;
+
 impl<P> ClientNetwork<P> {
     pub(crate) fn new(
         identity: &Identity,
-        timeouts: Timeouts,
-        metadata: MetadataConfig,
+        settings: ConnectionSettings,
         max_in_flight: u32,
     ) -> Self {
+        let ConnectionSettings { timeouts, metadata } = settings;
         let named = |purpose| stream(identity.seed, purpose, [identity.incarnation.0]);
         let config = NetworkConfig {
             request_timeout: timeouts.request,

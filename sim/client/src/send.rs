@@ -3,8 +3,7 @@
 use crate::accumulator::{Append, AppendMode, Appended, RecordAccumulator};
 use crate::alarm::Alarm;
 use crate::buffer_pool::{Allocation, Ticket};
-use crate::metadata::MetadataConfig;
-use crate::network::{ClientNetwork, Timeouts};
+use crate::network::{ClientNetwork, connection_settings};
 use crate::partitioner::{Choice, Partitioner};
 use crate::sender::Sender;
 use crate::{Partitioning, ProducedTopic, ProducerSetup};
@@ -12,7 +11,6 @@ use klab_machine::fact::ClientFact;
 use klab_machine::random::{Stream, stream};
 use klab_machine::timer::ClientTimer;
 use klab_machine::{Identity, Operation, Outbox, Outcome, Timer};
-use klab_network::ExponentialBackoff;
 use klab_wire::config::ProducerConfig;
 use klab_wire::{ErrorCode, Now, Span, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -281,25 +279,8 @@ impl KafkaProducer {
 
 fn network<P>(identity: &Identity, setup: &ProducerSetup) -> ClientNetwork<P> {
     let config = &setup.config;
-    let timeouts = Timeouts {
-        request: config.request_timeout_ms,
-        connection_setup: config.socket_connection_setup_timeout_ms,
-        reconnect: ExponentialBackoff {
-            initial: config.reconnect_backoff_ms,
-            max: config.reconnect_backoff_max_ms,
-        },
-    };
-    let metadata = MetadataConfig {
-        bootstrap: setup.bootstrap.clone(),
-        max_age: config.metadata_max_age_ms,
-        backoff: ExponentialBackoff {
-            initial: config.retry_backoff_ms,
-            max: config.retry_backoff_max_ms,
-        },
-        recovery: config.metadata_recovery_strategy,
-        allow_auto_topic_creation: true,
-    };
-    ClientNetwork::new(identity, timeouts, metadata, config.max_in_flight_requests_per_connection)
+    let settings = connection_settings!(config, setup.bootstrap, true);
+    ClientNetwork::new(identity, settings, config.max_in_flight_requests_per_connection)
 }
 
 fn partitioners(

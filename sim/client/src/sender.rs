@@ -1,15 +1,19 @@
 //! Sends batches, and decides what an answer means for them (`Sender`).
 
+mod identity;
+#[cfg(test)]
+mod soak;
 #[cfg(test)]
 mod tests;
 
+use self::identity::IdentityRequest;
 use crate::accumulator::{Drained, RecordAccumulator};
 use crate::alarm::Alarm;
 use crate::batch::{BatchId, BatchState, ProducerBatch};
 use crate::buffer_pool::Ticket;
 use crate::network::{Answer, ClientNetwork};
 use crate::rejection::was_certainly_rejected;
-use crate::sequences::{EpochBump, FailedBatch, Rewrite, Sequences};
+use crate::sequences::{FailedBatch, Sequences};
 use klab_machine::fact::ClientFact;
 use klab_machine::random::Stream;
 use klab_machine::timer::ClientTimer;
@@ -17,9 +21,8 @@ use klab_machine::{Operation, Outbox, Outcome, Timer};
 use klab_network::ExponentialBackoff;
 use klab_wire::config::ProducerConfig;
 use klab_wire::{
-    Acks, ErrorCode, InitProducerIdRequest, InitProducerIdResponse, NodeId, Now, Offset,
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, Response,
-    Span, Time,
+    Acks, ErrorCode, NodeId, Now, Offset, PartitionProduceData, PartitionProduceResponse,
+    ProduceRequest, ProduceResponse, Response, Span, Time,
 };
 
 /// The sending half of a producer.
@@ -65,14 +68,6 @@ struct SenderConfig {
     request_timeout: Span,
     delivery_timeout: Span,
     backoff: ExponentialBackoff,
-}
-
-/// Where the request for an identity stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum IdentityRequest {
-    /// To be sent, at this time at the earliest.
-    Due(Time),
-    InFlight,
 }
 
 /// What a broker, or the loss of its connection, says about one batch.
@@ -177,70 +172,6 @@ impl Sender {
             Answer::Answered { response, .. } => {
                 unreachable!("a broker answers what it was asked, not {response:?}")
             }
-        }
-    }
-
-    // The producer's identity.
-
-    fn has_identity(&mut self, now: Now, out: &mut Outbox) -> bool {
-        let Some(sequences) = &mut self.sequences else { return true };
-        sequences.resolve();
-        if let EpochBump::Bumped((producer, epoch), rewrites) = sequences.bump_epoch() {
-            out.state(ClientFact::ProducerEpochBumped { producer, epoch });
-            self.rewrite(rewrites);
-        }
-        let has_one = self.sequences.as_ref().is_some_and(|s| s.identity().is_some());
-        if !has_one {
-            self.ask_for_identity(now, out);
-        }
-        has_one
-    }
-
-    fn rewrite(&mut self, rewrites: Vec<Rewrite>) {
-        for Rewrite { batch, producer } in rewrites {
-            let batch = self.accumulator.batch_mut(batch).expect("sequences track living batches");
-            batch.producer = Some(producer);
-            batch.sequence_was_reset = true;
-        }
-    }
-
-    fn identity_due(&self) -> Option<Time> {
-        match self.identity_request {
-            IdentityRequest::Due(at) => Some(at),
-            IdentityRequest::InFlight => None,
-        }
-    }
-
-    fn ask_for_identity(&mut self, now: Now, out: &mut Outbox) {
-        if self.identity_due().is_none_or(|due| due > now.time) {
-            return;
-        }
-        let Some(node) = self.network.least_loaded_node(now) else {
-            return self.network.await_any(now, out);
-        };
-        if !self.network.is_ready(node) {
-            return self.network.connect(node, now, out);
-        }
-        let request = InitProducerIdRequest { current: None };
-        self.network.send(node, request, ProducerPurpose::InitProducerId, now, out);
-        self.identity_request = IdentityRequest::InFlight;
-    }
-
-    fn ask_again(&mut self, now: Now) {
-        self.identity_request = IdentityRequest::Due(now.time + self.config.backoff.initial);
-    }
-
-    fn identified(&mut self, response: InitProducerIdResponse, now: Now, out: &mut Outbox) {
-        match (response.error, response.producer) {
-            (ErrorCode::None, Some((producer, epoch))) => {
-                out.state(ClientFact::ProducerIdAssigned { producer, epoch });
-                self.identity_request = IdentityRequest::Due(Time::ZERO);
-                let sequences = self.sequences.as_mut().expect("only an idempotent producer asks");
-                let rewrites = sequences.assign((producer, epoch));
-                self.rewrite(rewrites);
-            }
-            (error, _) if error.is_retriable() => self.ask_again(now),
-            (error, _) => self.fatal = Some(error),
         }
     }
 

@@ -5,12 +5,13 @@ use crate::metadata::LeaderAndEpoch;
 use klab_wire::{
     EndOffsetForEpoch, LeaderEpoch, NodeId, Now, Offset, OffsetSpec, Time, TopicPartition,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The partitions that a consumer has given itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subscriptions {
     partitions: Vec<Subscription>,
+    places: BTreeMap<TopicPartition, u32>,
     /// Those that cannot be fetched before something is found out.
     unsettled: BTreeSet<u32>,
 }
@@ -75,6 +76,7 @@ impl Subscriptions {
             state,
         };
         self.partitions = partitions.into_iter().map(subscribe).collect();
+        self.places = (0..).zip(&self.partitions).map(|(i, s)| (s.partition.clone(), i)).collect();
         self.unsettled = (0..self.partitions.len() as u32).collect();
     }
 
@@ -95,7 +97,7 @@ impl Subscriptions {
 
     /// The place of a partition in the assignment.
     pub(crate) fn find(&self, partition: &TopicPartition) -> Option<u32> {
-        self.partitions.iter().position(|s| s.partition == *partition).map(|index| index as u32)
+        self.places.get(partition).copied()
     }
 
     /// Changes one partition.

@@ -164,6 +164,16 @@ impl<M: Machine> Bench<M> {
         self.requests.pop_front().expect("the machine has asked something")
     }
 
+    /// The oldest request that its broker may handle: it takes one of a connection at a time.
+    pub(crate) fn take_next(&mut self) -> Option<Asked> {
+        let is_next = |asked: &Asked| {
+            let next = self.unanswered.get(&asked.connection).and_then(VecDeque::front);
+            next == Some(&asked.correlation)
+        };
+        let index = self.requests.iter().position(is_next)?;
+        self.requests.remove(index)
+    }
+
     pub(crate) fn answer(&mut self, asked: &Asked, response: Response) {
         self.queue_answer(asked, response);
         self.settle();

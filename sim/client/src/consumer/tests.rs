@@ -3,7 +3,7 @@
 use super::*;
 use crate::testing::{Asked as Sent, Bench, Cluster};
 use klab_machine::operation::RecordRange;
-use klab_wire::config::AutoOffsetReset;
+use klab_wire::config::{AutoOffsetReset, ConsumerConfig};
 use klab_wire::{
     CompressionType, EndOffsetForEpoch, FetchRequest, FetchResponse, FetchedPartition, LeaderEpoch,
     ListOffsetsResponse, ListedOffset, OffsetForLeaderEpochResponse, PartitionId, Payload,
