@@ -102,23 +102,26 @@ impl Active {
         error: ErrorCode,
     ) -> Result<PartitionRegistration, Refusal> {
         let cluster = &self.image().cluster;
-        let isr: Arc<[NodeId]> =
-            replicas.iter().copied().filter(|node| cluster.is_active(*node)).collect();
+        let replicas: Arc<[NodeId]> = replicas.into();
+        let isr = match replicas.iter().all(|node| cluster.is_active(*node)) {
+            true => replicas.clone(),
+            false => replicas.iter().copied().filter(|node| cluster.is_active(*node)).collect(),
+        };
         if isr.is_empty() {
             let message = "all brokers of the assignment are fenced or in controlled shutdown";
             return Err(Refusal::new(error, message));
         }
         Ok(PartitionRegistration {
-            replicas: replicas.into(),
+            replicas,
             leader: isr.first().copied(),
             isr,
-            removing_replicas: [].into(),
-            adding_replicas: [].into(),
+            removing_replicas: Arc::default(),
+            adding_replicas: Arc::default(),
             leader_recovery_state: LeaderRecoveryState::Recovered,
             leader_epoch: LeaderEpoch(0),
             partition_epoch: PartitionEpoch(0),
-            elr: [].into(),
-            last_known_elr: [].into(),
+            elr: Arc::default(),
+            last_known_elr: Arc::default(),
         })
     }
 }

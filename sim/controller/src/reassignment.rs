@@ -49,7 +49,7 @@ impl ReassignmentReplicas {
 
     /// No way to go: these are the replicas.
     pub fn none(replicas: Arc<[NodeId]>) -> Self {
-        ReassignmentReplicas { removing: [].into(), adding: [].into(), replicas }
+        ReassignmentReplicas { removing: Arc::default(), adding: Arc::default(), replicas }
     }
 
     /// What a partition's state says of its way.
