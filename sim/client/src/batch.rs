@@ -62,6 +62,20 @@ pub(crate) struct Compression {
     pub(crate) permille: u32,
 }
 
+impl Compression {
+    /// A counted batch, which comes uncompressed, as large as it is compressed.
+    fn applied_to(self, mut batch: RecordBatch) -> RecordBatch {
+        if self.codec == CompressionType::None {
+            return batch;
+        }
+        let body =
+            u64::from(batch.size_in_bytes - BATCH_OVERHEAD) * u64::from(self.permille) / 1000;
+        batch.attributes.compression = self.codec;
+        batch.size_in_bytes = BATCH_OVERHEAD + body as u32;
+        batch.sealed()
+    }
+}
+
 /// A batch with its calls and its history.
 #[derive(Clone, Debug)]
 pub(crate) struct ProducerBatch {
@@ -394,8 +408,89 @@ impl OpenRecords {
                 compression.permille,
             ),
             OpenContent::Counted { first_value, value_size, timestamp } => {
-                RecordBatch::of_counted(*first_value, count, *value_size, *timestamp, producer)
+                let (first, size) = (*first_value, *value_size);
+                let batch = RecordBatch::of_counted(first, count, size, *timestamp, producer);
+                compression.applied_to(batch)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(count: u32, limit: u32) -> ProducerBatch {
+        let content = Content::Counted { first_value: 10, count, value_size: 100 };
+        let slot = Slot { topic: 0, partition: 0 };
+        ProducerBatch::new(slot, Time(0), limit, None, &content, Timestamp(0), OperationId(10))
+    }
+
+    fn record(size: u32) -> Content {
+        Content::Record { key: None, value: Some(Payload::Number { number: 1, size }) }
+    }
+
+    fn written(limit: u32, ratio: Option<CompressionRatioEstimator>) -> ProducerBatch {
+        let slot = Slot { topic: 0, partition: 0 };
+        let (at, id) = (Timestamp(0), OperationId(1));
+        ProducerBatch::new(slot, Time(0), limit, ratio, &record(100), at, id)
+    }
+
+    fn append(batch: &mut ProducerBatch, content: &Content) -> bool {
+        batch.try_append(content, Timestamp(0), OperationId(2))
+    }
+
+    #[test]
+    fn the_first_record_always_fits_and_the_next_one_if_there_is_room() {
+        // A record of 100 bytes takes 109 beside the header of 61.
+        let mut small = written(100, None);
+        assert!(small.is_full() && !append(&mut small, &record(1)));
+        let mut exact = written(61 + 218, None);
+        assert!(!exact.is_full() && append(&mut exact, &record(100)) && exact.is_full());
+    }
+
+    #[test]
+    fn a_batch_that_is_expected_to_compress_takes_more() {
+        let mut good = CompressionRatioEstimator::INITIAL;
+        (0..150).for_each(|_| good.observe(300));
+        let count = |ratio| {
+            let mut batch = written(2_000, ratio);
+            while append(&mut batch, &record(100)) {}
+            batch.record_count
+        };
+        assert_eq!(count(None), 17);
+        assert!(count(Some(good)) > 50, "{}", count(Some(good)));
+    }
+
+    #[test]
+    fn counted_ranges_join_only_if_they_follow() {
+        let mut batch = counted(5, 10_000);
+        let after = |first_value| Content::Counted { first_value, count: 3, value_size: 100 };
+        assert!(!append(&mut batch, &after(14)) && append(&mut batch, &after(15)));
+        assert!(!append(&mut batch, &record(100)), "a counted batch holds no written records");
+        assert_eq!(batch.record_count, 8);
+    }
+
+    #[test]
+    fn counted_batches_compress_too() {
+        let compression = |permille| Compression { codec: CompressionType::Lz4, permille };
+        let plain = counted(10, 10_000).close(compression(1000)).size_in_bytes - BATCH_OVERHEAD;
+        let half = counted(10, 10_000).close(compression(500));
+        assert_eq!(half.size_in_bytes - BATCH_OVERHEAD, plain / 2);
+        assert!(half.is_valid());
+    }
+
+    #[test]
+    fn kip_951_a_new_leader_ends_the_back_off_of_the_attempt_that_waits() {
+        let mut batch = written(1_000, None);
+        batch.note_leader_epoch(Some(LeaderEpoch(1)));
+        batch.reenqueued(Time(10), Span(100));
+        assert_eq!(batch.not_before(), Time(110));
+        batch.note_leader_epoch(Some(LeaderEpoch(1)));
+        assert_eq!(batch.not_before(), Time(110));
+        batch.note_leader_epoch(Some(LeaderEpoch(2)));
+        assert_eq!(batch.not_before(), Time::ZERO);
+        batch.reenqueued(Time(200), Span(100));
+        assert_eq!(batch.not_before(), Time(300), "the next attempt backs off again");
     }
 }

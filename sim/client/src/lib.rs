@@ -35,7 +35,6 @@
 //!   itself back when a broker throttles it (a broker may still delay its answers).
 //! - **Headers, serializers, interceptors, metrics.** Sizes count no headers. Values are numbers; see
 //!   [`producer_of`].
-//! - **Compression of counted batches**: their size is that of their records.
 //! - **`LinkedHashMap` order of the consumer's partitions** (`movePartitionToEnd`): a full fetch names its partitions in the
 //!   order of their ids; within a session the broker takes care of fairness.
 //! - **The load table of the sticky partitioner** is made when a partition is drawn, from the queues of that moment, not

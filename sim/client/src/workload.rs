@@ -39,7 +39,9 @@ impl Workload {
 
     /// When the first burst comes, if one does.
     pub(crate) fn first_burst(&self) -> Option<Span> {
-        (!self.spec.topics.is_empty() && self.spec.burst > 0).then_some(self.spec.start)
+        let has_something = !self.spec.topics.is_empty() && self.spec.burst > 0;
+        let has_time = self.spec.stop.is_none_or(|stop| self.spec.start < stop);
+        (has_something && has_time && self.remaining() > 0).then_some(self.spec.start)
     }
 
     /// When the next burst comes after one that was sent now, if one does.
@@ -96,6 +98,43 @@ fn largest_count(batch_size: u32, value_size: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn workload(spec: ProducerWorkload) -> Workload {
+        let identity = crate::testing::identity(klab_wire::NodeId::producer(1));
+        let config = klab_wire::config::ProducerConfig::default();
+        let setup = ProducerSetup { config, bootstrap: Vec::new(), workload: spec };
+        Workload::new(&identity, &setup, START)
+    }
+
+    const START: Now = Now { time: Time(5), wall: klab_wire::Timestamp(0) };
+
+    #[test]
+    fn bursts_end_with_the_records_or_at_the_stop() {
+        let spec = ProducerWorkload { topics: vec!["t".into()], burst: 2, ..Default::default() };
+        let mut counted = workload(ProducerWorkload { records: Some(3), ..spec.clone() });
+        assert_eq!(counted.first_burst(), Some(Span::ZERO));
+        let burst = |workload: &mut Workload| {
+            let mut left = workload.burst();
+            std::iter::from_fn(|| workload.next_call(&mut left)).count()
+        };
+        assert_eq!((burst(&mut counted), counted.next_burst(START)), (2, Some(spec.interval)));
+        assert_eq!((burst(&mut counted), counted.next_burst(START)), (1, None));
+
+        let stopping = workload(ProducerWorkload { stop: Some(spec.interval), ..spec.clone() });
+        assert_eq!(stopping.next_burst(START), None);
+        let stopped = workload(ProducerWorkload { stop: Some(Span::ZERO), ..spec });
+        assert_eq!(stopped.first_burst(), None);
+    }
+
+    #[test]
+    fn topics_are_written_to_in_turn() {
+        let topics = vec!["a".into(), "b".into()];
+        let mut workload = workload(ProducerWorkload { topics, burst: 3, ..Default::default() });
+        let mut left = 3;
+        let turns: Vec<u32> =
+            std::iter::from_fn(|| workload.next_call(&mut left)).map(|call| call.topic).collect();
+        assert_eq!(turns, [0, 1, 0]);
+    }
 
     #[test]
     fn a_counted_call_fits_into_a_batch() {
