@@ -1,2 +1,5 @@
 //! The command `klab`.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    klab_lab::main()
+}

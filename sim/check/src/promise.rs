@@ -58,13 +58,13 @@ promises! {
     LogMatching "log-matching" "log-truncation"
         "Vanlightly LogMatchingProperty"
         "Any two replicas have the same batches below the smaller of their two high watermarks.";
-    LogIsContiguous "log-is-contiguous" "partition-log"
+    LogIsContiguous "log-is-contiguous" "log-truncation"
         "UnifiedLog.append"
         "Every batch begins where the log ended; only compaction leaves gaps.";
     CommittedRecordsSurvive "committed-records-survive" "leader-election"
         "hachikuji StrongIsr, Vanlightly LeaderCompletenessProperty"
         "A new leader has every record that an earlier leader committed.";
-    FlushedRecordsSurvive "flushed-records-survive" "flush"
+    FlushedRecordsSurvive "flushed-records-survive" "durability"
         "Log.flush and the recovery point"
         "What a replica has flushed is there when its log is opened again, unless the disk was damaged.";
     OneLeaderPerEpoch "one-leader-per-epoch" "leader-election"
@@ -82,25 +82,25 @@ promises! {
     IsrMemberHasCommittedRecords "isr-member-has-committed-records" "in-sync-replicas"
         "hachikuji ValidHighWatermark (AsyncIsr)"
         "A replica that enters the ISR, or is in it when the leader commits, has what is committed.";
-    NoFencedBrokerInIsr "no-fenced-broker-in-isr" "fencing"
+    NoFencedBrokerInIsr "no-fenced-broker-in-isr" "broker-lifecycle"
         "Vanlightly ValidControllerState"
         "A fenced broker is in no ISR that has another member.";
     AckOnlyAfterCommit "ack-only-after-commit" "acks"
         "KIP-16, Partition.checkEnoughReplicasReachOffset"
         "With acks=all a produce request succeeds only when its records are committed by at least min.insync.replicas.";
-    SequenceHasNoGap "sequence-has-no-gap-and-no-repeat" "idempotence"
+    SequenceHasNoGap "sequence-has-no-gap-and-no-repeat" "idempotent-producer"
         "KIP-98, ProducerAppendInfo.checkSequence"
         "In a leader's log the sequences of one producer epoch follow each other without gap or repeat.";
-    OneActiveControllerPerEpoch "one-active-controller-per-epoch" "controller"
+    OneActiveControllerPerEpoch "one-active-controller-per-epoch" "metadata-quorum"
         "QuorumController"
         "In one epoch of the metadata quorum at most one controller is active.";
-    PartitionEpochIsMonotonic "partition-epoch-is-monotonic" "controller"
+    PartitionEpochIsMonotonic "partition-epoch-is-monotonic" "metadata-quorum"
         "KIP-497, PartitionRegistration.merge"
         "Under one controller every change of a partition's ISR has a higher partition epoch.";
     LeaderEpochIsMonotonic "leader-epoch-is-monotonic" "leader-election"
         "PartitionRegistration.merge"
         "Under one controller every election of a partition has a higher leader epoch.";
-    BrokerEpochIsMonotonic "broker-epoch-is-monotonic" "fencing"
+    BrokerEpochIsMonotonic "broker-epoch-is-monotonic" "broker-lifecycle"
         "KIP-631"
         "Every registration of a broker has a higher epoch, and no two brokers have the same.";
     OneQuorumLeaderPerEpoch "one-quorum-leader-per-epoch" "metadata-quorum"
@@ -130,25 +130,25 @@ promises! {
     NoAckedRecordIsLost "no-acked-record-is-lost" "durability"
         "Jepsen :lost-write and :unseen"
         "Every acknowledged record is in the final leader's log at its offset, unless it was deleted in order, and no reader passed over it.";
-    PerPartitionOrder "per-partition-order" "ordering"
+    PerPartitionOrder "per-partition-order" "idempotent-producer"
         "Jepsen :nonmonotonic-send, :nonmonotonic-poll, :poll-skip"
         "A producer's records stand in a partition in the order in which they were sent, and a consumer reads them in that order, without a gap.";
-    NoDuplicates "no-duplicates" "idempotence"
+    NoDuplicates "no-duplicates" "idempotent-producer"
         "Jepsen :duplicate, gated by idempotence"
         "No value stands at two places.";
     NoInconsistentOffsets "no-inconsistent-offsets" "durability"
         "Jepsen :inconsistent-offsets"
         "Whoever sees an offset sees the same value there.";
-    NoUnwrittenRecordIsRead "no-unwritten-record-is-read" "ordering"
+    NoUnwrittenRecordIsRead "no-unwritten-record-is-read" "idempotent-producer"
         "Jepsen, the premise of its version order"
         "Every value that is read was sent.";
-    FailedSendsAreNotRead "failed-sends-are-not-read" "delivery"
+    FailedSendsAreNotRead "failed-sends-are-not-read" "acks"
         "Jepsen :G1a"
         "A send that certainly failed is never read.";
-    EveryOperationEnds "every-operation-ends" "liveness"
+    EveryOperationEnds "every-operation-ends" "recovery"
         "Vanlightly EventuallyWriteIsAcceptedOrRejected"
         "Every call that began before healing has ended when the run ends.";
-    ClusterConverges "cluster-converges" "liveness"
+    ClusterConverges "cluster-converges" "recovery"
         "Vanlightly EventuallyMetadataConverges, EventuallyUnfenced"
         "After healing the cluster comes to rest: every partition led, every replica in sync.";
 }

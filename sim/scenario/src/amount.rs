@@ -90,7 +90,7 @@ impl Serialize for SignedSpan {
 }
 
 /// Reads `60s`, `250ms`, `1m30s`, `1.5s`, `5us`.
-pub(crate) fn span(text: &str) -> Option<Span> {
+pub fn span(text: &str) -> Option<Span> {
     let mut rest = text;
     let (mut total, mut finest) = (0u64, u64::MAX);
     while !rest.is_empty() {

@@ -1,5 +1,102 @@
 //! What a run leaves behind for a reader: a folder with the trace, the verdict, numbers and pictures.
 
 pub mod folder;
+mod index;
 pub mod metrics;
 pub mod plots;
+pub mod text;
+
+use crate::error::Mistake;
+use crate::experiment::{Experiment, Outcome};
+use folder::Folder;
+use klab_machine::trace::{Entry, What};
+use klab_machine::{Fact, fact::WorldFact};
+use klab_wire::{Span, Time};
+use metrics::Metrics;
+use plots::Mark;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The rows of `metrics.csv`.
+pub(crate) const INTERVAL: Span = Span::from_millis(250);
+
+/// A run's folder while the run goes on.
+#[derive(Debug)]
+pub struct Report {
+    folder: Folder,
+    trace: BufWriter<File>,
+    with_messages: bool,
+    /// The first error of writing the trace, which is reported at the end.
+    broken: Option<std::io::Error>,
+    metrics: Metrics,
+    marks: Vec<Mark>,
+}
+
+impl Report {
+    /// Begins the folder of an experiment below `parent`.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written; nothing is left behind.
+    pub fn begin(
+        parent: &Path,
+        experiment: &Experiment,
+        with_messages: bool,
+    ) -> Result<Self, Mistake> {
+        let folder = Folder::begin(parent, &experiment.name())?;
+        let mut trace = folder.create("trace.txt")?;
+        let messages =
+            if with_messages { "and message" } else { "(messages: klab run --messages)" };
+        let broken =
+            writeln!(trace, "    step      seconds node fact, client call {messages}").err();
+        let metrics = Metrics::new(INTERVAL, experiment.scenario.run_for);
+        Ok(Report { folder, trace, with_messages, broken, metrics, marks: Vec::new() })
+    }
+
+    /// Takes note of an entry of the trace.
+    pub fn watch(&mut self, entry: &Entry) {
+        self.metrics.watch(entry);
+        self.mark(entry);
+        let is_message = matches!(entry.what, What::Fate(_));
+        if self.broken.is_none() && (self.with_messages || !is_message) {
+            self.broken = writeln!(self.trace, "{entry}").err();
+        }
+    }
+
+    /// Writes what is known at the end, and gives the folder its name.
+    ///
+    /// # Errors
+    ///
+    /// Something cannot be written; nothing is left behind.
+    pub fn finish(
+        mut self,
+        experiment: &Experiment,
+        outcome: &Outcome,
+    ) -> Result<PathBuf, Mistake> {
+        let broken = self.broken.take().or_else(|| self.trace.flush().err());
+        if let Some(error) = broken {
+            return Err(Mistake::of_path(Path::new("trace.txt"), "cannot be written", &error));
+        }
+        self.folder.write("verdict.json", &outcome.json(experiment))?;
+        self.folder.write("metrics.csv", &self.metrics.csv())?;
+        self.folder.write("throughput.svg", &plots::throughput(&self.metrics, &self.marks))?;
+        self.folder.write("latency.svg", &plots::latency(&self.metrics, &self.marks))?;
+        self.folder.write("scenario.toml", &experiment.source)?;
+        self.folder.write("index.md", &index::page(experiment, outcome))?;
+        self.folder.finish()
+    }
+
+    /// Faults and what happens to processes get a line in the pictures; the start of the run does not.
+    fn mark(&mut self, entry: &Entry) {
+        let What::Fact(Fact::World(fact)) = &entry.what else { return };
+        if entry.time == Time::ZERO || matches!(fact, WorldFact::SelectorUnmatched { .. }) {
+            return;
+        }
+        let label = format!("{} {}", entry.node, fact.name());
+        let repeated = self.marks.iter().any(|mark| mark.time == entry.time && mark.label == label);
+        if !repeated {
+            self.marks.push(Mark { time: entry.time, label });
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The command line: what can be asked, and who answers.
+
+use crate::error::{Exit, Mistake};
+use crate::{explain, explore, fingerprints, list, run, show};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A deterministic simulation and teaching lab of Apache Kafka.
+#[derive(Debug, Parser)]
+#[command(
+    name = "klab",
+    version,
+    after_help = "Exit codes: 0 as expected, 1 violated, 2 vacuous, 3 bad input, \
+                  4 nondeterministic, 5 out of budget."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario once, judge it, and write its report
+    Run(RunArguments),
+    /// Run a scenario under many seeds and list the distinct failures
+    Explore(ExploreArguments),
+    /// Show the deployment at one moment of a run
+    Show(ShowArguments),
+    /// List the concepts, or the scenarios of one
+    List(ListArguments),
+    /// Say what a concept, fact, promise, error or config is, and which scenario shows it
+    Explain(ExplainArguments),
+    /// Print (or check) the fingerprint of every scenario under its own seed
+    Fingerprints(FingerprintsArguments),
+}
+
+/// Which run: a scenario, a seed, and settings over the file's.
+#[derive(Clone, Debug, Args)]
+pub struct Subject {
+    /// The scenario file
+    pub scenario: PathBuf,
+    /// A setting over the file's, such as producer.acks=1; may be given more than once
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+}
+
+/// `klab run`
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Which run
+    #[command(flatten)]
+    pub subject: Subject,
+    /// The seed of the run's weather [default: the scenario's, or 1]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Write the run's folder below this one
+    #[arg(long, value_name = "DIR", default_value = "reports/runs")]
+    pub report: PathBuf,
+    /// Write no folder
+    #[arg(long, conflicts_with = "report")]
+    pub no_report: bool,
+    /// Write the fate of every message into the trace as well
+    #[arg(long)]
+    pub messages: bool,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Run without the cage: faster, and a leak of the real world would go unnoticed
+    #[arg(long)]
+    pub bare: bool,
+}
+
+/// `klab explore`
+#[derive(Debug, Args)]
+pub struct ExploreArguments {
+    /// Which run
+    #[command(flatten)]
+    pub subject: Subject,
+    /// The seeds, from the first up to (not including) the last
+    #[arg(long, value_name = "FIRST..LAST", default_value = "0..100", value_parser = seeds)]
+    pub seeds: std::ops::Range<u64>,
+    /// How many runs at a time [default: one per core]
+    #[arg(long)]
+    pub jobs: Option<usize>,
+    /// Stop at the first seed that is not as expected
+    #[arg(long)]
+    pub first: bool,
+    /// Print one JSON object per seed
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `klab show`
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// Which run
+    #[command(flatten)]
+    pub subject: Subject,
+    /// The seed of the run's weather [default: the scenario's, or 1]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// The moment, such as 12.5s [default: the end]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub at: Option<klab_wire::Span>,
+    /// Only this node, such as b2
+    #[arg(long)]
+    pub node: Option<String>,
+}
+
+/// `klab list`
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// A concept, to list its scenarios
+    pub concept: Option<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `klab explain`
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// A concept, fact, promise, error code or config name; none lists what can be asked
+    pub word: Option<String>,
+}
+
+/// `klab fingerprints`
+#[derive(Debug, Args)]
+pub struct FingerprintsArguments {
+    /// Compare with this file, and fail where it differs
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    ///
+    /// The person got something wrong; the message says what, where, and the way out.
+    pub fn execute(self) -> Result<Exit, Mistake> {
+        match self.command {
+            Command::Run(arguments) => run::run(&arguments),
+            Command::Explore(arguments) => explore::explore(&arguments),
+            Command::Show(arguments) => show::show(&arguments),
+            Command::List(arguments) => list::list(&arguments),
+            Command::Explain(arguments) => explain::explain(&arguments),
+            Command::Fingerprints(arguments) => fingerprints::fingerprints(&arguments),
+        }
+    }
+}
+
+/// Reads `0..100`.
+fn seeds(text: &str) -> Result<std::ops::Range<u64>, String> {
+    let range = text.split_once("..").and_then(|(first, last)| {
+        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+        (first < last).then_some(first..last)
+    });
+    range.ok_or_else(|| "seeds are written FIRST..LAST with FIRST below LAST, as in 0..1000".into())
+}
+
+/// Reads `12.5s`.
+fn span(text: &str) -> Result<klab_wire::Span, String> {
+    klab_scenario::amount::span(text)
+        .ok_or_else(|| "a time is written with its unit, as in 12.5s or 250ms".into())
+}

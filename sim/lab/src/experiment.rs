@@ -1,0 +1,248 @@
+//! One run of one scenario under one seed, judged.
+
+use crate::cli::Subject;
+use crate::error::{Exit, Mistake};
+use crate::judging;
+use crate::vocabulary::Words;
+use klab_check::{Judge, Summary, Verdict};
+use klab_machine::trace::{Entry, Outcome as Fate, What};
+use klab_scenario::Scenario;
+use klab_wire::{Span, Time};
+use serde::Serialize;
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// A scenario with the settings and the seed that it is run with.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// The file.
+    pub path: PathBuf,
+    /// The settings over the file's.
+    pub settings: Vec<String>,
+    /// What it says.
+    pub scenario: Scenario,
+    /// The scenario as a file again, with the settings in it.
+    pub source: String,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// Where a run happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hosting {
+    /// In a madsim runtime, which catches what leaks in from the real world.
+    Caged,
+    /// In the open: the same to the byte, and faster.
+    Bare,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The judge's verdict.
+    pub verdict: Verdict,
+    /// What a person wants to read first.
+    pub summary: Summary,
+    /// The digest of the whole trace.
+    pub fingerprint: String,
+    /// How many steps the machines took.
+    pub steps: u64,
+    /// How many messages reached their receiver.
+    pub messages: u64,
+    /// How much simulated time passed.
+    pub end: Span,
+}
+
+impl Experiment {
+    /// Reads and checks the scenario of a command.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or something in it or in a setting is wrong.
+    pub fn load(subject: &Subject, seed: Option<u64>) -> Result<Self, Mistake> {
+        let text = read(&subject.scenario)?;
+        Self::of_text(&subject.scenario, &text, &subject.settings, seed)
+    }
+
+    /// Reads and checks a scenario that is not in a file; `name` stands for it in messages.
+    ///
+    /// # Errors
+    ///
+    /// Something in it is wrong.
+    pub fn parse(name: &str, text: &str, seed: Option<u64>) -> Result<Self, Mistake> {
+        Self::of_text(Path::new(name), text, &[], seed)
+    }
+
+    fn of_text(
+        path: &Path,
+        text: &str,
+        settings: &[String],
+        seed: Option<u64>,
+    ) -> Result<Self, Mistake> {
+        let pairs = settings.iter().map(|setting| pair(setting));
+        let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
+        let words = Words::all();
+        let name = path.display().to_string();
+        let scenario = Scenario::parse_with(&name, text, &pairs, &words.vocabulary())
+            .map_err(|problems| Mistake::new(problems.render(std::io::stderr().is_terminal())))?;
+        let source = if pairs.is_empty() { text.to_string() } else { scenario.to_string() };
+        Ok(Experiment {
+            path: path.to_path_buf(),
+            settings: settings.to_vec(),
+            seed: seed.unwrap_or(scenario.seed),
+            scenario,
+            source,
+        })
+    }
+
+    /// The same scenario under another seed.
+    pub fn with_seed(&self, seed: u64) -> Self {
+        Experiment { seed, ..self.clone() }
+    }
+
+    /// The name of the run's folder.
+    pub fn name(&self) -> String {
+        let stem = self.path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy());
+        let tame = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+        let settings: String = self
+            .settings
+            .iter()
+            .map(|setting| format!("-{}", setting.chars().map(tame).collect::<String>()))
+            .collect();
+        format!("{stem}{settings}-seed{}", self.seed)
+    }
+
+    /// The one line that repeats this run.
+    pub fn command(&self) -> String {
+        let quoted = |text: &str| match text.contains([' ', '"', '\'', '*', '[', '{', ',']) {
+            true => format!("'{}'", text.replace('\'', r"'\''")),
+            false => text.to_string(),
+        };
+        let settings: String =
+            self.settings.iter().map(|setting| format!(" --set {}", quoted(setting))).collect();
+        let path = quoted(&self.path.display().to_string());
+        format!("klab run {path} --seed {}{settings}", self.seed)
+    }
+
+    /// Runs it to its end, showing every entry of the trace to `observe` on the way.
+    pub fn run(&self, hosting: Hosting, observe: impl FnMut(&Entry) + Send) -> Outcome {
+        let mut observer = Observer::new(&self.scenario, observe);
+        let end = crate::hosting::run(&self.scenario, self.seed, hosting, &mut observer);
+        observer.finish(end)
+    }
+}
+
+impl Outcome {
+    /// How a command that made this run should exit.
+    pub fn exit(&self) -> Exit {
+        match self.verdict.exit_code {
+            0 => Exit::AsExpected,
+            2 => Exit::Vacuous,
+            _ => Exit::Violated,
+        }
+    }
+
+    /// The outcome for a program: `verdict.json`.
+    pub fn json(&self, experiment: &Experiment) -> String {
+        #[derive(Serialize)]
+        struct Page<'a> {
+            klab: &'a str,
+            scenario: &'a Path,
+            settings: &'a [String],
+            seed: u64,
+            repeat: String,
+            fingerprint: &'a str,
+            steps: u64,
+            messages: u64,
+            simulated_nanoseconds: Span,
+            verdict: &'a Verdict,
+            summary: &'a Summary,
+        }
+        let page = Page {
+            klab: env!("CARGO_PKG_VERSION"),
+            scenario: &experiment.path,
+            settings: &experiment.settings,
+            seed: experiment.seed,
+            repeat: experiment.command(),
+            fingerprint: &self.fingerprint,
+            steps: self.steps,
+            messages: self.messages,
+            simulated_nanoseconds: self.end,
+            verdict: &self.verdict,
+            summary: &self.summary,
+        };
+        let mut json = serde_json::to_string_pretty(&page).expect("plain data becomes JSON");
+        json.push('\n');
+        json
+    }
+}
+
+/// Watches a run for the judge, for the summary, and for whoever else wants to see it.
+pub(crate) struct Observer<F> {
+    judge: Judge,
+    summary: Summary,
+    messages: u64,
+    observe: F,
+}
+
+/// What a run's host knows at its end.
+pub(crate) struct RunEnd {
+    pub time: Time,
+    pub steps: u64,
+    pub fingerprint: String,
+    pub convergence: klab_check::Convergence,
+}
+
+impl<F: FnMut(&Entry)> Observer<F> {
+    fn new(scenario: &Scenario, observe: F) -> Self {
+        let settings = judging::settings(scenario);
+        let summary = Summary::new(&settings);
+        let judge = Judge::new(settings, judging::expectations(scenario));
+        Observer { judge, summary, messages: 0, observe }
+    }
+
+    pub(crate) fn watch(&mut self, entry: &Entry) {
+        if let What::Fate(fate) = &entry.what {
+            let is_delivery = fate.message.is_some() && fate.fate == Fate::Delivered;
+            self.messages += u64::from(is_delivery);
+        }
+        self.judge.watch(entry);
+        self.summary.watch(entry);
+        (self.observe)(entry);
+    }
+
+    fn finish(mut self, end: RunEnd) -> Outcome {
+        self.summary.finish(end.time);
+        let RunEnd { time, steps, fingerprint, convergence } = end;
+        Outcome {
+            verdict: self.judge.finish(klab_check::End { time, convergence }),
+            summary: self.summary,
+            fingerprint,
+            steps,
+            messages: self.messages,
+            end: time.since(Time::ZERO),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, Mistake> {
+    fs::read_to_string(path).map_err(|error| {
+        let mistake = Mistake::of_path(path, "the scenario cannot be read", &error);
+        match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Mistake::new(format!("{mistake}\n`klab list` shows the scenarios there are"))
+            }
+            _ => mistake,
+        }
+    })
+}
+
+/// `producer.acks=1` in its two parts.
+fn pair(setting: &str) -> Result<(&str, &str), Mistake> {
+    setting.split_once('=').ok_or_else(|| {
+        Mistake::new(format!(
+            "--set {setting}: a setting is written KEY=VALUE, as in producer.acks=1"
+        ))
+    })
+}

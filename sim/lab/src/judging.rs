@@ -1,0 +1,92 @@
+//! What the judge is told of a scenario: the settings that promises depend on, and what is expected.
+
+use klab_check::{Expectation, Filter, ProducerSettings, Promise, Settings, TopicSettings};
+use klab_scenario::{Controller, Scenario};
+use klab_wire::NodeId;
+use klab_wire::config::{BrokerConfig, CleanupPolicy, TopicConfig};
+use std::collections::BTreeMap;
+
+/// The settings of a scenario that decide what Kafka promises.
+pub fn settings(scenario: &Scenario) -> Settings {
+    let broker = scenario.server_config(NodeId::broker(1));
+    let topics = scenario.topics.iter().map(|topic| {
+        let config = TopicConfig::on(&broker, topic.config.iter())
+            .expect("parsing has checked every topic's configuration");
+        (topic.name.clone(), topic_settings(&config))
+    });
+    Settings {
+        defaults: inherited(&broker),
+        topics: topics.collect(),
+        producers: producers(scenario),
+        voters: scenario.cluster.voters(),
+        eligible_leader_replicas: eligible_leader_replicas(scenario),
+        selectors_may_miss: scenario.allow_unmatched,
+    }
+}
+
+/// What is expected of a run of a scenario.
+pub fn expectations(scenario: &Scenario) -> Vec<Expectation> {
+    scenario.expectations.iter().map(expectation).collect()
+}
+
+fn inherited(broker: &BrokerConfig) -> TopicSettings {
+    let none: [(&str, &str); 0] = [];
+    let config = TopicConfig::on(broker, none).expect("a broker's own defaults are legal");
+    topic_settings(&config)
+}
+
+fn topic_settings(config: &TopicConfig) -> TopicSettings {
+    TopicSettings {
+        min_insync_replicas: config.min_insync_replicas,
+        unclean_leader_election: config.unclean_leader_election_enable,
+        compacted: config.cleanup_policy != CleanupPolicy::Delete,
+    }
+}
+
+fn producers(scenario: &Scenario) -> BTreeMap<NodeId, ProducerSettings> {
+    let settings = |(node, producer): (NodeId, &klab_scenario::Producer)| {
+        let config = producer.resolved_config(scenario.kafka.release);
+        let settings = ProducerSettings {
+            acks: config.acks,
+            idempotence: config.enable_idempotence,
+            max_in_flight: config.max_in_flight_requests_per_connection,
+            retries: config.retries,
+        };
+        (node, settings)
+    };
+    scenario.producer_nodes().map(settings).collect()
+}
+
+fn eligible_leader_replicas(scenario: &Scenario) -> bool {
+    matches!(scenario.cluster.controller, Controller::Kraft { .. })
+        && scenario.server_config(NodeId::broker(1)).eligible_leader_replicas_enable
+}
+
+fn expectation(expectation: &klab_scenario::Expectation) -> Expectation {
+    use klab_scenario::Expectation as Written;
+    match expectation {
+        Written::Always { always } => Expectation::Always(promise(always)),
+        Written::Violated { violated, permitted_by } => {
+            Expectation::Violated { promise: promise(violated), permitted_by: permitted_by.clone() }
+        }
+        Written::Sometimes { sometimes, fields, at_least, at_most } => Expectation::Sometimes {
+            fact: sometimes.clone(),
+            filters: filters(fields),
+            at_least: *at_least,
+            at_most: *at_most,
+        },
+        Written::Never { never, fields } => {
+            Expectation::Never { fact: never.clone(), filters: filters(fields) }
+        }
+    }
+}
+
+fn promise(name: &str) -> Promise {
+    name.parse().expect("parsing has checked the promise against the same table")
+}
+
+fn filters(fields: &BTreeMap<String, String>) -> Vec<Filter> {
+    let filter =
+        |(field, value): (&String, &String)| Filter { field: field.clone(), value: value.clone() };
+    fields.iter().map(filter).collect()
+}

@@ -1,0 +1,28 @@
+//! `index.md`: what lies in a run's folder, and what came of the run.
+
+use crate::experiment::{Experiment, Outcome};
+
+/// The page that explains the others.
+pub fn page(experiment: &Experiment, outcome: &Outcome) -> String {
+    let text = anstream::adapter::strip_str(&super::text::outcome(experiment, outcome)).to_string();
+    format!(
+        "# {title}\n\n\
+         {about}\
+         Repeat this run with `{command}`.\n\n\
+         | file | what it is |\n\
+         |---|---|\n\
+         | `trace.txt` | what happened, one line each: step, seconds, node, fact or client call |\n\
+         | `verdict.json` | every promise and expectation with its proofs, for a program |\n\
+         | `metrics.csv` | what clients saw, per {interval} of simulated time |\n\
+         | `throughput.svg` | records sent, acknowledged and polled per second |\n\
+         | `latency.svg` | time from send to acknowledgement |\n\
+         | `scenario.toml` | the scenario as it was run |\n\n\
+         ![throughput](throughput.svg)\n\n\
+         ![latency](latency.svg)\n\n\
+         ```text\n{text}```\n",
+        title = experiment.scenario.title,
+        about = experiment.scenario.about.as_ref().map_or(String::new(), |a| format!("{a}\n\n")),
+        command = experiment.command(),
+        interval = super::INTERVAL,
+    )
+}

@@ -1,0 +1,216 @@
+//! A run's outcome as text: what `klab run` prints, and the heart of a report's `index.md`.
+
+use crate::experiment::{Experiment, Outcome};
+use anstyle::{AnsiColor, Style};
+use klab_check::{Expected, PromiseVerdict, Proof, Status};
+use std::fmt::{self, Write};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const ODD: Style = AnsiColor::Yellow.on_default();
+const HEAD: Style = Style::new().bold();
+
+/// The lines of the timeline that are shown before it is cut; the trace has the rest.
+const TIMELINE: usize = 40;
+/// The proofs that are shown for each broken promise; `verdict.json` has more.
+const PROOFS: usize = 3;
+
+/// The outcome as styled text; the terminal's stream takes the styles out where they do not belong.
+pub fn outcome(experiment: &Experiment, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    write(&mut text, experiment, outcome).expect("a string takes everything");
+    text
+}
+
+fn write(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt::Result {
+    headline(out, experiment, outcome)?;
+    promises(out, outcome)?;
+    expectations(out, outcome)?;
+    timeline(out, outcome)?;
+    availability(out, outcome)?;
+    clients(out, outcome)?;
+    writeln!(out, "\n{HEAD}Fingerprint{HEAD:#}  {}", outcome.fingerprint)?;
+    writeln!(out, "{HEAD}Repeat{HEAD:#}       {}", experiment.command())
+}
+
+fn headline(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt::Result {
+    use klab_check::Outcome as Verdict;
+    let (style, word) = match outcome.verdict.outcome {
+        Verdict::AsExpected => (GOOD, "AS EXPECTED"),
+        Verdict::Violated => (BAD, "VIOLATED"),
+        Verdict::Permitted => (BAD, "BROKEN, AS THE SETTINGS PERMIT"),
+        Verdict::NotConverged => (BAD, "NOT CONVERGED"),
+        Verdict::Vacuous => (ODD, "VACUOUS"),
+    };
+    writeln!(out, "{style}{word}{style:#}: {}", experiment.scenario.title)?;
+    writeln!(
+        out,
+        "{} of simulated time, {} steps, {} messages, seed {}",
+        outcome.end,
+        grouped(outcome.steps),
+        grouped(outcome.messages),
+        experiment.seed,
+    )
+}
+
+fn promises(out: &mut String, outcome: &Outcome) -> fmt::Result {
+    writeln!(out, "\n{HEAD}{:<40} {:<9} {:>11}{HEAD:#}", "Promise", "verdict", "checked")?;
+    for verdict in &outcome.verdict.promises {
+        let (style, word) = match verdict.status {
+            Status::Kept => (GOOD, "kept"),
+            Status::Violated => (BAD, "violated"),
+            Status::Permitted => (ODD, "permitted"),
+            Status::NotChecked => (Style::new(), "-"),
+        };
+        let name = verdict.promise.to_string();
+        let checked = grouped(verdict.checked);
+        writeln!(out, "{name:<40} {style}{word:<9}{style:#} {checked:>11}{}", broken(verdict))?;
+    }
+    for verdict in &outcome.verdict.promises {
+        verdict
+            .proofs
+            .iter()
+            .take(PROOFS)
+            .try_for_each(|proof| self::proof(out, verdict, proof))?;
+    }
+    Ok(())
+}
+
+/// How often a promise was broken, and by whose leave.
+fn broken(verdict: &PromiseVerdict) -> String {
+    let mut text = String::new();
+    if verdict.violations > 0 {
+        let _ = write!(text, "  broken {} times", grouped(verdict.violations));
+    }
+    if verdict.permitted > 0 {
+        let by: Vec<String> = verdict.permitted_by.iter().map(ToString::to_string).collect();
+        let _ = write!(text, "  {} permitted by {}", grouped(verdict.permitted), by.join(", "));
+    }
+    text
+}
+
+fn proof(out: &mut String, verdict: &PromiseVerdict, proof: &Proof) -> fmt::Result {
+    let leave = match &proof.permitted_by {
+        Some(setting) => format!("permitted by {setting}"),
+        None => "violated".to_string(),
+    };
+    writeln!(out, "\n{HEAD}{}{HEAD:#} {leave}: {}", verdict.promise, proof.what)?;
+    for witness in &proof.witnesses {
+        writeln!(out, "  {:>12} {:<4} {}", witness.at.time, witness.at.node, witness.what)?;
+    }
+    Ok(())
+}
+
+fn expectations(out: &mut String, outcome: &Outcome) -> fmt::Result {
+    writeln!(out, "\n{HEAD}Expected{HEAD:#}")?;
+    for verdict in &outcome.verdict.expectations {
+        let (style, word) = match verdict.met {
+            Expected::Met => (GOOD, "met"),
+            Expected::Unmet => (BAD, "not met"),
+            Expected::Permitted => (ODD, "broken, as the settings permit"),
+            Expected::Vacuous => (ODD, "never happened"),
+        };
+        let times = grouped(verdict.count);
+        writeln!(out, "  {:<60} {style}{word}{style:#} ({times})", verdict.expectation)?;
+    }
+    for selector in &outcome.verdict.unmatched_selectors {
+        writeln!(out, "  {ODD}a fault named {selector:?}, and nobody was that then{ODD:#}")?;
+    }
+    Ok(())
+}
+
+fn timeline(out: &mut String, outcome: &Outcome) -> fmt::Result {
+    writeln!(out, "\n{HEAD}Timeline{HEAD:#}")?;
+    let timeline = &outcome.summary.timeline;
+    for line in timeline.lines.iter().take(TIMELINE) {
+        let more = match line.more {
+            0 => String::new(),
+            more => format!(" (and {more} more like it)"),
+        };
+        writeln!(out, "  {:>12} {:<4} {}{more}", line.time, line.node, line.what)?;
+    }
+    match timeline.lines.len().saturating_sub(TIMELINE) as u64 + timeline.left_off {
+        0 => Ok(()),
+        more => writeln!(out, "  ... and {} more, in trace.txt", grouped(more)),
+    }
+}
+
+fn availability(out: &mut String, outcome: &Outcome) -> fmt::Result {
+    if outcome.summary.availability.is_empty() {
+        return Ok(());
+    }
+    let head = format!(
+        "{:<24} {:>14} {:>13} {:>12} {:>13}",
+        "Unavailability", "interruptions", "no leader ms", "longest ms", "under min ISR"
+    );
+    writeln!(out, "\n{HEAD}{head}{HEAD:#}")?;
+    for row in &outcome.summary.availability {
+        writeln!(
+            out,
+            "{:<24} {:>14} {:>13} {:>12} {:>13}",
+            row.partition,
+            row.interruptions,
+            grouped(row.without_leader.as_millis()),
+            grouped(row.longest.as_millis()),
+            grouped(row.under_min_isr.as_millis()),
+        )?;
+    }
+    Ok(())
+}
+
+fn clients(out: &mut String, outcome: &Outcome) -> fmt::Result {
+    let sends = &outcome.summary.sends;
+    writeln!(out, "\n{HEAD}Clients{HEAD:#}")?;
+    let counts = [
+        ("acked", sends.acked),
+        ("unconfirmed", sends.unconfirmed),
+        ("failed", sends.failed),
+        ("unknown", sends.unknown),
+        ("pending", sends.pending),
+    ];
+    let always_shown = |name: &str| matches!(name, "acked" | "failed" | "unknown");
+    let shown: Vec<String> = counts
+        .iter()
+        .filter(|(name, count)| *count > 0 || always_shown(name))
+        .map(|(name, count)| format!("{} {name}", grouped(*count)))
+        .collect();
+    writeln!(
+        out,
+        "  records: {}; batches retried: {}",
+        shown.join(", "),
+        grouped(sends.retried_batches)
+    )?;
+    let [p50, p99, max] = [sends.p50_micros, sends.p99_micros, sends.max_micros].map(millis);
+    writeln!(out, "  latency from send to ack: p50 {p50} ms, p99 {p99} ms, max {max} ms")?;
+    writeln!(out, "  records polled: {}", grouped(outcome.summary.records_polled))
+}
+
+/// Microseconds as milliseconds with three decimals.
+fn millis(micros: u64) -> String {
+    format!("{}.{:03}", grouped(micros / 1000), micros % 1000)
+}
+
+/// A number with its thousands set apart: `12,034`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Every file of `scenarios/`: as it expects, twice the same, caged as bare, and as it was before.
+
+use klab::lab::{fingerprints, list};
+use klab::{Experiment, Hosting};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+fn experiments() -> Vec<Experiment> {
+    let experiments = list::experiments().unwrap_or_else(|mistake| panic!("{mistake}"));
+    assert!(experiments.len() >= 25, "the scenarios are found");
+    experiments
+}
+
+/// Holds a claim against every scenario, on all cores, and reports every scenario that it fails for.
+fn for_each(claim: impl Fn(&Experiment) -> Result<(), String> + Sync) {
+    let (queue, failures) = (Mutex::new(experiments()), Mutex::new(Vec::new()));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let next =
+                        queue.lock().expect("no claim panics while it holds the queue").pop();
+                    let Some(experiment) = next else { return };
+                    if let Err(failure) = claim(&experiment) {
+                        let failure = format!("{}\n{failure}", experiment.command());
+                        failures.lock().expect("as above").push(failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("as above");
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_scenario_is_as_it_expects() {
+    for_each(|experiment| {
+        let outcome = experiment.run(Hosting::Bare, |_| {});
+        match outcome.verdict.exit_code {
+            0 => Ok(()),
+            _ => Err(klab::lab::report::text::outcome(experiment, &outcome)),
+        }
+    });
+}
+
+#[test]
+fn every_scenario_runs_in_the_cage_as_it_does_in_the_open() {
+    for_each(|experiment| {
+        let [bare, caged] =
+            [Hosting::Bare, Hosting::Caged].map(|hosting| experiment.run(hosting, |_| {}));
+        match bare.fingerprint == caged.fingerprint {
+            true => Ok(()),
+            false => Err(format!("bare {}, caged {}", bare.fingerprint, caged.fingerprint)),
+        }
+    });
+}
+
+#[test]
+fn every_scenario_has_the_fingerprint_that_the_repository_remembers() {
+    let golden = include_str!("fingerprints.txt");
+    let table = fingerprints::table().unwrap_or_else(|mistake| panic!("{mistake}"));
+    let [golden, table]: [BTreeSet<&str>; 2] = [golden, &table].map(|text| text.lines().collect());
+    let changed: Vec<_> = golden.symmetric_difference(&table).collect();
+    assert!(
+        changed.is_empty(),
+        "klab fingerprints > tests/fingerprints.txt, and say why: {changed:#?}"
+    );
+}
+
+#[test]
+fn every_scenario_lies_in_the_folder_of_its_concept() {
+    for experiment in experiments() {
+        let folder = experiment.path.parent().and_then(|path| path.file_name());
+        let folder = folder.expect("a scenario lies in a folder").to_string_lossy().into_owned();
+        let is_at_home = folder == "scenarios" || folder == experiment.scenario.concept;
+        assert!(
+            is_at_home,
+            "{} is about {}",
+            experiment.path.display(),
+            experiment.scenario.concept
+        );
+    }
+}
+
+#[test]
+fn a_scenario_read_from_its_own_print_is_the_same() {
+    for experiment in experiments() {
+        let printed = experiment.scenario.to_string();
+        let again = Experiment::parse("printed.toml", &printed, None);
+        let again =
+            again.unwrap_or_else(|mistake| panic!("{}\n{mistake}", experiment.path.display()));
+        assert_eq!(again.scenario, experiment.scenario, "{}", experiment.path.display());
+    }
+}
