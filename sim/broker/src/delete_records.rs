@@ -2,7 +2,7 @@
 //! (`Partition.deleteRecordsOnLeader`, `DelayedDeleteRecords`, KIP-107).
 
 use crate::Broker;
-use crate::fetch_session::Moved;
+use crate::fetch_session_cache::Moved;
 use crate::purgatory::{AwaitingLowWatermark, ProduceKey, ReplyTo};
 use klab_log::LogStartReason;
 use klab_machine::Outbox;

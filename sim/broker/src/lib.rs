@@ -1,21 +1,63 @@
 //! The Kafka broker: replicas, in-sync replicas, high watermarks, fetches, and what clients ask.
 //!
-//! [`Broker`] is one [`Machine`](klab_machine::Machine). Its door is `requests.rs`.
+//! [`Broker`] is one [`Machine`](klab_machine::Machine). Where to look:
+//!
+//! - `requests.rs` is the door: every request, one line each. `broker.rs` is the house behind it: what a
+//!   broker is made of, and which part an input is for.
+//! - A record's way: `produce.rs` appends it on the leader, `replica_fetchers.rs` on the followers,
+//!   `fetch.rs` takes note of how far each is, `high_watermark.rs` decides what is committed, and
+//!   `purgatory.rs` acknowledges it and wakes whoever waits to read it.
+//! - `partition.rs` is one replica: its role and what only a leader has. Its rules are pure functions:
+//!   `high_watermark.rs`, `isr.rs`, `replica.rs`, `truncation.rs`, `replica_selector.rs`.
+//! - What the controller says comes in by `publisher.rs` (the metadata log) and `controller_link.rs`
+//!   (answers); `lifecycle.rs` is the broker's own life.
+//!
+//! A broker acts on its own image of the metadata log, which is stale by nature. It never learns anything
+//! about the cluster in another way than Kafka's: from that log, from answers, and from the fetches of
+//! its followers.
+//!
+//! Cost follows change. Nothing here walks all partitions but the periodic work of a log directory, a
+//! walk over the leaders for those out of sync, and a change of the broker's own configuration. A fetch
+//! session keeps a list of the partitions that moved; a produce request waits in a queue at its partition.
+//!
+//! # What is left out
+//!
+//! - **ZooKeeper mode**: LeaderAndIsr, UpdateMetadata and StopReplica would drive `publisher.rs` in place
+//!   of the metadata log, and `alter_partition.rs` would write znodes.
+//! - **Consumer groups and transactions**: coordinators are two more parts of [`Broker`], notified by
+//!   `publisher.rs` of the partitions of their topics; the last stable offset then differs from the high
+//!   watermark (`klab-log`), and `list_offsets.rs` and `fetch.rs` use it already.
+//! - **Compaction**: the log cleaner would be one more timer of `storage.rs`.
+//! - **Several log directories** (JBOD, KIP-112, KIP-858): there is one, and its failure ends the broker.
+//! - **Tiered storage, share groups, client quotas, ACLs, DescribeTopicPartitions, OffsetDelete and the
+//!   like**: no part of a broker as milestone 1 needs it.
+//! - **Releases before 2.7**: truncation by OffsetForLeaderEpoch before the first fetch (KIP-101,
+//!   KIP-279) and by high watermark; the decision is `truncation.rs`, a state `Truncating` of a fetcher's
+//!   partition would ask for it.
+//! - **Threads**: a follower that must ask its leader for offsets blocks its fetcher as in Kafka; an fsync
+//!   within an append holds back this partition only, where Kafka also blocks a request handler.
+//! - A broker opens its logs when it boots. Kafka opens them when it has caught up with the metadata, so
+//!   that its registration comes before a long recovery, not after it.
+//! - A broker stays fenced for good if an operator removes its registration while it runs; so does Kafka's.
 
 #[macro_use]
 mod broker;
 mod alter_partition;
 mod controller_channel;
 mod controller_link;
+mod delayed_fetch;
 mod delete_records;
 mod fetch;
+mod fetch_read;
 mod fetch_session;
+mod fetch_session_cache;
 mod fetcher;
 mod high_watermark;
 mod isr;
 mod lifecycle;
 mod list_offsets;
 mod metadata_cache;
+mod offset_reset;
 mod partition;
 mod partition_isr;
 mod produce;

@@ -7,7 +7,7 @@
 //! Facts: `MetadataApplied`, `ReplicaDeleted`.
 
 use crate::Broker;
-use crate::fetch_session::Moved;
+use crate::fetch_session_cache::Moved;
 use crate::lifecycle::BrokerState;
 use crate::partition::{Leader, Partition};
 use crate::topic_settings::{TopicSettings, with_dynamic_configs};

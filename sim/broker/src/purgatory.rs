@@ -7,7 +7,7 @@
 //!
 //! Facts: `ProduceParked`, `ProduceAnswered`.
 
-use crate::fetch_session::{FetchSessionCache, Moved};
+use crate::fetch_session_cache::{FetchSessionCache, Moved};
 use crate::partition::{Leader, Partition, Role};
 use klab_machine::fact::ReplicationFact;
 use klab_machine::timer::BrokerTimer;

@@ -4,7 +4,7 @@
 //! Facts: `DivergenceResolved`, `FollowerHighWatermarkAdvanced`.
 
 use crate::Broker;
-use crate::fetch_session::Moved;
+use crate::fetch_session_cache::Moved;
 use crate::fetcher::{
     Fetcher, FetcherConfig, FetcherId, FetcherRequest, PartitionFetchState, fetcher_number,
 };
@@ -18,8 +18,7 @@ use klab_machine::{Address, FlushId, Input, Outbox, Timer};
 use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig, NetworkEvent};
 use klab_wire::config::BrokerConfig;
 use klab_wire::{
-    EpochEndOffset, ErrorCode, FetchResponse, FetchedPartition, FetchingReplica, IsolationLevel,
-    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, NodeId, Now, Offset, OffsetSpec,
+    EpochEndOffset, ErrorCode, FetchResponse, FetchedPartition, FetchingReplica, NodeId, Now,
     Request, Response, Span, TopicIdPartition,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,7 +163,7 @@ impl Broker {
         }
     }
 
-    fn ask_leader(
+    pub(crate) fn ask_leader(
         &mut self,
         id: FetcherId,
         request: Request,
@@ -389,111 +388,12 @@ impl Broker {
         self.restart_at_end(id, partition);
     }
 
-    fn restart_at_end(&mut self, id: FetcherId, partition: TopicIdPartition) {
+    pub(crate) fn restart_at_end(&mut self, id: FetcherId, partition: TopicIdPartition) {
         let Some(replica) = self.replicas.get(partition) else { return };
         let Some(fetcher) = self.fetchers.get_mut(id) else { return };
         let lag = fetcher.partition(partition).and_then(|state| state.lag).unwrap_or_default();
         fetcher.advance(partition, replica.log.log_end(), replica.log.latest_epoch(), lag);
         fetcher.log_start_moved(partition, replica.log.log_start());
-    }
-
-    /// The leader does not have the offset: asks where its log ends, and then where it starts
-    /// (`fetchOffsetAndTruncate`).
-    fn out_of_range(
-        &mut self,
-        id: FetcherId,
-        partition: TopicIdPartition,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        if let Some(fetcher) = self.fetchers.get_mut(id) {
-            fetcher.begin_reset(partition);
-        }
-        let purpose = FetcherRequest::LatestOffset(partition);
-        self.ask_offset(id, partition, OffsetSpec::Latest, purpose, now, out);
-    }
-
-    fn ask_offset(
-        &mut self,
-        id: FetcherId,
-        partition: TopicIdPartition,
-        spec: OffsetSpec,
-        purpose: FetcherRequest,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        let Some(replica) = self.replicas.get(partition) else { return };
-        let asked = ListOffsetsPartition {
-            partition: replica.name().clone(),
-            current_leader_epoch: Some(replica.leader_epoch()),
-            spec,
-        };
-        let request = ListOffsetsRequest {
-            replica: Some(self.identity.node),
-            isolation: IsolationLevel::ReadUncommitted,
-            partitions: vec![asked],
-        };
-        self.ask_leader(id, request.into(), purpose, now, out);
-    }
-
-    /// A leader that ends before this log, after an unclean election: cuts the log to the leader's end.
-    /// Else the log lies before the leader's start.
-    fn latest_offset_answered(
-        &mut self,
-        id: FetcherId,
-        partition: TopicIdPartition,
-        response: &ListOffsetsResponse,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        let Some(leader_end) = self.listed_offset(id, partition, response, now) else { return };
-        let Some(replica) = self.replicas.get_mut(partition) else { return };
-        if leader_end < replica.log.log_end() {
-            replica.log.truncate_to(leader_end, now, out);
-            return self.restart_at_end(id, partition);
-        }
-        let purpose = FetcherRequest::EarliestOffset(partition);
-        self.ask_offset(id, partition, OffsetSpec::Earliest, purpose, now, out);
-    }
-
-    fn earliest_offset_answered(
-        &mut self,
-        id: FetcherId,
-        partition: TopicIdPartition,
-        response: &ListOffsetsResponse,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        let Some(leader_start) = self.listed_offset(id, partition, response, now) else { return };
-        let Some(replica) = self.replicas.get_mut(partition) else { return };
-        if leader_start > replica.log.log_end() {
-            replica.log.truncate_fully_and_start_at(leader_start, now, out);
-        }
-        self.restart_at_end(id, partition);
-    }
-
-    /// The offset that the leader told, if it did and the question still stands.
-    fn listed_offset(
-        &mut self,
-        id: FetcherId,
-        partition: TopicIdPartition,
-        response: &ListOffsetsResponse,
-        now: Now,
-    ) -> Option<Offset> {
-        let fetcher =
-            self.fetchers.get_mut(id).filter(|fetcher| fetcher.is_resetting(partition))?;
-        let listed = response.partitions.first()?;
-        match listed.error {
-            ErrorCode::None => listed.offset,
-            ErrorCode::FencedLeaderEpoch => {
-                self.stop_fetching(partition);
-                None
-            }
-            _ => {
-                fetcher.delay(partition, now.time);
-                None
-            }
-        }
     }
 }
 

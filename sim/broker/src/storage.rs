@@ -4,7 +4,7 @@
 //! Facts: `HighWatermarksCheckpointed`, `ReplicaDeleted`, `LogDirFailed`, `BrokerShutDownCleanly`.
 
 use crate::Broker;
-use crate::fetch_session::Moved;
+use crate::fetch_session_cache::Moved;
 use crate::partition::Partition;
 use klab_log::{
     Checkpoints, Log, LogConfig, delete_clean_shutdown, delete_strays, partitions_on,
