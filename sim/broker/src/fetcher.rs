@@ -9,6 +9,7 @@
 //! said, and so only what changed is looked at.
 
 use crate::fetch_session::next_epoch;
+use crate::partition_fetch_state::{PartitionFetchState, ask, is_news, is_ready};
 use klab_machine::FlushId;
 use klab_network::NetworkClient;
 use klab_wire::{
@@ -50,57 +51,6 @@ pub struct FetcherConfig {
     pub partition_max_bytes: u32,
     /// `replica.fetch.backoff.ms`.
     pub backoff: Span,
-}
-
-/// Where a follower stands with one partition (`PartitionFetchState`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionFetchState {
-    /// Where to fetch from: the end of the log.
-    pub fetch_offset: Offset,
-    /// The leader's epoch.
-    pub leader_epoch: LeaderEpoch,
-    /// The epoch of the last record.
-    pub last_fetched_epoch: Option<LeaderEpoch>,
-    /// Where the log starts.
-    pub log_start_offset: Offset,
-    /// How far the leader is ahead, once known.
-    pub lag: Option<u64>,
-    /// Subject to the follower's replication quota.
-    pub is_throttled: bool,
-    /// It is left alone until then.
-    delayed_until: Option<Time>,
-    /// It waits for the leader's word on where its log starts and ends.
-    is_resetting: bool,
-    /// What the session has of it: offset and leader epoch.
-    in_session: Option<(Offset, LeaderEpoch)>,
-}
-
-impl PartitionFetchState {
-    /// A partition about to be fetched.
-    pub fn new(
-        fetch_offset: Offset,
-        leader_epoch: LeaderEpoch,
-        last_fetched_epoch: Option<LeaderEpoch>,
-        log_start_offset: Offset,
-        is_throttled: bool,
-    ) -> Self {
-        PartitionFetchState {
-            fetch_offset,
-            leader_epoch,
-            last_fetched_epoch,
-            log_start_offset,
-            lag: None,
-            is_throttled,
-            delayed_until: None,
-            is_resetting: false,
-            in_session: None,
-        }
-    }
-
-    /// The leader is not ahead.
-    fn is_in_sync(&self) -> bool {
-        self.lag == Some(0)
-    }
 }
 
 /// A fetcher.
@@ -398,42 +348,6 @@ impl Fetcher {
     }
 }
 
-/// A partition can be fetched now. Only who is behind is held back by a quota, or it would fall out of
-/// the ISR (KIP-73).
-fn is_ready(state: &PartitionFetchState, holds_back: bool) -> bool {
-    let is_held_back = holds_back && state.is_throttled && !state.is_in_sync();
-    state.delayed_until.is_none() && !state.is_resetting && !is_held_back
-}
-
-/// The session has another offset or epoch of it.
-fn is_news(state: &PartitionFetchState) -> bool {
-    state.in_session != Some((state.fetch_offset, state.leader_epoch))
-}
-
-fn ask(id: TopicIdPartition, state: &mut PartitionFetchState, max_bytes: u32) -> FetchPartition {
-    state.in_session = Some((state.fetch_offset, state.leader_epoch));
-    FetchPartition {
-        partition: id,
-        current_leader_epoch: Some(state.leader_epoch),
-        fetch_offset: state.fetch_offset,
-        last_fetched_epoch: state.last_fetched_epoch,
-        log_start_offset: Some(state.log_start_offset),
-        high_watermark: None,
-        max_bytes,
-    }
-}
-
-/// Which of a broker's fetchers takes a partition (`AbstractFetcherManager.getFetcherId`): all replicas
-/// of a run agree with Java's `String.hashCode`.
-pub fn fetcher_number(topic: &str, partition: u32, fetchers: u32) -> u32 {
-    let hash = topic
-        .encode_utf16()
-        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    let mixed = hash.wrapping_mul(31).wrapping_add(partition as i32);
-    // `Utils.abs` maps the one number without a positive counterpart to 0.
-    mixed.checked_abs().unwrap_or(0) as u32 % fetchers.max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -557,13 +471,5 @@ mod tests {
         next(&mut fetcher, false, T(0));
         fetcher.advance(id(1), Offset(5), Some(LeaderEpoch(3)), 0);
         assert_eq!(next(&mut fetcher, true, T(0)), Some((vec![1], vec![])), "it is in sync");
-    }
-
-    #[test]
-    fn partitions_are_spread_as_java_hashes_them() {
-        // "orders".hashCode() is -1008770331; times 31, in 32 bits, that is -1207109189.
-        assert_eq!(fetcher_number("orders", 0, 1), 0);
-        let spread: Vec<u32> = (0..4).map(|p| fetcher_number("orders", p, 4)).collect();
-        assert_eq!(spread, [1, 0, 3, 2]);
     }
 }

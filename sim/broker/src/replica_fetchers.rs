@@ -5,10 +5,10 @@
 
 use crate::Broker;
 use crate::fetch_session_cache::Moved;
-use crate::fetcher::{
-    Fetcher, FetcherConfig, FetcherId, FetcherRequest, PartitionFetchState, fetcher_number,
-};
+use crate::fetcher::{Fetcher, FetcherConfig, FetcherId, FetcherRequest};
+use crate::fetcher_assignment::fetcher_number;
 use crate::partition::{Partition, Unflushed};
+use crate::partition_fetch_state::PartitionFetchState;
 use crate::truncation::offset_truncation_state;
 use klab_log::{AppendInfo, FollowerAppendError, LogStartReason};
 use klab_machine::fact::ReplicationFact;

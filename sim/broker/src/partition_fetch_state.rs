@@ -1,0 +1,83 @@
+//! Where a follower stands with one partition, and what its fetcher says of it (`PartitionFetchState`).
+
+use klab_wire::{FetchPartition, LeaderEpoch, Offset, Time, TopicIdPartition};
+
+/// Where a follower stands with one partition (`PartitionFetchState`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionFetchState {
+    /// Where to fetch from: the end of the log.
+    pub fetch_offset: Offset,
+    /// The leader's epoch.
+    pub leader_epoch: LeaderEpoch,
+    /// The epoch of the last record.
+    pub last_fetched_epoch: Option<LeaderEpoch>,
+    /// Where the log starts.
+    pub log_start_offset: Offset,
+    /// How far the leader is ahead, once known.
+    pub lag: Option<u64>,
+    /// Subject to the follower's replication quota.
+    pub is_throttled: bool,
+    /// It is left alone until then.
+    pub(crate) delayed_until: Option<Time>,
+    /// It waits for the leader's word on where its log starts and ends.
+    pub(crate) is_resetting: bool,
+    /// What the session has of it: offset and leader epoch.
+    pub(crate) in_session: Option<(Offset, LeaderEpoch)>,
+}
+
+impl PartitionFetchState {
+    /// A partition about to be fetched.
+    pub fn new(
+        fetch_offset: Offset,
+        leader_epoch: LeaderEpoch,
+        last_fetched_epoch: Option<LeaderEpoch>,
+        log_start_offset: Offset,
+        is_throttled: bool,
+    ) -> Self {
+        PartitionFetchState {
+            fetch_offset,
+            leader_epoch,
+            last_fetched_epoch,
+            log_start_offset,
+            lag: None,
+            is_throttled,
+            delayed_until: None,
+            is_resetting: false,
+            in_session: None,
+        }
+    }
+
+    /// The leader is not ahead.
+    fn is_in_sync(&self) -> bool {
+        self.lag == Some(0)
+    }
+}
+
+/// A partition can be fetched now. Only who is behind is held back by a quota, or it would fall out of
+/// the ISR (KIP-73).
+pub(crate) fn is_ready(state: &PartitionFetchState, holds_back: bool) -> bool {
+    let is_held_back = holds_back && state.is_throttled && !state.is_in_sync();
+    state.delayed_until.is_none() && !state.is_resetting && !is_held_back
+}
+
+/// The session has another offset or epoch of it.
+pub(crate) fn is_news(state: &PartitionFetchState) -> bool {
+    state.in_session != Some((state.fetch_offset, state.leader_epoch))
+}
+
+pub(crate) fn ask(
+    id: TopicIdPartition,
+    state: &mut PartitionFetchState,
+    max_bytes: u32,
+) -> FetchPartition {
+    state.in_session = Some((state.fetch_offset, state.leader_epoch));
+    FetchPartition {
+        partition: id,
+        current_leader_epoch: Some(state.leader_epoch),
+        fetch_offset: state.fetch_offset,
+        last_fetched_epoch: state.last_fetched_epoch,
+        log_start_offset: Some(state.log_start_offset),
+        high_watermark: None,
+        max_bytes,
+    }
+}
