@@ -42,14 +42,15 @@ pub(crate) enum Adoption {
 
 /// What a replica takes over from a message about an epoch (`maybeTransition`).
 ///
-/// That it leads itself, it knows better than others: they may remember a former life.
+/// That it leads itself, a voter knows better than others: they may remember a former life. Of an
+/// observer they speak never, but perhaps of the voter on its node (`process.roles=broker,controller`).
 pub(crate) fn adoption(
     known: &QuorumState,
-    own: NodeId,
+    own: Option<NodeId>,
     leader: Option<NodeId>,
     epoch: LeaderEpoch,
 ) -> Adoption {
-    let leader = leader.filter(|leader| *leader != own);
+    let leader = leader.filter(|leader| Some(*leader) != own);
     if epoch < known.leader_epoch {
         return Adoption::Nothing;
     }
@@ -89,7 +90,7 @@ impl Raft {
         replay: Option<Work>,
         out: &mut Outbox,
     ) {
-        match adoption(&self.quorum, self.own.id, header.leader, header.epoch) {
+        match adoption(&self.quorum, self.own_voter(), header.leader, header.epoch) {
             Adoption::Adopt(quorum) => self.adopt(now, quorum, replay, out),
             Adoption::Contradiction => out.halt(),
             // Kafka asks again at once; nothing is lost by a pause when the answer brought nothing new.
@@ -190,7 +191,7 @@ mod tests {
     #[test]
     fn a_replica_adopts_higher_epochs_and_the_leader_of_its_own() {
         let told = |own: QuorumState, leader: Option<u16>, epoch| {
-            adoption(&own, NodeId::voter(1), leader.map(NodeId::voter), LeaderEpoch(epoch))
+            adoption(&own, Some(NodeId::voter(1)), leader.map(NodeId::voter), LeaderEpoch(epoch))
         };
         assert_eq!(told(known(5, None), Some(2), 4), Adoption::Nothing);
         assert_eq!(told(known(5, None), Some(2), 5), Adoption::Adopt(known(5, Some(2))));
@@ -209,7 +210,7 @@ mod tests {
         });
         let own = QuorumState { voted, ..known(5, None) };
         let leader = Some(NodeId::voter(2));
-        let adopted = adoption(&own, NodeId::voter(1), leader, own.leader_epoch);
+        let adopted = adoption(&own, Some(NodeId::voter(1)), leader, own.leader_epoch);
         assert_eq!(adopted, Adoption::Adopt(QuorumState { leader, ..own }));
     }
 }

@@ -135,7 +135,7 @@ impl Raft {
         replay: impl FnOnce() -> Work,
         out: &mut Outbox,
     ) -> bool {
-        match adoption(&self.quorum, self.own.id, Some(leader), epoch) {
+        match adoption(&self.quorum, self.own_voter(), Some(leader), epoch) {
             Adoption::Nothing => true,
             Adoption::Adopt(quorum) => {
                 self.adopt(now, quorum, Some(replay()), out);

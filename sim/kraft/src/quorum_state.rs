@@ -254,8 +254,13 @@ impl Raft {
         leader.accumulator.append_control(RecordBatch::of_control(record, None, now.wall));
     }
 
+    /// Its name among the voters; an observer has none, though a voter may live on the same node.
+    pub(crate) fn own_voter(&self) -> Option<NodeId> {
+        self.is_voter.then_some(self.own.id)
+    }
+
     /// The other voters.
     pub(crate) fn others(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.setup.voters.iter().map(|voter| voter.id).filter(|id| *id != self.own.id)
+        self.setup.voters.iter().map(|voter| voter.id).filter(|id| Some(*id) != self.own_voter())
     }
 }

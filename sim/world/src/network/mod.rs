@@ -115,7 +115,7 @@ impl Network {
     /// Puts a host on the network; hosts are numbered in this order.
     pub(crate) fn add_site(&mut self, node: NodeId) {
         let card = Card::new(self.profile.bandwidth);
-        self.sites.push(Site { node, card, has_power: false });
+        self.sites.push(Site { node, card, has_power: true });
     }
 
     /// A range of connection numbers for one life of a machine.

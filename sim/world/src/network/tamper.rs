@@ -1,8 +1,9 @@
 //! Messages singled out: drop or delay the next few of one API from one node to another.
 //!
 //! No real network can do this: TCP would send a lost packet again. It is a lab instrument, to ask "what
-//! if exactly this answer is late". A dropped message is never delivered and its connection stays; a
-//! delayed one holds up what follows it on its connection, since order is kept.
+//! if exactly this answer never comes, or late". A dropped message is never delivered, and its connection
+//! stays; since order is kept, nothing behind it on its way can be delivered either, until somebody gives
+//! the connection up. A delayed message holds up what follows it.
 
 use super::Network;
 use crate::timeline::Timeline;
@@ -26,7 +27,7 @@ pub struct Tamper {
 /// See [`Tamper`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tampering {
-    /// They never arrive.
+    /// They never arrive, nor does what is sent behind them on the same connection.
     Drop,
     /// They arrive so much later.
     Delay(Span),

@@ -24,6 +24,8 @@ pub(super) struct Way {
     pub(super) on_the_way: VecDeque<Transit>,
     last_arrival: Time,
     stall: Option<Stall>,
+    /// A fault has dropped a message: nothing behind it can arrive either.
+    hangs: bool,
 }
 
 /// A message between its two ends.
@@ -56,7 +58,13 @@ struct Stall {
 
 impl Way {
     pub(super) fn new(link: u32) -> Self {
-        Way { link, on_the_way: VecDeque::new(), last_arrival: Time::ZERO, stall: None }
+        Way {
+            link,
+            on_the_way: VecDeque::new(),
+            last_arrival: Time::ZERO,
+            stall: None,
+            hangs: false,
+        }
     }
 
     fn is_blocked(&self) -> bool {
@@ -86,20 +94,20 @@ impl Network {
         if !connection.is_established() || !connection.ends[usize::from(way)].is_open {
             return;
         }
-        let link = connection.ways[usize::from(way)].link;
+        let Way { link, hangs, .. } = connection.ways[usize::from(way)];
         self.tell(index, way, Some(message), Outcome::Sent, timeline);
-        if self.links[link as usize].tampers.is_empty() {
-            return self.post(index, way, message.bytes, Some(message), unread, timeline);
+        let tampering = match (hangs, self.links[link as usize].tampers.is_empty()) {
+            (true, _) => Some(Tampering::Drop),
+            (false, true) => None,
+            (false, false) => self.tampered(link, &message),
+        };
+        if tampering == Some(Tampering::Drop) {
+            self.connections[index as usize].ways[usize::from(way)].hangs = true;
+            return self.tell(index, way, Some(message), Outcome::Dropped, timeline);
         }
-        match self.tampered(link, &message) {
-            None => self.post(index, way, message.bytes, Some(message), unread, timeline),
-            Some(Tampering::Drop) => {
-                self.tell(index, way, Some(message), Outcome::Dropped, timeline)
-            }
-            Some(Tampering::Delay(delay)) => {
-                self.post(index, way, message.bytes, Some(message), unread, timeline);
-                self.delay_newest(index, way, delay, timeline);
-            }
+        self.post(index, way, message.bytes, Some(message), unread, timeline);
+        if let Some(Tampering::Delay(delay)) = tampering {
+            self.delay_newest(index, way, delay, timeline);
         }
     }
 
