@@ -54,7 +54,7 @@ fn headline(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt
 }
 
 fn promises(out: &mut String, outcome: &Outcome) -> fmt::Result {
-    writeln!(out, "\n{HEAD}{:<40} {:<9} {:>11}{HEAD:#}", "Promise", "verdict", "checked")?;
+    writeln!(out, "\n{HEAD}{:<44} {:<9} {:>11}{HEAD:#}", "Promise", "verdict", "checked")?;
     for verdict in &outcome.verdict.promises {
         let (style, word) = match verdict.status {
             Status::Kept => (GOOD, "kept"),
@@ -64,7 +64,7 @@ fn promises(out: &mut String, outcome: &Outcome) -> fmt::Result {
         };
         let name = verdict.promise.to_string();
         let checked = grouped(verdict.checked);
-        writeln!(out, "{name:<40} {style}{word:<9}{style:#} {checked:>11}{}", broken(verdict))?;
+        writeln!(out, "{name:<44} {style}{word:<9}{style:#} {checked:>11}{}", broken(verdict))?;
     }
     for verdict in &outcome.verdict.promises {
         verdict
