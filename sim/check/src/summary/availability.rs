@@ -1,11 +1,13 @@
 //! How long partitions could not be written.
 //!
-//! A partition is **without a leader** from the moment at which the process that leads it stops running (a
-//! crash, a power cut, a halt, a pause) or the controller takes its leadership away or gives it to another,
-//! until a running broker takes up the newest leadership, or the paused one runs again and still has it. A
-//! leader that is merely cut off counts as leading until the controller elects another one: only the two of
-//! them could tell. It is **under min ISR** while the controller's ISR is smaller than
-//! `min.insync.replicas`, or than all replicas if those are fewer.
+//! A partition is **without a leader** while nobody who believes to lead it is able to. That begins when the
+//! broker that took up the newest leadership stops running (a crash, a power cut, a halt, a pause), becomes
+//! a follower or gives its replica up, or when the controller takes the partition offline. It ends when a
+//! broker becomes the leader in that or a newer epoch, or when the paused one runs again and no other has
+//! been elected meanwhile. A leader whose successor is elected but who does not know it yet goes on
+//! leading: committed metadata reaches brokers up to `metadata.max.idle.interval.ms` later, and a controlled
+//! shutdown relies on it. So does one that is merely cut off. It is **under min ISR** while the controller's
+//! ISR is smaller than `min.insync.replicas`, or than all replicas if those are fewer.
 
 use crate::settings::Settings;
 use klab_machine::fact::{ControllerFact, Fact, ReplicationFact, WorldFact};
@@ -38,10 +40,12 @@ pub(super) struct Watch {
 
 #[derive(Clone, Debug, Default)]
 struct State {
-    /// Who took up the newest leadership.
+    /// Who took up the newest leadership, and has not given it up.
     leader: Option<NodeId>,
-    /// The newest leadership that the controller gave, or a broker took up.
+    /// The newest leadership that a broker took up.
     epoch: LeaderEpoch,
+    /// Whom the controller elected last.
+    elected: Option<NodeId>,
     replicas: u32,
     interrupted: Option<Time>,
     under_min_isr: Option<Time>,
@@ -60,9 +64,23 @@ impl Watch {
         match fact {
             Fact::World(act) => self.watch_world(entry, act),
             Fact::Controller(decision) => self.watch_controller(entry.time, decision),
-            Fact::Replication(ReplicationFact::BecameLeader { partition, epoch, .. }) => {
+            Fact::Replication(belief) => self.watch_replica(entry, belief),
+            _ => {}
+        }
+    }
+
+    fn watch_replica(&mut self, entry: &Entry, belief: &ReplicationFact) {
+        match belief {
+            ReplicationFact::BecameLeader { partition, epoch, .. } => {
                 let state = self.partitions.entry(partition.clone()).or_default();
                 state.take_up(entry.time, entry.node, *epoch);
+            }
+            ReplicationFact::BecameFollower { partition, .. }
+            | ReplicationFact::ReplicaDeleted { partition } => {
+                let state = self.partitions.get_mut(partition);
+                if let Some(state) = state.filter(|state| state.leader == Some(entry.node)) {
+                    state.give_up(entry.time);
+                }
             }
             _ => {}
         }
@@ -74,10 +92,8 @@ impl Watch {
             WorldFact::ProcessCrashed {}
             | WorldFact::PowerCut { .. }
             | WorldFact::ProcessHalted {} => {
-                for state in self.partitions.values_mut().filter(led) {
-                    state.leader = None;
-                    state.interrupt(entry.time);
-                }
+                let led = self.partitions.values_mut().filter(led);
+                led.for_each(|state| state.give_up(entry.time));
             }
             WorldFact::ProcessPaused {} => {
                 let led = self.partitions.values_mut().filter(led);
@@ -85,7 +101,8 @@ impl Watch {
             }
             WorldFact::ProcessResumed {} => {
                 let led = self.partitions.values_mut().filter(led);
-                led.for_each(|state| state.resume(entry.time));
+                let elected = led.filter(|state| state.elected == Some(entry.node));
+                elected.for_each(|state| state.resume(entry.time));
             }
             _ => {}
         }
@@ -94,21 +111,24 @@ impl Watch {
     fn watch_controller(&mut self, time: Time, decision: &ControllerFact) {
         use ControllerFact as F;
         match decision {
-            F::PartitionCreated { partition, replicas, isr, .. } => {
+            F::PartitionCreated { partition, leader, replicas, isr } => {
                 let state = self.partitions.entry(partition.clone()).or_default();
                 state.replicas = replicas.len() as u32;
+                state.elected = *leader;
                 self.count_isr(time, partition, isr.len() as u32);
             }
-            F::LeaderElected { partition, leader, epoch, isr } => {
-                self.depose(time, partition, Some(*leader), *epoch);
+            F::LeaderElected { partition, leader, isr, .. } => {
+                self.elect(partition, *leader);
                 self.count_isr(time, partition, isr.len() as u32);
             }
-            F::LeaderElectedUncleanly { partition, leader, epoch } => {
-                self.depose(time, partition, Some(*leader), *epoch);
+            F::LeaderElectedUncleanly { partition, leader, .. } => {
+                self.elect(partition, *leader);
                 self.count_isr(time, partition, 1);
             }
-            F::PartitionWentOffline { partition, epoch, isr } => {
-                self.depose(time, partition, None, *epoch);
+            F::PartitionWentOffline { partition, isr, .. } => {
+                let state = self.partitions.entry(partition.clone()).or_default();
+                state.elected = None;
+                state.give_up(time);
                 self.count_isr(time, partition, isr.len() as u32);
             }
             F::IsrChanged { partition, isr, .. } => {
@@ -123,20 +143,8 @@ impl Watch {
         }
     }
 
-    /// The controller decided on a leader. The same one goes on leading while it takes note.
-    fn depose(
-        &mut self,
-        time: Time,
-        name: &TopicPartition,
-        leader: Option<NodeId>,
-        epoch: LeaderEpoch,
-    ) {
-        let state = self.partitions.entry(name.clone()).or_default();
-        state.epoch = state.epoch.max(epoch);
-        if state.leader != leader {
-            state.leader = None;
-            state.interrupt(time);
-        }
+    fn elect(&mut self, name: &TopicPartition, leader: NodeId) {
+        self.partitions.entry(name.clone()).or_default().elected = Some(leader);
     }
 
     fn count_isr(&mut self, time: Time, name: &TopicPartition, in_sync: u32) {
@@ -170,6 +178,12 @@ impl State {
             self.interrupted = Some(time);
             self.interruptions += 1;
         }
+    }
+
+    /// The leader leads no more.
+    fn give_up(&mut self, time: Time) {
+        self.leader = None;
+        self.interrupt(time);
     }
 
     fn resume(&mut self, time: Time) {

@@ -1,7 +1,7 @@
 //! What a report begins with.
 
 use crate::story::{B1, B2, B3, C1, P1, Story, V1, batch, orders};
-use klab_machine::fact::{ControllerFact, WorldFact};
+use klab_machine::fact::{ControllerFact, ReplicationFact, WorldFact};
 use klab_machine::operation::Outcome;
 use klab_wire::{ErrorCode, LeaderEpoch, Span};
 
@@ -39,6 +39,42 @@ fn a_pause_interrupts_until_the_leader_runs_again() {
     let story = Story::new().fact(B1, WorldFact::ProcessPaused {}).after(9);
     let summary = story.fact(B1, WorldFact::ProcessResumed {}).after(50).summed_up();
     assert_eq!(summary.availability[0].without_leader, Span::from_millis(10));
+}
+
+#[test]
+fn a_leader_leads_until_it_knows_of_its_successor() {
+    let elected = || Story::new().elects(B2, 1, &[B1, B2, B3]);
+    let followed = |story: Story| {
+        let (partition, epoch) = (orders(), LeaderEpoch(1));
+        story.fact(B1, ReplicationFact::BecameFollower { partition, epoch, leader: Some(B2) })
+    };
+    // The successor is the first to know: no time passes without a leader, and then it may stop.
+    let smooth = followed(elected().after(400).leads(B2, 1, 0, 0).after(90));
+    let smooth = smooth.fact(B1, WorldFact::ProcessHalted {});
+    assert!(smooth.summed_up().availability.is_empty());
+    let gap = followed(elected().after(400)).after(29).leads(B2, 1, 0, 0).summed_up();
+    assert_eq!(gap.availability[0].without_leader, Span::from_millis(30));
+    assert_eq!(gap.availability[0].interruptions, 1);
+}
+
+#[test]
+fn a_paused_leader_that_was_replaced_does_not_lead_when_it_wakes() {
+    let story = Story::new().fact(B1, WorldFact::ProcessPaused {}).after(9);
+    let story = story.elects(B2, 1, &[B2, B3]).after(9).fact(B1, WorldFact::ProcessResumed {});
+    let summary = story.after(9).leads(B2, 1, 0, 0).summed_up();
+    assert_eq!(summary.availability[0].without_leader, Span::from_millis(30));
+}
+
+#[test]
+fn an_offline_partition_is_without_a_leader() {
+    let offline = ControllerFact::PartitionWentOffline {
+        partition: orders(),
+        epoch: LeaderEpoch(1),
+        isr: [B1].into(),
+    };
+    let story = Story::new().fact(V1, offline).after(9).elects(B1, 2, &[B1]);
+    let summary = story.after(9).leads(B1, 2, 0, 0).summed_up();
+    assert_eq!(summary.availability[0].without_leader, Span::from_millis(20));
 }
 
 #[test]
