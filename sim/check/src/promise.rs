@@ -123,7 +123,7 @@ promises! {
         "All replicas of the metadata log have the same batch at each committed offset.";
     NoTruncationBelowMetadataHighWatermark "no-truncation-below-metadata-high-watermark" "metadata-quorum"
         "RaftEventSimulationTest, the premise of ConsistentCommittedData"
-        "No replica drops metadata that is committed.";
+        "No replica drops metadata that is committed, unless it had not flushed it and lost its power.";
     SnapshotAtLogStart "snapshot-at-log-start" "metadata-quorum"
         "RaftEventSimulationTest SnapshotAtLogStart, KAFKA-14238"
         "The metadata log is cut at the front only up to a snapshot that the replica has.";

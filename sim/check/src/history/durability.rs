@@ -128,6 +128,23 @@ impl<'a> Durability<'a> {
         permit::of_acked(batch, self.acks(piece.ack.client), picture, min_isr)
     }
 
+    /// Why an offset may stand for another value than before: what was committed there may have been lost,
+    /// and then the offset was given again.
+    fn permit_of_reuse(&self, offset: Offset) -> Option<Setting> {
+        let picture = self.picture?;
+        let claimants: Vec<&Batch> = picture.copies.claimants(offset).collect();
+        match claimants[..] {
+            // They were deleted in order meanwhile.
+            [] => permit::of_partition(picture),
+            [_] => None,
+            _ => {
+                let min_isr = self.cluster.min_isr(picture);
+                let mut committed = claimants.iter().filter(|batch| batch.committed);
+                committed.find_map(|batch| permit::of_committed(batch, picture, min_isr))
+            }
+        }
+    }
+
     fn acks(&self, client: NodeId) -> Acks {
         self.cluster.settings.producer(client).acks
     }
@@ -235,7 +252,8 @@ impl<'a> Durability<'a> {
             "offset {}: {} was told that its value {acked} is there, {read} was read",
             piece.from, piece.ack.client
         );
-        let breach = Breach::of(what).about(1).permitted(self.permit(piece));
+        let permitted = self.permit(piece).or_else(|| self.permit_of_reuse(piece.from));
+        let breach = Breach::of(what).about(1).permitted(permitted);
         findings.note(Promise::NoInconsistentOffsets, at, Some(self.name), Err(breach));
     }
 
@@ -243,8 +261,8 @@ impl<'a> Durability<'a> {
         for conflict in &history.conflicts {
             let [one, other] = conflict.values;
             let what = format!("offset {}: {one} was read, later {other}", conflict.offset);
-            let excuse = self.picture.and_then(|picture| picture.excuse);
-            let breach = Breach::of(what).about(1).permitted(excuse);
+            let permitted = self.permit_of_reuse(conflict.offset);
+            let breach = Breach::of(what).about(1).permitted(permitted);
             let promise = Promise::NoInconsistentOffsets;
             findings.note(promise, conflict.at, Some(self.name), Err(breach));
         }

@@ -2,6 +2,9 @@
 //!
 //! `ConsistentCommittedData` of `RaftEventSimulationTest`, asked at every commit instead of once at the
 //! end, of content digests instead of a counter's value.
+//!
+//! Truncation is a decision. That a power cut takes what was not flushed is none: brokers, which only observe
+//! the quorum, never flush their copy and fetch again what they lost.
 
 use crate::findings::{Breach, Finding};
 use crate::picture::Copies;
@@ -12,9 +15,9 @@ pub(crate) fn agrees(copies: &mut Copies, node: NodeId) -> Finding {
     super::log_matching::check(copies, node)
 }
 
-/// A replica of the metadata log lost its end, and with it committed batches from here on.
-pub(crate) fn truncates(committed_from: Option<Offset>, to: Offset) -> Finding {
-    match committed_from {
+/// A replica of the metadata log lost its end, and with it from here on what it had no right to drop.
+pub(crate) fn truncates(dropped_from: Option<Offset>, to: Offset) -> Finding {
+    match dropped_from {
         None => Ok(()),
         Some(from) => Err(Breach::of(format!(
             "the metadata log was cut to {to}, and what it had from {from} on was committed"

@@ -5,8 +5,8 @@
 
 use super::batch::{Batch, CutCause};
 use crate::verdict::{Moment, Witness};
-use klab_wire::{LeaderEpoch, NodeId, Offset};
-use std::collections::VecDeque;
+use klab_wire::{LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId, Sequence};
+use std::collections::{BTreeMap, VecDeque};
 
 /// How many replicas of one log are told apart; further ones are not followed.
 const SLOTS: usize = 64;
@@ -43,11 +43,21 @@ pub(crate) struct Replica {
 }
 
 /// A leadership as the leader sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leading {
     pub(crate) epoch: LeaderEpoch,
     /// How many replicas it knows to be in sync, once a change has told it.
     pub(crate) in_sync: Option<u32>,
+    /// The last batch of each producer in its log, of those that it appended itself.
+    pub(crate) producers: BTreeMap<ProducerId, ProducerTail>,
+}
+
+/// Where a producer's sequences have got to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProducerTail {
+    pub(crate) epoch: ProducerEpoch,
+    /// The sequence that must come next.
+    pub(crate) next: Sequence,
 }
 
 /// A replica's log lost its end.
@@ -186,6 +196,7 @@ impl Copies {
         replica.end = Some(cut.to).filter(|_| cut.cause.keeps_a_log());
         replica.start = replica.start.min(cut.to);
         replica.high_watermark = replica.high_watermark.min(cut.to);
+        replica.forget_producers();
         let flushed = match cut.cause {
             CutCause::Reloaded => replica.flushed,
             _ => Offset(0),
@@ -214,6 +225,9 @@ impl Copies {
             lost.any = true;
             if batch.committed {
                 lost.committed_from = Some(batch.base);
+                if batch.last < flushed || !cut.cause.loses_data() {
+                    lost.kept_from = Some(batch.base);
+                }
             }
             if cut.cause.loses_data() && batch.last >= flushed {
                 batch.lost_by |= 1 << slot;
@@ -340,6 +354,13 @@ impl Copies {
         }
     }
 
+    /// All batches that ever claimed an offset, as far as they are remembered.
+    pub(crate) fn claimants(&self, offset: Offset) -> impl Iterator<Item = &Batch> {
+        let from = self.first_at(Offset(offset.0.saturating_sub(self.widest)));
+        let begun = self.batches.range(from..).take_while(move |batch| batch.base <= offset);
+        begun.filter(move |batch| batch.contains(offset))
+    }
+
     /// The batches that claim an offset. `from` is where to begin to look: an index that an earlier call, for
     /// a lower offset, left there.
     pub(crate) fn at(&self, offset: Offset, from: &mut usize) -> impl Iterator<Item = &Batch> {
@@ -376,6 +397,8 @@ pub(crate) struct Lost {
     pub(crate) any: bool,
     /// It lost committed batches from here on.
     pub(crate) committed_from: Option<Offset>,
+    /// It lost committed batches from here on although it had flushed them, or by its own decision.
+    pub(crate) kept_from: Option<Offset>,
 }
 
 impl Replica {
@@ -389,6 +412,19 @@ impl Replica {
             lossy: false,
             leading: None,
         }
+    }
+
+    /// Its log is not what it was when it noted what producers had appended.
+    fn forget_producers(&mut self) {
+        if let Some(leading) = &mut self.leading {
+            leading.producers.clear();
+        }
+    }
+}
+
+impl Leading {
+    pub(crate) const fn new(epoch: LeaderEpoch) -> Self {
+        Leading { epoch, in_sync: None, producers: BTreeMap::new() }
     }
 }
 

@@ -10,6 +10,6 @@ mod quorum;
 
 pub(crate) use batch::{Batch, CutCause};
 pub(crate) use cluster::Cluster;
-pub(crate) use copies::{Copies, Cut, Disagreement, Leading, Lost};
-pub(crate) use partition::{Election, Partition, ProducerTail};
+pub(crate) use copies::{Copies, Cut, Disagreement, Leading, Lost, ProducerTail};
+pub(crate) use partition::{Election, Partition};
 pub(crate) use quorum::Quorum;

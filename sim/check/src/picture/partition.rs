@@ -1,12 +1,11 @@
 //! One partition: its copies, what the controller decided about it, who led it in which epoch.
 
 use super::batch::Batch;
-use super::copies::Copies;
+use super::copies::{Copies, ProducerTail};
 use crate::settings::Setting;
 use crate::verdict::{Moment, Witness};
 use klab_wire::{
-    BatchProducer, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerEpoch, ProducerId,
-    Sequence, TopicPartition,
+    BatchProducer, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerId, TopicPartition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,8 +29,6 @@ pub(crate) struct Partition {
     pub(crate) elections: Vec<Election>,
     /// Why committed records may be missing from now on, if they may.
     pub(crate) excuse: Option<Setting>,
-    /// The last batch of each producer in the leader's log.
-    pub(crate) producers: BTreeMap<ProducerId, ProducerTail>,
     /// Producers that some replica has forgotten: any sequence of theirs is accepted.
     pub(crate) expired: BTreeSet<ProducerId>,
 }
@@ -45,14 +42,6 @@ pub(crate) struct Election {
     pub(crate) clean: bool,
     /// What permits it, if it was unclean.
     pub(crate) unclean_by: Option<Setting>,
-}
-
-/// Where a producer's sequences have got to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ProducerTail {
-    pub(crate) epoch: ProducerEpoch,
-    /// The sequence that must come next.
-    pub(crate) next: Sequence,
 }
 
 impl Partition {
@@ -70,7 +59,6 @@ impl Partition {
             committed: Offset(0),
             elections: Vec::new(),
             excuse: None,
-            producers: BTreeMap::new(),
             expired: BTreeSet::new(),
         }
     }
@@ -80,11 +68,16 @@ impl Partition {
         self.leaders.last_key_value().map(|(epoch, node)| (*epoch, *node))
     }
 
-    /// Where a producer's sequences have got to in this replica's log, looked up in the log itself: after
-    /// an election or a truncation what was noted is not what the leader has.
+    /// Where a producer's sequences have got to in this replica's own log. What it noted as leader is at
+    /// hand; after an election or a truncation the log itself tells.
     pub(crate) fn producer_tail(&self, node: NodeId, producer: ProducerId) -> Option<ProducerTail> {
         let slot = self.copies.find(node)?;
-        let start = self.copies.replica(node)?.start;
+        let replica = self.copies.replica(node)?;
+        let noted = replica.leading.as_ref().and_then(|leading| leading.producers.get(&producer));
+        if let Some(tail) = noted {
+            return Some(*tail);
+        }
+        let start = replica.start;
         let held = self.copies.batches().iter().rev();
         let mut held = held.filter(|batch| batch.is_held_by(slot) && batch.base >= start);
         let last = held.find(|batch| batch.producer.is_some_and(|p| p.id == producer))?;

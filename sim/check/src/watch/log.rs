@@ -10,7 +10,7 @@ use crate::promise::Promise;
 use crate::settings::Setting;
 use crate::verdict::Moment;
 use klab_machine::fact::LogFact;
-use klab_wire::{NodeId, Offset, ProducerId, TopicPartition};
+use klab_wire::{NodeId, Offset, TopicPartition};
 
 /// The one partition of the metadata log; its replicas are those of the quorum.
 fn is_metadata(partition: &TopicPartition) -> bool {
@@ -115,7 +115,6 @@ impl Judge {
         let partition = self.cluster.partition_mut(name);
         let elections = partition.elections.len() as u32;
         let lost = cut_copies(&mut partition.copies, at, to, cause, elections);
-        partition.producers.clear();
         if lost.committed_from.is_some() && cause.loses_data() {
             self.excuse(at.node, name);
         }
@@ -127,13 +126,19 @@ impl Judge {
         }
     }
 
+    /// What a power cut took before it was flushed was promised to nobody: a voter acknowledges only what it
+    /// has flushed, and an observer flushes nothing.
     fn cut_metadata(&mut self, at: Moment, to: Offset, cause: CutCause) {
         let lost = cut_copies(&mut self.quorum.copies, at, to, cause, 0);
         let permitted = self.quorum.disk_lost.then_some(Setting::VoterDiskLost);
-        if cause == CutCause::StartedAfresh {
-            return; // A snapshot takes the place of what was there.
-        }
-        let finding = committed_metadata_agrees::truncates(lost.committed_from, to)
+        let dropped = match cause {
+            CutCause::Truncated | CutCause::Deleted | CutCause::Reloaded => lost.kept_from,
+            CutCause::DiskLost if self.quorum.voters.contains(&at.node) => lost.committed_from,
+            CutCause::DiskLost => None,
+            // A snapshot takes the place of what was there.
+            CutCause::StartedAfresh => return,
+        };
+        let finding = committed_metadata_agrees::truncates(dropped, to)
             .map_err(|breach| breach.permitted(permitted));
         self.findings.note(Promise::NoTruncationBelowMetadataHighWatermark, at, None, finding);
     }
@@ -175,7 +180,8 @@ fn cut_copies(
     copies.cut(at.node, Cut { at, from, to, cause, elections })
 }
 
-/// Holds a leader's append against the producer's last one, and notes it.
+/// Holds a leader's append against what its own log has of the producer, and notes it. Another leader's log
+/// is no measure: a zombie appends to its own until it learns that it leads no more.
 fn follow_sequences(
     partition: &mut Partition,
     leader: NodeId,
@@ -185,18 +191,15 @@ fn follow_sequences(
     let base = producer.base_sequence?;
     let records = (batch.last.0 + 1 - batch.base.0) as u32;
     let tail = ProducerTail { epoch: producer.epoch, next: base.plus(records) };
-    let known = known_tail(partition, leader, producer.id);
-    partition.producers.insert(producer.id, tail);
+    let known = partition.producer_tail(leader, producer.id);
+    if let Some(leading) = partition.copies.replica_mut(leader)?.leading.as_mut() {
+        leading.producers.insert(producer.id, tail);
+    }
     let finding = sequence_has_no_gap::check(known, producer);
     Some(match partition.expired.contains(&producer.id) {
         true => Ok(()),
         false => finding,
     })
-}
-
-fn known_tail(partition: &Partition, leader: NodeId, producer: ProducerId) -> Option<ProducerTail> {
-    let noted = partition.producers.get(&producer).copied();
-    noted.or_else(|| partition.producer_tail(leader, producer))
 }
 
 fn appended(at: Moment, fact: &LogFact) -> Option<Batch> {

@@ -52,9 +52,8 @@ impl Judge {
         start: Offset,
         high_watermark: Offset,
     ) {
-        self.lead(at.node, name, Some(Leading { epoch, in_sync: None }));
+        self.lead(at.node, name, Some(Leading::new(epoch)));
         let partition = self.cluster.partition_mut(name);
-        partition.producers.clear();
         if let Some(replica) = partition.copies.replica_mut(at.node) {
             replica.high_watermark = high_watermark;
             replica.end.get_or_insert(start);
@@ -152,7 +151,7 @@ impl Judge {
         let ReplicationFact::ProduceAnswered { acks, last, error, .. } = fact else { return };
         let Some(partition) = self.cluster.partition(name) else { return };
         let Some(replica) = partition.copies.replica(at.node) else { return };
-        let known = replica.leading.and_then(|leading| leading.in_sync).unwrap_or(0);
+        let known = replica.leading.as_ref().and_then(|leading| leading.in_sync).unwrap_or(0);
         let answer = Answer {
             acks: *acks,
             error: *error,

@@ -1,6 +1,6 @@
 //! The same loss under different settings: a violation under one, permitted by another.
 
-use crate::story::{B1, B2, B3, C1, Story, batch, settings, with_producer};
+use crate::story::{B1, B2, B3, C1, C2, Story, batch, settings, with_producer};
 use klab_check::{ProducerSettings, Promise, Setting, Settings, Status, TopicSettings, Verdict};
 use klab_machine::fact::{ControllerFact, LogFact};
 use klab_wire::{Acks, ElectionType, Offset};
@@ -107,6 +107,36 @@ fn as_many_lossy_power_cuts_as_min_insync_replicas_may_lose_a_record() {
     assert_eq!(permitted_by(&power_lost(settings(), &[B1, B2, B3]), LOST), [by]);
     // One is fewer than promised: the election should have gone to another replica.
     assert_eq!(power_lost(settings(), &[B1]).promise(LOST).status, Status::Violated);
+}
+
+/// Five records are read before these replicas lose their power and all of them; their offsets are given again.
+fn read_twice(nodes: &[klab_wire::NodeId]) -> Verdict {
+    let story = Story::new().with_five_acked().polls(C1, &[(0, 100, 5)]).sends(200, 5);
+    let story = nodes.iter().fold(story, |story, node| story.power_cut(*node));
+    let story = nodes.iter().fold(story, |story, node| story.loaded(*node, 0));
+    let story = story.elects(B1, 1, &[B1, B2, B3]).leads(B1, 1, 0, 0);
+    let story = [B2, B3].iter().fold(story, |story, node| story.truncates(*node, 5, 0));
+    let story = story.replicated(B1, &[B2, B3], batch(1, 0, 5, 200)).commits(B1, 1, 0, 5);
+    story.acked(200, 0).polls(C2, &[(0, 200, 5)]).end()
+}
+
+#[test]
+fn offsets_that_are_given_again_are_inconsistent_as_far_as_the_loss_is_permitted() {
+    let by = Setting::MinInsyncReplicas(2);
+    let verdict = read_twice(&[B1, B2, B3]);
+    assert_eq!(permitted_by(&verdict, Promise::NoInconsistentOffsets), [by]);
+    assert_eq!(permitted_by(&verdict, LOST), [by]);
+    let verdict = read_twice(&[B1]);
+    assert_eq!(verdict.promise(Promise::NoInconsistentOffsets).status, Status::Violated);
+    assert_eq!(verdict.promise(Promise::NoInconsistentOffsets).permitted, 0);
+}
+
+#[test]
+fn an_offset_that_was_never_given_again_is_not_excused_by_a_loss_elsewhere() {
+    let story = Story::with(unclean(true)).with_five_acked().elects_uncleanly(B3, 1);
+    let story = story.leads(B3, 1, 5, 5).sends(200, 1).polls(C1, &[(0, 100, 5)]);
+    let verdict = story.polls(C2, &[(0, 200, 1)]).end();
+    assert_eq!(verdict.promise(Promise::NoInconsistentOffsets).status, Status::Violated);
 }
 
 #[test]

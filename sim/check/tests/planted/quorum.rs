@@ -1,6 +1,6 @@
 //! What the replicas of the metadata log state.
 
-use crate::story::{Story, V1, V2, V3, batch};
+use crate::story::{B1, Story, V1, V2, V3, batch};
 use klab_check::Promise;
 use klab_machine::fact::{LogFact, RaftFact, WorldFact};
 use klab_wire::{LeaderEpoch, NodeId, Offset, OffsetAndEpoch, TopicPartition};
@@ -93,4 +93,35 @@ fn a_voter_that_lost_its_disk_is_excused() {
     assert_eq!(verdict.promise(Promise::QuorumEpochIsMonotonic).violations, 0);
     let truncation = verdict.promise(Promise::NoTruncationBelowMetadataHighWatermark);
     assert_eq!((truncation.violations, truncation.permitted), (0, 1));
+}
+
+/// This replica has three committed batches, of which it flushed two, and has one after a power cut.
+fn opened_with(node: NodeId, flushed: u64, end: u64) -> (u64, u64) {
+    let partition = TopicPartition::cluster_metadata();
+    let story = [0, 1, 2].iter().fold(Story::new(), |story, base| {
+        let story = story.metadata(V1, batch(1, *base, 1, *base), true);
+        [V2, V3, B1].iter().fold(story, |s, n| s.metadata(*n, batch(1, *base, 1, *base), false))
+    });
+    let story = story.commits_metadata(V1, 1, 0, 3);
+    let to = Offset(flushed);
+    let story = story.fact(node, LogFact::LogFlushed { partition: partition.clone(), to });
+    let verdict = story.power_cut(node).loaded_as(partition, node, end).end();
+    let truncation = verdict.promise(Promise::NoTruncationBelowMetadataHighWatermark);
+    (truncation.checked, truncation.violations)
+}
+
+#[test]
+fn what_a_power_cut_takes_from_a_metadata_log_before_it_was_flushed_is_not_truncated() {
+    // An observer never flushes, a voter before it acknowledges; each may have more than that.
+    assert_eq!(opened_with(B1, 0, 1), (1, 0));
+    assert_eq!(opened_with(V2, 2, 2), (1, 0));
+    assert_eq!(opened_with(V2, 2, 1), (1, 1));
+}
+
+#[test]
+fn an_observer_that_lost_its_disk_fetches_the_metadata_again() {
+    let story = replicated_to(&[V2, B1]).commits_metadata(V1, 1, 0, 3);
+    let verdict = story.fact(B1, WorldFact::DiskReplaced {}).end();
+    let truncation = verdict.promise(Promise::NoTruncationBelowMetadataHighWatermark);
+    assert_eq!((truncation.violations, truncation.permitted), (0, 0));
 }

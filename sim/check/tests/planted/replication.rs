@@ -1,7 +1,7 @@
 //! What brokers state about logs, leaderships and high watermarks.
 
 use crate::story::{B1, B2, B3, Story, Told, batch, orders};
-use klab_check::Promise;
+use klab_check::{Promise, Status};
 use klab_machine::fact::LogFact;
 use klab_wire::{Acks, ErrorCode, Offset};
 
@@ -97,6 +97,28 @@ fn a_sequence_may_be_written_again_after_its_batch_was_truncated() {
     assert_eq!(again.promise(Promise::SequenceHasNoGap).violations, 0);
     let beyond = story.appends(B2, told(1, 2, 4), true).end();
     assert_eq!(beyond.promise(Promise::SequenceHasNoGap).violations, 1);
+}
+
+#[test]
+fn a_zombie_and_its_successor_each_continue_their_own_log() {
+    let told = |epoch, base, sequence| Told {
+        sequence: Some((0, sequence)),
+        ..batch(epoch, base, 2, 100 + base)
+    };
+    let story = Story::new().replicated(B1, &[B2, B3], told(0, 0, 0)).elects(B2, 1, &[B2, B3]);
+    let story = story.leads(B2, 1, 2, 0).appends(B1, told(0, 2, 2), true);
+    let story = story.appends(B2, told(1, 2, 2), true).appends(B1, told(0, 4, 4), true);
+    let both = story.clone().appends(B2, told(1, 4, 4), true).end();
+    assert_eq!(both.promise(Promise::SequenceHasNoGap).status, Status::Kept);
+    let beyond = story.clone().appends(B2, told(1, 4, 6), true).end();
+    assert_eq!(beyond.promise(Promise::SequenceHasNoGap).violations, 1);
+    // The zombie learns of its successor, follows it, and leads again.
+    let back = story.truncates(B1, 6, 2).appends(B1, told(1, 2, 2), false);
+    let back = back.elects(B1, 2, &[B1, B2, B3]).leads(B1, 2, 4, 4);
+    let once = back.clone().appends(B1, told(2, 4, 4), true).end();
+    assert_eq!(once.promise(Promise::SequenceHasNoGap).violations, 0);
+    let again = back.appends(B1, told(2, 4, 2), true).end();
+    assert_eq!(again.promise(Promise::SequenceHasNoGap).violations, 1);
 }
 
 #[test]
