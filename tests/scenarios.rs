@@ -1,6 +1,8 @@
 //! Every file of `scenarios/`: as it expects, twice the same, caged as bare, and as it was before.
 
 use klab::lab::{fingerprints, list};
+use klab::machine::Fact;
+use klab::machine::trace::What;
 use klab::{Experiment, Hosting};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -67,6 +69,31 @@ fn every_scenario_has_the_fingerprint_that_the_repository_remembers() {
         changed.is_empty(),
         "klab fingerprints > tests/fingerprints.txt, and say why: {changed:#?}"
     );
+}
+
+/// Facts that no scenario brings about, each with the reason.
+const UNSEEN: &[(&str, &str)] = &[(
+    "BrokerLearnedItIsFenced",
+    "a controller unfences a broker in its answer to the first heartbeat, if it has caught up",
+)];
+
+#[test]
+fn every_fact_is_seen_in_some_scenario() {
+    let seen = Mutex::new(BTreeSet::new());
+    for_each(|experiment| {
+        let mut names = BTreeSet::new();
+        experiment.run(Hosting::Bare, |entry| {
+            if let What::Fact(fact) = &entry.what {
+                names.insert(fact.name());
+            }
+        });
+        seen.lock().expect("nobody panics while holding it").extend(names);
+        Ok(())
+    });
+    let seen = seen.into_inner().expect("as above");
+    let unseen: Vec<&str> = Fact::names().filter(|name| !seen.contains(name)).collect();
+    let known: Vec<&str> = UNSEEN.iter().map(|(name, _)| *name).collect();
+    assert_eq!(unseen, known, "facts that are never stated are dead, or lack their scenario");
 }
 
 #[test]

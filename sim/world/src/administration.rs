@@ -7,7 +7,7 @@ use klab_wire::{
     AlterPartitionReassignmentsRequest, ConfigChange, ConfigOperation, ConfigResource,
     CreatableTopic, CreatePartitionsRequest, CreatePartitionsTopic, CreateTopicsRequest,
     DeleteRecordsRequest, DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
-    NodeId, PartitionId, Request, Span, TopicName, TopicPartition,
+    NodeId, PartitionId, Request, Span, TopicName, TopicPartition, UnregisterBrokerRequest,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +33,9 @@ pub(crate) fn requests(act: &Administration, metadata: Option<&Image>) -> Vec<Re
         Administration::Elect(election) => vec![elect(election)],
         Administration::Reassign(reassignment) => reassign(reassignment, metadata),
         Administration::AlterConfig(alteration) => vec![alter(alteration)],
+        Administration::Unregister(broker) => {
+            vec![UnregisterBrokerRequest { broker: *broker }.into()]
+        }
     }
 }
 

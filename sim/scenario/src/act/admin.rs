@@ -32,6 +32,8 @@ pub enum Administration {
     Reassign(Reassignment),
     /// Dynamic configs change (KIP-226, KIP-339).
     AlterConfig(Alteration),
+    /// A broker that will not come back is forgotten (KIP-631).
+    Unregister(NodeId),
 }
 
 /// The keys of the requests.
@@ -43,6 +45,7 @@ pub(super) const NAMES: &[&str] = &[
     "elect",
     "reassign",
     "alter-config",
+    "unregister",
 ];
 
 /// A topic that gets more partitions.
@@ -124,6 +127,9 @@ impl Administration {
     pub(super) fn read(name: &'static str, at: &Table<'_>, scope: &Scope<'_>) -> Option<Self> {
         if name == "delete-topic" {
             return read_topic(at, name, scope).map(Administration::DeleteTopic);
+        }
+        if name == "unregister" {
+            return read_broker(at, name, scope).map(Administration::Unregister);
         }
         let table = at.table(name, &format!("`{name}`"))?;
         let act = match name {
@@ -294,7 +300,7 @@ fn read_resource(table: &Table<'_>, scope: &Scope<'_>) -> Option<Resource> {
     let brokers = table.item("brokers").is_some();
     match (topic, broker, brokers) {
         (true, false, false) => read_topic(table, "topic", scope).map(Resource::Topic),
-        (false, true, false) => read_broker(table, scope).map(Resource::Broker),
+        (false, true, false) => read_broker(table, "broker", scope).map(Resource::Broker),
         (false, false, true) => {
             let all = table.required_spanned::<String>("brokers")?;
             if all.value != "all" {
@@ -312,8 +318,8 @@ fn read_resource(table: &Table<'_>, scope: &Scope<'_>) -> Option<Resource> {
     }
 }
 
-fn read_broker(table: &Table<'_>, scope: &Scope<'_>) -> Option<NodeId> {
-    let Spanned { value, span } = table.required_spanned::<String>("broker")?;
+fn read_broker(table: &Table<'_>, key: &'static str, scope: &Scope<'_>) -> Option<NodeId> {
+    let Spanned { value, span } = table.required_spanned::<String>(key)?;
     let node: Option<NodeId> = value.parse().ok();
     let checked = match node.filter(|node| node.kind == NodeKind::Broker) {
         Some(node) => scope.check_node(node).map(|()| node),
