@@ -3,6 +3,7 @@
 use crate::experiment::{Hosting, Observer, RunEnd};
 use klab_machine::trace::Entry;
 use klab_scenario::Scenario;
+use klab_wire::Time;
 use klab_world::{Simulation, World};
 
 /// Runs the world of a scenario to its end.
@@ -13,8 +14,10 @@ pub(crate) fn run<F: FnMut(&Entry) + Send>(
     observer: &mut Observer<F>,
 ) -> RunEnd {
     let world = World::new(scenario, seed);
+    let watch = |entry: &Entry| observer.watch(entry);
     let world = match hosting {
-        Hosting::Bare | Hosting::Caged => run_bare(world, observer),
+        Hosting::Bare => run_bare(world, watch),
+        Hosting::Caged => klab_cage::run(seed, world, Time::MAX, watch).simulation,
     };
     let end = world.end().expect("a world that has run to its end knows how it ended");
     RunEnd {
@@ -25,7 +28,7 @@ pub(crate) fn run<F: FnMut(&Entry) + Send>(
     }
 }
 
-fn run_bare<F: FnMut(&Entry)>(mut world: World, observer: &mut Observer<F>) -> World {
-    world.run_to_end(&mut |entry| observer.watch(entry));
+fn run_bare(mut world: World, mut watch: impl FnMut(&Entry)) -> World {
+    world.run_to_end(&mut watch);
     world
 }
