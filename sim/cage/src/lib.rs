@@ -22,7 +22,8 @@
 //! madsim's own network, disks and nodes: the world has more faithful ones. Reading real files inside
 //! the cage is not intercepted; no crate up to the world can do it (`clippy.toml`), and observers should not.
 
-#[cfg(not(madsim))]
+// rustdoc takes its flags elsewhere, and runs nothing.
+#[cfg(not(any(madsim, doc, doctest)))]
 compile_error!(
     "the cage needs `--cfg madsim`, which .cargo/config.toml sets; a RUSTFLAGS variable in the \
      environment replaces that file: unset it, or add `--cfg madsim` to it"

@@ -38,11 +38,12 @@ impl Stream {
     /// A number below `bound`, each equally likely; `bound` must not be 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "there is no number below 0");
-        // Lemire's method: the high half of a product, with the few biased products drawn again.
-        let threshold = bound.wrapping_neg() % bound;
+        // Lemire's method: the high half of a product, with the few biased products drawn again. The
+        // threshold is below the bound, so that most draws need no division to be accepted.
         loop {
             let product = u128::from(self.number()) * u128::from(bound);
-            if product as u64 >= threshold {
+            let low = product as u64;
+            if low >= bound || low >= bound.wrapping_neg() % bound {
                 return (product >> 64) as u64;
             }
         }

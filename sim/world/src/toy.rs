@@ -41,6 +41,8 @@ pub enum Answer {
     After(Span),
     /// When the request is written down and flushed.
     Durably,
+    /// In the same step, having read so many bytes of its file.
+    Reading(u64),
 }
 
 /// A toy.
@@ -178,6 +180,10 @@ impl Toy {
         self.served += 1;
         match self.config.answer {
             Answer::AtOnce => out.respond(connection, correlation, response()),
+            Answer::Reading(bytes) => {
+                out.read(FILE, 0, bytes);
+                out.respond(connection, correlation, response());
+            }
             Answer::After(span) => {
                 self.waiting.insert(self.served, (connection, correlation));
                 let timer = BrokerTimer::DelayedProduce(self.served);
@@ -217,14 +223,16 @@ impl Toy {
         }
     }
 
-    /// Asked to shut down, it halts; asked anything else, it sends one request to each server.
+    /// Asked to shut down, it halts; asked to consume, which it cannot, it closes its connections; asked to
+    /// administer, it sends one request to each server.
     fn command(&mut self, now: Now, command: Command, out: &mut Outbox) {
         self.note(now, Seen::Commanded);
+        let connections: Vec<ConnectionId> = self.links.keys().copied().collect();
         match command {
             Command::ShutDown => out.halt(),
-            Command::Administer(_) | Command::Consume(_) => {
-                let connections: Vec<_> = self.links.keys().copied().collect();
-                connections.into_iter().for_each(|connection| self.send(connection, out));
+            Command::Consume(_) => connections.into_iter().for_each(|link| out.close(link)),
+            Command::Administer(_) => {
+                connections.into_iter().for_each(|link| self.send(link, out));
             }
         }
     }

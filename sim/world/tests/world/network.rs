@@ -1,7 +1,9 @@
 //! The network keeps order, delays, stalls and breaks as TCP does.
 
 use crate::toys::*;
+use klab_machine::Command;
 use klab_machine::DisconnectReason::{Broken, Closed, Refused, Reset, Unreachable};
+use klab_machine::input::ConsumerCommand;
 use klab_machine::trace::{Outcome, What};
 use klab_wire::{ApiKey, NodeId, Span};
 use klab_world::toy::{Answer, Seen, ToyConfig};
@@ -163,7 +165,21 @@ fn a_halt_ends_the_process_and_closes_what_it_had() {
     run(&mut world, secs(1));
     assert!(!world.is_up(SERVER));
     assert_eq!(disconnects(&world, CLIENT), [Reset]);
-    assert_ne!(disconnects(&world, CLIENT), [Closed]);
+}
+
+#[test]
+fn an_orderly_close_is_learned_behind_everything_that_was_sent_before() {
+    let mut world = pair(ToyConfig::server());
+    run(&mut world, millis(10));
+    world.slow_link(CLIENT, SERVER, millis(50), 0);
+    send(&mut world);
+    run(&mut world, millis(10));
+    world.slow_link(CLIENT, SERVER, Span::ZERO, 0);
+    world.command(CLIENT, Command::Consume(ConsumerCommand::Pause(Vec::new())));
+    run(&mut world, millis(100));
+    assert_eq!(when(&world, SERVER, is_request), [61]);
+    assert_eq!(disconnects(&world, SERVER), [Closed]);
+    assert!(disconnects(&world, CLIENT).is_empty(), "who closes is not told");
 }
 
 #[test]

@@ -95,6 +95,27 @@ fn flushes_of_one_disk_wait_for_each_other() {
 }
 
 #[test]
+fn a_read_of_cold_data_keeps_its_step_waiting_and_a_second_one_does_not() {
+    let disk = DiskProfile {
+        seek: millis(20),
+        throughput: Some(1_000_000),
+        page_cache: Some(1 << 20),
+        ..DiskProfile::default()
+    };
+    let reader = ToyConfig { answer: Answer::Reading(10_000), ..ToyConfig::server() };
+    let server = ProcessPlan { disk, ..plan(SERVER, reader) };
+    let client = plan(CLIENT, ToyConfig::client(&[SERVER], 0));
+    let mut world = world_of(1, steady(), vec![server, client]);
+    run(&mut world, millis(10));
+    send(&mut world);
+    run(&mut world, millis(100));
+    send(&mut world);
+    run(&mut world, millis(200));
+    // A seek of 20 ms and a transfer of 10 ms, besides the round trip; then the round trip alone.
+    assert_eq!(when(&world, CLIENT, is_response), [42, 102]);
+}
+
+#[test]
 fn a_slow_disk_takes_longer_for_everything() {
     let mut world = world_with_disk(1, slow_fsync());
     world.slow_disk(SERVER, 500);
