@@ -85,14 +85,14 @@ pub const CONCEPTS: &[Concept] = &[
         sentence: "A producer numbers its batches, so that a leader can tell a retry from a new \
                    batch: no duplicates, no reordering.",
         source: "ProducerStateManager, TransactionManager; KIP-98, KIP-360",
-        file: "sim/log/src/producers.rs",
+        file: "sim/log/src/producer_state.rs",
     },
     Concept {
         name: "partitioning",
         sentence: "A record's key decides its partition; without a key the producer sticks to one \
                    partition for a batch.",
         source: "BuiltInPartitioner; KIP-480, KIP-794",
-        file: "sim/client/src/partitioner.rs",
+        file: "sim/client/src/partitioner/mod.rs",
     },
     Concept {
         name: "reassignment",
@@ -132,7 +132,7 @@ pub const CONCEPTS: &[Concept] = &[
         sentence: "After the last fault the deployment heals, and has to come to rest: every \
                    partition led, every replica in sync, every call ended.",
         source: "klab's own judge; Vanlightly's liveness properties",
-        file: "sim/check/src/liveness.rs",
+        file: "sim/check/src/history/liveness.rs",
     },
     Concept {
         name: "performance",
@@ -145,11 +145,25 @@ pub const CONCEPTS: &[Concept] = &[
         sentence: "A link can be slow, lossy, or cut in one direction; what was sent before a cut \
                    may arrive long after it.",
         source: "klab's own world; SocketServer mutes a channel while it serves a request of it",
-        file: "sim/world/src/link.rs",
+        file: "sim/world/src/network/link.rs",
     },
 ];
 
 /// The concept of this name.
 pub fn concept(name: &str) -> Option<&'static Concept> {
     CONCEPTS.iter().find(|concept| concept.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn every_concept_names_a_file_that_exists() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for concept in CONCEPTS {
+            assert!(root.join(concept.file).is_file(), "{}: {}", concept.name, concept.file);
+        }
+    }
 }
