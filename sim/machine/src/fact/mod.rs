@@ -67,6 +67,7 @@ macro_rules! facts {
                 match self {
                     $($area::$name { $($field),* } => {
                         f.write_str(concat!(stringify!($name), " "))?;
+                        $(let $field = $crate::fact::Plain($field);)*
                         write!(f, $text)
                     })*
                 }
@@ -75,6 +76,26 @@ macro_rules! facts {
     };
 }
 use facts;
+
+/// A field as a reader wants it: an optional value without its `Some(..)`.
+struct Plain<'a, T>(&'a T);
+
+impl<T: fmt::Display> fmt::Display for Plain<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Plain<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:?}", self.0);
+        let value = text.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')'));
+        f.write_str(match text.as_str() {
+            "None" => "none",
+            text => value.unwrap_or(text),
+        })
+    }
+}
 
 macro_rules! areas {
     ($($(#[$doc:meta])* $variant:ident($area:ident);)*) => {
@@ -168,5 +189,13 @@ mod tests {
         assert_eq!(fact.to_string(), "HighWatermarkAdvanced orders-0 from 5 to 9 (epoch 2)");
         assert_eq!(fact.field("to").as_deref(), Some("9"));
         assert_eq!(fact.field("nothing"), None);
+        let leader = Some(klab_wire::NodeId::broker(2));
+        let partition = TopicPartition::new("orders", 0);
+        let fact = Fact::from(ReplicationFact::BecameFollower {
+            partition,
+            epoch: LeaderEpoch(1),
+            leader,
+        });
+        assert_eq!(fact.to_string(), "BecameFollower orders-0 epoch 1 of b2");
     }
 }

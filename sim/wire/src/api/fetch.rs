@@ -7,6 +7,7 @@ use crate::{
     RecordBatch, Span, TopicIdPartition,
 };
 use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
 
 /// Which records a reader may see (`isolation.level`).
@@ -149,7 +150,7 @@ pub struct EpochEndOffset {
 }
 
 /// A place in a log with the epoch of the record before it; the name of a snapshot (`OffsetAndEpoch`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct OffsetAndEpoch {
     /// The end offset.
     pub offset: Offset,
@@ -177,5 +178,12 @@ impl FetchedPartition {
     /// The bytes of the returned batches.
     pub fn records_size(&self) -> u32 {
         self.records.iter().map(|batch| batch.size_in_bytes).sum()
+    }
+}
+
+impl fmt::Debug for OffsetAndEpoch {
+    /// As in a snapshot's file name, without its zeroes: `334-1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.offset, self.epoch)
     }
 }
