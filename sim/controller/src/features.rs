@@ -71,7 +71,7 @@ impl Active {
             return Some("The local controller".into());
         }
         let mut brokers = self.image().cluster.brokers();
-        let behind = brokers.find(|(_, known)| !is_supported(&known.record.features, name, level));
+        let behind = brokers.find(|(_, known)| !is_supported(known.features(), name, level));
         behind.map(|(broker, _)| format!("Broker {broker}"))
     }
 }

@@ -69,7 +69,7 @@ impl Active {
         let distinct: BTreeSet<_> = directories.iter().collect();
         let mut others = self.image().cluster.brokers().filter(|(other, _)| *other != broker);
         let is_taken = others.any(|(_, registration)| {
-            registration.record.log_dirs.iter().any(|directory| distinct.contains(directory))
+            registration.log_dirs().iter().any(|directory| distinct.contains(directory))
         });
         !directories.is_empty() && distinct.len() == directories.len() && !is_taken
     }

@@ -1,7 +1,9 @@
 //! The registered brokers (`ClusterImage`, `BrokerRegistration`).
 
 use crate::Delta;
-use klab_wire::{BrokerEpoch, IncarnationId, NodeId, RackId, RegisterBrokerRecord};
+use klab_wire::{
+    BrokerEpoch, DirectoryId, IncarnationId, NodeId, RackId, RegisterBrokerRecord, SupportedFeature,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,12 +13,12 @@ pub struct ClusterImage {
     brokers: BTreeMap<NodeId, BrokerRegistration>,
 }
 
-/// One broker's registration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One broker's registration, as it is now.
+#[derive(Clone, Debug)]
 pub struct BrokerRegistration {
-    /// What the broker said when it registered. Its `fenced` and `in_controlled_shutdown` are of
-    /// that moment; what holds now stands beside it.
-    pub record: Arc<RegisterBrokerRecord>,
+    /// The log's own record, which all images share. Its `fenced` and `in_controlled_shutdown` are of
+    /// the moment when it was written and no part of the registration: a snapshot does not know them.
+    record: Arc<RegisterBrokerRecord>,
     /// It may not lead, nor be in an ISR.
     pub fenced: bool,
     /// It is on its way out.
@@ -39,11 +41,46 @@ impl BrokerRegistration {
         self.record.rack.as_ref()
     }
 
+    /// Its log directories that are online.
+    pub fn log_dirs(&self) -> &[DirectoryId] {
+        &self.record.log_dirs
+    }
+
+    /// The feature levels that it supports.
+    pub fn features(&self) -> &[SupportedFeature] {
+        &self.record.features
+    }
+
     /// Neither fenced nor on its way out: it may lead and join an ISR.
     pub fn is_active(&self) -> bool {
         !self.fenced && !self.in_controlled_shutdown
     }
+
+    fn is_of_record_like(&self, other: &RegisterBrokerRecord) -> bool {
+        let RegisterBrokerRecord {
+            broker,
+            incarnation,
+            epoch,
+            rack,
+            fenced: _,
+            in_controlled_shutdown: _,
+            log_dirs,
+            features,
+        } = &*self.record;
+        (broker, incarnation, epoch) == (&other.broker, &other.incarnation, &other.epoch)
+            && (rack, log_dirs, features) == (&other.rack, &other.log_dirs, &other.features)
+    }
 }
+
+impl PartialEq for BrokerRegistration {
+    fn eq(&self, other: &Self) -> bool {
+        self.fenced == other.fenced
+            && self.in_controlled_shutdown == other.in_controlled_shutdown
+            && (Arc::ptr_eq(&self.record, &other.record) || self.is_of_record_like(&other.record))
+    }
+}
+
+impl Eq for BrokerRegistration {}
 
 impl ClusterImage {
     /// A broker's registration.
