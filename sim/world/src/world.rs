@@ -255,14 +255,22 @@ impl World {
     /// Load and faults are over. Whoever has been started and is down comes back, clients included.
     fn heal(&mut self) {
         self.agenda.clear();
+        let kept_down = self.holds.kept_down();
         self.holds.clear();
         self.stage = Stage::Healing;
         self.engine.state(ADMINISTRATOR, WorldFact::HealingBegan {});
         self.engine.restore();
         let nodes: Vec<NodeId> = self.engine.nodes().collect();
-        for node in nodes {
-            if self.engine.life(node) > 0 || self.scenario.cluster.nodes().contains(&node) {
-                self.start(node);
+        let is_server = |node: &NodeId| self.scenario.cluster.nodes().contains(node);
+        let coming: Vec<NodeId> = nodes
+            .into_iter()
+            .filter(|node| self.engine.life(*node) > 0 || is_server(node))
+            .collect();
+        for node in coming {
+            // One that was asked to go in order and has not gone yet comes back when it has.
+            match kept_down.contains(&node) && self.engine.is_up(node) {
+                true => self.hold_until_gone(node),
+                false => self.start(node),
             }
         }
         let look = self.now() + self.scenario.heal.settle;

@@ -47,6 +47,15 @@ impl Holds {
         self.0.remove(&held);
     }
 
+    /// The processes that faults keep down, or have asked to go.
+    pub(crate) fn kept_down(&self) -> Vec<NodeId> {
+        let node = |held: &Held| match held {
+            Held::Down(node) => Some(*node),
+            _ => None,
+        };
+        self.0.keys().filter_map(node).collect()
+    }
+
     /// Nothing holds anything.
     pub(crate) fn clear(&mut self) {
         self.0.clear();

@@ -149,10 +149,12 @@ impl World {
             None => {
                 let Some(node) = rolling.left.pop() else { return };
                 rolling.current = Some((node, self.engine.life(node)));
+                self.holds.take(Held::Down(node));
                 self.engine.shut_down(node);
             }
             Some((node, life)) if rolling.started.is_none() => {
                 if !self.engine.is_up(node) || self.engine.life(node) != life {
+                    self.holds.forget(Held::Down(node));
                     self.start(node);
                     rolling.started = Some(self.now());
                 }

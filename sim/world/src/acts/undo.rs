@@ -15,6 +15,12 @@ impl World {
         }
     }
 
+    /// A process on its way out is started when it is gone.
+    pub(crate) fn hold_until_gone(&mut self, node: NodeId) {
+        let life = self.engine.life(node);
+        self.hold(Held::Down(node), Some(LOOK_AGAIN), Undo::Start { node, life });
+    }
+
     /// A fault is over.
     pub(crate) fn undo(&mut self, undo: Undo) {
         if let Undo::Start { node, life } = undo {

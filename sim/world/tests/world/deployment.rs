@@ -128,6 +128,17 @@ fn an_administrators_act_reaches_the_controller() {
 }
 
 #[test]
+fn a_broker_that_is_on_its_way_out_when_healing_begins_comes_back_when_it_is_gone() {
+    let more = "[[at]]\ntime = \"5990ms\"\nshutdown = \"b1\"";
+    let mut world = World::new(&scenario("6s", more), 1);
+    let facts = facts_of(&mut world);
+    let broker = NodeId::broker(1);
+    let halted = named(&facts, "ProcessHalted").into_iter().find(|(_, node)| *node == broker);
+    assert!(halted.expect("it goes in order").0 >= 6_000);
+    assert_eq!(world.unrest(), [""; 0]);
+}
+
+#[test]
 fn a_fault_that_nobody_ended_is_over_when_healing_begins() {
     let more = r#"
         [[at]]
