@@ -4,6 +4,10 @@
 //! stored so far to the platter, one operation after the other, at the disk's speed. A crash of the
 //! process keeps the page cache; a power cut keeps of every file only some first changes, the next
 //! one perhaps torn: a batch whose checksum no longer fits.
+//!
+//! The file system has a journal, as ext4 and XFS do: files are created, truncated, replaced and deleted on
+//! the platter in the order in which that was asked for, over all files, and any fsync commits all of it
+//! so far. Data that was appended after such a change never gets to the platter before it.
 
 mod page_cache;
 mod unwritten;
@@ -15,7 +19,7 @@ use klab_wire::{RecordBatch, Span, Time};
 use page_cache::PageCache;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use unwritten::Unwritten;
+use unwritten::{Unwritten, is_of_the_journal};
 
 /// What a disk is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,10 @@ pub(crate) struct Disk {
     image: DiskImage,
     /// The files of which the platter does not have everything.
     unwritten: BTreeMap<File, Unwritten>,
+    /// How many changes of the file system there have been.
+    journaled: u64,
+    /// Those that the platter does not have, in order: their numbers and the files they are of.
+    journal: VecDeque<(u64, File)>,
     operations: VecDeque<Operation>,
     /// When the last of the operations will be done.
     free_at: Time,
@@ -76,6 +84,8 @@ pub(crate) struct Disk {
 struct Operation {
     /// How far the platter will have each file.
     files: Vec<(File, u64)>,
+    /// How far it will have the journal.
+    journal: u64,
     then: Option<Flushed>,
 }
 
@@ -101,6 +111,8 @@ impl Disk {
             weather,
             image: DiskImage::default(),
             unwritten: BTreeMap::new(),
+            journaled: 0,
+            journal: VecDeque::new(),
             operations: VecDeque::new(),
             free_at: Time::ZERO,
             write_back_planned: false,
@@ -159,21 +171,33 @@ impl Disk {
         timeline: &mut Timeline,
     ) -> Result<(), StorageFailure> {
         self.check(&change)?;
+        if matches!(change, Change::Append(_)) && !self.image.contains(file) {
+            self.note(file, Change::Create);
+        }
+        let bytes = change.block().map_or(0, |block| u64::from(block.size_in_bytes()));
+        self.used -= freed(self.image.blocks(file), &change);
+        if bytes > 0 {
+            self.used += bytes;
+            self.page_cache.written(file, bytes);
+        }
+        self.note(file, change);
+        self.plan_write_back(timeline);
+        Ok(())
+    }
+
+    /// Carries out a change in the page cache, and notes that the platter does not have it.
+    fn note(&mut self, file: File, change: Change) {
+        if is_of_the_journal(&change) {
+            self.journaled += 1;
+            self.journal.push_back((self.journaled, file));
+        }
         let before = self.image.blocks(file);
         let unwritten = self
             .unwritten
             .entry(file)
             .or_insert_with(|| Unwritten::of(before.len() as u64, self.image.contains(file)));
-        self.used -= freed(before, &change);
-        if let Some(block) = change.block() {
-            let bytes = u64::from(block.size_in_bytes());
-            self.used += bytes;
-            self.page_cache.written(file, bytes);
-        }
-        unwritten.note(before, change.clone());
+        unwritten.note(before, change.clone(), self.journaled);
         self.image.apply(file, change);
-        self.plan_write_back(timeline);
-        Ok(())
     }
 
     /// Begins an fsync of a file.
@@ -190,7 +214,8 @@ impl Disk {
         let (bytes, upto) = unwritten.map_or((0, 0), |file| (file.bytes(), file.noted()));
         let time = self.profile.fsync + self.transfer(bytes);
         let files = if unwritten.is_some() { vec![(file, upto)] } else { Vec::new() };
-        self.begin(Operation { files, then: Some(then) }, time, timeline);
+        let operation = Operation { files, journal: self.journaled, then: Some(then) };
+        self.begin(operation, time, timeline);
         Ok(())
     }
 
@@ -212,14 +237,26 @@ impl Disk {
         }
         let operation = self.operations.pop_front()?;
         for (file, upto) in operation.files {
-            if let Some(unwritten) = self.unwritten.get_mut(&file) {
-                unwritten.reach_platter(upto);
-                if unwritten.is_none() {
-                    self.unwritten.remove(&file);
-                }
+            self.reach_platter(file, |unwritten| unwritten.reach_platter(upto));
+        }
+        self.commit(operation.journal);
+        operation.then
+    }
+
+    /// The journal's entries up to this one are on the platter.
+    fn commit(&mut self, upto: u64) {
+        while let Some((entry, file)) = self.journal.pop_front_if(|(entry, _)| *entry <= upto) {
+            self.reach_platter(file, |unwritten| unwritten.commit(entry));
+        }
+    }
+
+    fn reach_platter(&mut self, file: File, what: impl FnOnce(&mut Unwritten)) {
+        if let Some(unwritten) = self.unwritten.get_mut(&file) {
+            what(unwritten);
+            if unwritten.is_none() {
+                self.unwritten.remove(&file);
             }
         }
-        operation.then
     }
 
     /// The dirty pages have grown old: the system writes them to the platter.
@@ -233,16 +270,20 @@ impl Disk {
         }
         let files = self.unwritten.iter().map(|(file, dirty)| (*file, dirty.noted())).collect();
         let bytes = self.unwritten.values().map(Unwritten::bytes).sum();
-        self.begin(Operation { files, then: None }, self.transfer(bytes), timeline);
+        let operation = Operation { files, journal: self.journaled, then: None };
+        self.begin(operation, self.transfer(bytes), timeline);
     }
 
-    /// The power fails: of every file some first changes have reached the platter, by the seed, and of
-    /// the next one perhaps a part.
+    /// The power fails: some first entries of the journal have reached the platter, by the seed, then of
+    /// every file some first changes, and of the next one perhaps a part.
     pub(crate) fn cut_power(&mut self) -> Loss {
         let mut loss = Loss::default();
+        let arrived = self.weather.between(0, self.journal.len() as u64);
+        let journal = self.journaled - (self.journal.len() as u64 - arrived);
+        self.commit(journal);
         for (file, unwritten) in std::mem::take(&mut self.unwritten) {
             let (content, lost) =
-                unwritten.after_power_cut(self.image.blocks(file), &mut self.weather);
+                unwritten.after_power_cut(self.image.blocks(file), journal, &mut self.weather);
             loss.blocks += lost.blocks;
             loss.torn |= lost.torn;
             self.image.put(file, content);
@@ -306,6 +347,7 @@ impl Disk {
     }
 
     fn forget_operations(&mut self) {
+        self.journal.clear();
         self.operations.clear();
         self.generation += 1;
         self.free_at = Time::ZERO;

@@ -9,18 +9,33 @@ use std::collections::VecDeque;
 ///
 /// The platter has the first `kept` blocks of the page cache's content, then `stale`: blocks that the
 /// process has already truncated or replaced. A file without an `Unwritten` is equal in both layers.
+///
+/// Appended data reaches the platter in the order of the file. What changes the file system itself goes
+/// through its journal, and may get there before data that was appended earlier; data that is gone by
+/// then is never written.
 #[derive(Clone, Debug)]
 pub(super) struct Unwritten {
     exists: bool,
     kept: u64,
     stale: Vec<Block>,
     /// The changes that the platter does not have, oldest first.
-    changes: VecDeque<Change>,
+    changes: VecDeque<Noted>,
     /// How many of them are not appends.
     destructive: u32,
-    /// How many changes the platter has got, counted from when the layers were equal.
-    reached: u64,
+    /// How many changes there have been, counted from when the layers were equal.
+    noted: u64,
     bytes: u64,
+}
+
+/// A change that the platter does not have.
+#[derive(Clone, Debug)]
+struct Noted {
+    /// Which of the file's changes it is, from 1.
+    number: u64,
+    /// What the disk's journal must have got before this can be on the platter: for a change of the
+    /// file system its own entry, for data all entries before it.
+    journal: u64,
+    change: Change,
 }
 
 /// How likely a power cut tears the write it interrupts, in a million.
@@ -35,13 +50,14 @@ impl Unwritten {
             stale: Vec::new(),
             changes: VecDeque::new(),
             destructive: 0,
-            reached: 0,
+            noted: 0,
             bytes: 0,
         }
     }
 
-    /// Takes note of a change to the page cache's content, which was `before`.
-    pub(super) fn note(&mut self, before: &[Block], change: Change) {
+    /// Takes note of a change to the page cache's content, which was `before`, and of the last entry of
+    /// the disk's journal.
+    pub(super) fn note(&mut self, before: &[Block], change: Change, journal: u64) {
         let still_there = match &change {
             Change::Append(_) | Change::Create => self.kept,
             Change::Truncate(blocks) => self.kept.min(*blocks),
@@ -54,12 +70,13 @@ impl Unwritten {
         }
         self.destructive += u32::from(is_destructive(&change));
         self.bytes += written_bytes(&change);
-        self.changes.push_back(change);
+        self.noted += 1;
+        self.changes.push_back(Noted { number: self.noted, journal, change });
     }
 
     /// How many changes there have been: what an operation that starts now will bring to the platter.
     pub(super) fn noted(&self) -> u64 {
-        self.reached + self.changes.len() as u64
+        self.noted
     }
 
     /// The bytes to write.
@@ -74,27 +91,70 @@ impl Unwritten {
 
     /// The first changes, up to this number, are on the platter.
     pub(super) fn reach_platter(&mut self, upto: u64) {
-        while self.reached < upto {
-            let Some(change) = self.changes.pop_front() else { break };
-            self.reached += 1;
-            self.bytes -= written_bytes(&change);
-            self.destructive -= u32::from(is_destructive(&change));
-            self.carry_out(change);
+        while self.changes.front().is_some_and(|noted| noted.number <= upto) {
+            self.first_reaches_platter();
         }
     }
 
-    /// The platter's content after a power cut (none: there is no such file), and what is lost.
+    /// The journal's entries up to this one are on the platter: the file is as long as they say, as far as
+    /// its data is there.
+    pub(super) fn commit(&mut self, journal: u64) {
+        let last = |noted: &Noted| is_of_the_journal(&noted.change) && noted.journal <= journal;
+        while let Some(place) = self.changes.iter().position(last) {
+            if place == 0 {
+                self.first_reaches_platter();
+            } else {
+                self.overtake(place);
+            }
+        }
+    }
+
+    /// A change of the file system gets to the platter before the data that was appended earlier.
+    fn overtake(&mut self, place: usize) {
+        let length = self.kept + self.stale.len() as u64;
+        let stays = match self.changes[place].change {
+            Change::Append(_) | Change::Create => place as u64,
+            Change::Truncate(blocks) => blocks.saturating_sub(length),
+            Change::Replace(_) | Change::Delete => 0,
+        };
+        let stays = stays.min(place as u64) as usize;
+        for Noted { change, .. } in self.changes.drain(stays..place) {
+            self.bytes -= written_bytes(&change);
+        }
+        let overtaking = self.changes.remove(stays).expect("it has its place behind them");
+        self.arrive(overtaking.change);
+    }
+
+    fn first_reaches_platter(&mut self) {
+        if let Some(noted) = self.changes.pop_front() {
+            self.arrive(noted.change);
+        }
+    }
+
+    fn arrive(&mut self, change: Change) {
+        self.bytes -= written_bytes(&change);
+        self.destructive -= u32::from(is_destructive(&change));
+        self.carry_out(change);
+    }
+
+    /// The platter's content after a power cut that let the disk's journal come this far (none: there is
+    /// no such file), and what is lost.
     pub(super) fn after_power_cut(
         mut self,
         cached: &[Block],
+        journal: u64,
         weather: &mut Stream,
     ) -> (Option<Vec<Block>>, Loss) {
-        let arrived = weather.between(0, self.changes.len() as u64);
-        self.reach_platter(self.reached + arrived);
+        let possible = self.changes.iter().take_while(|noted| noted.journal <= journal).count();
+        let arrived = weather.between(0, possible as u64);
+        (0..arrived).for_each(|_| self.first_reaches_platter());
         let mut loss = Loss { blocks: self.changes.len() as u64, torn: false };
         let mut content = cached[..self.kept as usize].to_vec();
         content.append(&mut self.stale);
-        if let Some(Change::Append(block @ Block::Batch(_))) = self.changes.front()
+        if let Some(Noted {
+            change: Change::Append(block @ Block::Batch(_)), journal: needed, ..
+        }) = self.changes.front()
+            && *needed <= journal
             && weather.chance_ppm(TORN_PPM)
         {
             let mut half = block.clone();
@@ -127,6 +187,11 @@ impl Unwritten {
             self.stale.clear();
         }
     }
+}
+
+/// A change of the file system: its length, its name, its being there.
+pub(super) fn is_of_the_journal(change: &Change) -> bool {
+    !matches!(change, Change::Append(_))
 }
 
 fn is_destructive(change: &Change) -> bool {
@@ -170,11 +235,11 @@ mod tests {
             let mut lagging = VecDeque::new();
             let mut unwritten = Unwritten::of(0, false);
             for (change, arriving) in steps {
-                unwritten.note(cache.blocks(FILE), change.clone());
+                unwritten.note(cache.blocks(FILE), change.clone(), 0);
                 cache.apply(FILE, change.clone());
                 lagging.push_back(change);
-                let upto = (unwritten.reached + arriving).min(unwritten.noted());
-                unwritten.reach_platter(upto);
+                let reached = unwritten.noted() - unwritten.changes.len() as u64;
+                unwritten.reach_platter(reached + arriving);
                 for change in lagging.drain(..lagging.len() - unwritten.changes.len()) {
                     platter.apply(FILE, change);
                 }
@@ -183,10 +248,73 @@ mod tests {
             let mut weather = stream(seed, "test", []);
             let arrived = weather.clone().between(0, lost);
             lagging.drain(..arrived as usize).for_each(|change| platter.apply(FILE, change));
-            let (content, loss) = unwritten.after_power_cut(cache.blocks(FILE), &mut weather);
+            let (content, loss) = unwritten.after_power_cut(cache.blocks(FILE), 0, &mut weather);
             prop_assert_eq!(loss.blocks, lost - arrived);
             let expected = platter.contains(FILE).then(|| platter.blocks(FILE).to_vec());
             prop_assert_eq!(content, expected);
+        }
+
+        /// Whatever overtakes whatever: once everything has arrived, the layers are equal.
+        #[test]
+        fn what_overtakes_data_leaves_the_file_as_it_shall_be(
+            steps in prop::collection::vec((any_change(), any::<bool>()), 1..40), seed: u64
+        ) {
+            const FILE: File = File::CleanShutdown;
+            let mut cache = DiskImage::default();
+            let mut unwritten = Unwritten::of(0, false);
+            let mut journal = 0;
+            for (change, commits) in steps {
+                if !is_of_the_journal(&change) && !cache.contains(FILE) {
+                    // A first write creates the file.
+                    journal += 1;
+                    unwritten.note(&[], Change::Create, journal);
+                    cache.apply(FILE, Change::Create);
+                }
+                journal += u64::from(is_of_the_journal(&change));
+                unwritten.note(cache.blocks(FILE), change.clone(), journal);
+                cache.apply(FILE, change);
+                if commits {
+                    unwritten.commit(journal);
+                    prop_assert!(unwritten.changes.iter().all(|noted| !is_of_the_journal(&noted.change)));
+                }
+            }
+            unwritten.commit(journal);
+            unwritten.reach_platter(unwritten.noted());
+            prop_assert!(unwritten.is_none() && unwritten.bytes == 0);
+            let mut weather = stream(seed, "test", []);
+            let (content, _) = unwritten.after_power_cut(cache.blocks(FILE), journal, &mut weather);
+            let expected = cache.contains(FILE).then(|| cache.blocks(FILE).to_vec());
+            prop_assert_eq!(content, expected);
+        }
+    }
+
+    #[test]
+    fn a_truncation_overtakes_the_data_before_it_and_the_data_behind_it_waits_for_it() {
+        let mut cache = DiskImage::default();
+        const FILE: File = File::CleanShutdown;
+        let mut unwritten = Unwritten::of(0, false);
+        let steps = [
+            (Change::Create, 1),
+            (Change::Append(block(1)), 1),
+            (Change::Append(block(2)), 1),
+            (Change::Truncate(1), 2),
+            (Change::Append(block(3)), 2),
+        ];
+        for (change, journal) in steps {
+            unwritten.note(cache.blocks(FILE), change.clone(), journal);
+            cache.apply(FILE, change);
+        }
+        let content = |journal, seed| {
+            let mut weather = stream(seed, "test", []);
+            let mut unwritten = unwritten.clone();
+            unwritten.commit(journal);
+            unwritten.after_power_cut(cache.blocks(FILE), journal, &mut weather).0
+        };
+        for seed in 0..50 {
+            let with = content(2, seed).unwrap();
+            assert!([&[][..], &[block(1)], &[block(1), block(3)]].contains(&&*with), "{with:?}");
+            let without = content(1, seed).unwrap();
+            assert!(!without.contains(&block(3)), "{without:?}");
         }
     }
 }
