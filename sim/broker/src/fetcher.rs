@@ -223,8 +223,12 @@ impl Fetcher {
         self.restart_session(self.session.id);
     }
 
-    /// When to look again at what was left alone, if anything was.
+    /// When to look again at what was left alone, if anything was. Whatever ends what it is busy with
+    /// looks at it anyway.
     pub fn next_wake(&self, now: Time) -> Option<Span> {
+        if self.is_busy() {
+            return None;
+        }
         let paused = Some(self.paused_until).filter(|until| *until > now);
         let delayed = self.delayed.first().map(|(until, _)| *until);
         // Throttled partitions are looked at again after the same time.
@@ -261,8 +265,7 @@ impl Fetcher {
         is_quota_exceeded: impl FnOnce() -> bool,
         now: Time,
     ) -> Option<FetchRequest> {
-        let is_busy = self.requests_in_flight > 0 || !self.unflushed.is_empty();
-        if is_busy || self.paused_until > now {
+        if self.is_busy() || self.paused_until > now {
             return None;
         }
         self.wake_delayed(now);
@@ -288,6 +291,11 @@ impl Fetcher {
             forgotten,
             rack: None,
         })
+    }
+
+    /// It waits for an answer, or for an fsync.
+    fn is_busy(&self) -> bool {
+        self.requests_in_flight > 0 || !self.unflushed.is_empty()
     }
 
     /// The next request names all partitions, and the session `close` ends with it.
@@ -444,6 +452,17 @@ mod tests {
         assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![], vec![0])));
         assert_eq!(fetcher.next_wake(T(0)), Some(Span::from_secs(1)));
         assert_eq!(next(&mut fetcher, false, T(1_000)), Some((vec![0], vec![])));
+    }
+
+    #[test]
+    fn a_back_off_that_ends_while_an_answer_is_awaited_wakes_nobody() {
+        let mut fetcher = fetcher(2);
+        fetcher.delay(id(0), T(0));
+        fetcher.request_sent();
+        assert_eq!(fetcher.next_wake(T(1_000)), None, "else it would be woken again and again");
+        fetcher.request_done();
+        assert_eq!(next(&mut fetcher, false, T(1_000)), Some((vec![0, 1], vec![])));
+        assert_eq!(fetcher.next_wake(T(1_000)), None);
     }
 
     #[test]

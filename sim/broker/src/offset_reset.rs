@@ -66,7 +66,9 @@ impl Broker {
         let Some(leader_end) = self.listed_offset(id, partition, response, now) else { return };
         let Some(replica) = self.replicas.get_mut(partition) else { return };
         if leader_end < replica.log.log_end() {
+            let before = replica.log.recovery_point();
             replica.log.truncate_to(leader_end, now, out);
+            self.recovery_point_may_have_fallen(partition, before, out);
             return self.restart_at_end(id, partition);
         }
         let purpose = FetcherRequest::EarliestOffset(partition);
@@ -84,7 +86,9 @@ impl Broker {
         let Some(leader_start) = self.listed_offset(id, partition, response, now) else { return };
         let Some(replica) = self.replicas.get_mut(partition) else { return };
         if leader_start > replica.log.log_end() {
+            let before = replica.log.recovery_point();
             replica.log.truncate_fully_and_start_at(leader_start, now, out);
+            self.recovery_point_may_have_fallen(partition, before, out);
         }
         self.restart_at_end(id, partition);
     }

@@ -90,9 +90,11 @@ impl Broker {
         let last_epoch = partition.log.latest_epoch();
         if last_epoch.is_none() {
             // Without epochs nobody can tell where the logs diverge: only what is committed stays.
-            let high_watermark = partition.log.high_watermark();
-            partition.log.truncate_to(high_watermark, now, out);
+            let (before, to) = (partition.log.recovery_point(), partition.log.high_watermark());
+            partition.log.truncate_to(to, now, out);
+            self.recovery_point_may_have_fallen(id, before, out);
         }
+        let Some(partition) = self.replicas.get_mut(id) else { return };
         let state = PartitionFetchState::new(
             partition.log.log_end(),
             partition.leader_epoch(),
@@ -153,11 +155,11 @@ impl Broker {
         if fetcher.is_idle() {
             return self.shut_down_fetcher(id, now, out);
         }
+        let next = fetcher.next_fetch(replica, || quota.is_exceeded(now.wall), now.time);
         if let Some(wait) = fetcher.next_wake(now.time) {
             let timer = BrokerTimer::FetcherBackoff(id.source, id.number);
             out.set_timer(Timer::Broker(timer), wait);
         }
-        let next = fetcher.next_fetch(replica, || quota.is_exceeded(now.wall), now.time);
         if let Some(request) = next {
             self.ask_leader(id, request.into(), FetcherRequest::Fetch, now, out);
         }
@@ -317,6 +319,7 @@ impl Broker {
         out: &mut Outbox,
     ) {
         let Some(partition) = self.replicas.get_mut(answer.partition) else { return };
+        let before = partition.log.recovery_point();
         let appended = match append_fetched(partition, answer, now, out) {
             Ok(appended) => appended,
             Err(FollowerAppendError::Unexpected { .. }) => {
@@ -336,9 +339,10 @@ impl Broker {
         }
         let end = partition.log.log_end();
         let epoch = answer.records.last().map(|batch| batch.partition_leader_epoch);
-        let before = fetcher.partition(answer.partition).and_then(|p| p.last_fetched_epoch);
+        let last_epoch = fetcher.partition(answer.partition).and_then(|p| p.last_fetched_epoch);
         let lag = answer.high_watermark.since(end);
-        fetcher.advance(answer.partition, end, epoch.or(before), lag);
+        fetcher.advance(answer.partition, end, epoch.or(last_epoch), lag);
+        self.recovery_point_may_have_fallen(answer.partition, before, out);
         self.follow_leader(answer, out);
     }
 
@@ -378,6 +382,7 @@ impl Broker {
         let Some(replica) = self.replicas.get_mut(partition) else { return };
         let local_end = replica.log.end_offset_for_epoch(leader_end.epoch);
         let to = offset_truncation_state(leader_end, local_end, replica.log.log_end()).offset;
+        let before = replica.log.recovery_point();
         replica.log.truncate_to(to, now, out);
         out.state(ReplicationFact::DivergenceResolved {
             partition: replica.name().clone(),
@@ -385,6 +390,7 @@ impl Broker {
             epoch: leader_end.epoch,
             to,
         });
+        self.recovery_point_may_have_fallen(partition, before, out);
         self.restart_at_end(id, partition);
     }
 

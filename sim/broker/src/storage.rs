@@ -16,7 +16,7 @@ use klab_machine::timer::BrokerTimer;
 use klab_machine::{
     Block, Change, DiskImage, File, FlushId, Identity, Outbox, StorageFailure, Timer,
 };
-use klab_wire::{BrokerEpoch, Now, Span, TopicIdPartition, TopicPartition};
+use klab_wire::{BrokerEpoch, Now, Offset, Span, TopicIdPartition, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -188,6 +188,19 @@ impl Broker {
         let interval = self.config.log.log_flush_offset_checkpoint_interval_ms;
         out.set_timer(Timer::Broker(BrokerTimer::CheckpointRecoveryPoints), interval);
         self.store_recovery_points(out);
+    }
+
+    /// A replica's log was cut. If its recovery point went back with it, the points are written down anew:
+    /// what is appended now is not flushed, though the old checkpoint says so (`LogManager.truncateTo`).
+    pub(crate) fn recovery_point_may_have_fallen(
+        &mut self,
+        id: TopicIdPartition,
+        before: Offset,
+        out: &mut Outbox,
+    ) {
+        if self.replicas.get(id).is_some_and(|partition| partition.log.recovery_point() < before) {
+            self.store_recovery_points(out);
+        }
     }
 
     /// Flushes the logs that are due (`flushDirtyLogs`).

@@ -1,8 +1,8 @@
 //! What a follower cuts, and where (KIP-101, KIP-279, KIP-595).
 
 use crate::testing::*;
-use klab_machine::Fact;
 use klab_machine::fact::ReplicationFact;
+use klab_machine::{Block, Fact, File};
 use klab_wire::{Acks, ErrorCode, LeaderEpoch, Offset, PartitionRegistration};
 
 fn led_by(leader: u16, epoch: u32) -> PartitionRegistration {
@@ -67,6 +67,24 @@ fn kip_101_what_only_the_old_leader_has_is_cut() {
     assert_eq!((bench.log(b(1)).0, bench.log(b(2)).0), (3, 3));
     assert_eq!(digests(&bench, 1), digests(&bench, 2));
     assert_eq!(resolved(&bench), [(0, 2)]);
+}
+
+#[test]
+fn a_recovery_point_that_a_truncation_takes_back_is_written_down_at_once() {
+    let every_second = ("log.flush.offset.checkpoint.interval.ms", "1000");
+    let mut bench = Bench::new(2, &[every_second, ("log.initial.task.delay.ms", "1000")]);
+    bench.create(&[("flush.messages", "1")], led_by(1, 0));
+    bench.produce(b(1), 0, Acks::All, 2);
+    append_alone(&mut bench, 1, 1, 3);
+    bench.advance(2_000);
+    let written = |bench: &Bench| match bench.disks[&b(1)].block(File::RecoveryPointCheckpoint) {
+        Some(Block::Offsets(offsets)) => offsets.to_vec(),
+        _ => Vec::new(),
+    };
+    assert_eq!(written(&bench), [(P0, Offset(5))]);
+    bench.tell(b(2), &[partition_record(0, led_by(2, 2))]);
+    bench.tell(b(1), &[partition_record(0, led_by(2, 2))]);
+    assert_eq!((bench.log(b(1)).0, written(&bench)), (2, vec![(P0, Offset(2))]));
 }
 
 #[test]
