@@ -197,7 +197,8 @@ impl<P> NetworkClient<P> {
         }
     }
 
-    /// Handles an input that this client [owns](Self::owns).
+    /// Handles an input that this client [owns](Self::owns), or has owned: what comes on a connection that
+    /// it has closed meanwhile is dropped.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) -> NetworkEvents<P> {
         match input {
             Input::Response { connection, correlation, response } => {
@@ -218,7 +219,9 @@ impl<P> NetworkClient<P> {
         correlation: CorrelationId,
         response: Response,
     ) -> NetworkEvents<P> {
-        let from = self.addresses[&connection];
+        let Some(from) = self.addresses.get(&connection).copied() else {
+            return NetworkEvents::none();
+        };
         let peer = self.peers.get_mut(&from).expect("an address with a connection has a peer");
         let oldest = peer.in_flight.pop_front().expect("a response has a request in flight");
         assert_eq!(oldest.correlation, correlation, "responses come in the order of requests");
@@ -227,9 +230,11 @@ impl<P> NetworkClient<P> {
     }
 
     fn connected(&mut self, connection: ConnectionId, out: &mut Outbox) -> NetworkEvents<P> {
+        let Some(to) = self.addresses.get(&connection).copied() else {
+            return NetworkEvents::none();
+        };
         let (number, timeout) = (self.number, self.config.request_timeout);
         out.stop_timer(Timer::Network(NetworkTimer::SetupTimeout(number, connection)));
-        let to = self.addresses[&connection];
         let peer = self.peers.get_mut(&to).expect("an address with a connection has a peer");
         peer.state = State::Connected(connection);
         for Held { request, deadline, purpose } in std::mem::take(&mut peer.held) {
@@ -475,6 +480,12 @@ mod tests {
         let events = client.handle(at(30_000), timer(), &mut out);
         assert_eq!(failures(events), [("slow", ErrorCode::RequestTimedOut, true)]);
         assert!(out.effects().iter().any(|e| matches!(e, Effect::Close { .. })));
+        assert!(!client.is_connected(B1));
+        // The answer was waiting in line already when the connection was closed.
+        let late =
+            Input::Response { connection, correlation: CorrelationId(0), response: answer() };
+        assert_eq!(client.handle(at(30_001), late, &mut out).count(), 0);
+        assert_eq!(client.handle(at(30_001), Input::Connected { connection }, &mut out).count(), 0);
         assert!(!client.is_connected(B1));
     }
 }
