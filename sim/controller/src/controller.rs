@@ -252,7 +252,8 @@ impl Controller {
         let active = Active::new(settings, epoch, &self.committed, registered_at, now);
         self.role = Role::Active(Box::new(active));
         out.state(ControllerFact::ControllerActivated { epoch });
-        let log_is_empty = self.committed.next_offset == Offset(0);
+        // Earlier leaders may have left their LeaderChange records and nothing else (`LogReplayTracker`).
+        let log_is_empty = self.committed.features.levels().next().is_none();
         let records = if log_is_empty { self.bootstrap.clone() } else { Vec::new() };
         let decision = Decision { is_atomic: true, ..Decision::of(records) };
         self.carry_out(now, decision, None, out);

@@ -42,6 +42,11 @@ impl Desk {
 
     /// An active controller with these configs.
     pub fn with<const N: usize>(configs: [(&str, &str); N]) -> Self {
+        Self::on(DiskImage::default(), configs)
+    }
+
+    /// An active controller that finds this on its disk.
+    pub fn on<const N: usize>(disk: DiskImage, configs: [(&str, &str); N]) -> Self {
         let config = BrokerConfig::resolve(Release::DEFAULT, configs).unwrap();
         let identity = Identity {
             node: NodeId::voter(1),
@@ -58,7 +63,7 @@ impl Desk {
             bootstrap: bootstrap_records(release, &config),
             config,
         };
-        Self::boot(setup, identity, DiskImage::default(), Time::ZERO)
+        Self::boot(setup, identity, disk, Time::ZERO)
     }
 
     fn boot(setup: ControllerSetup, identity: Identity, disk: DiskImage, now: Time) -> Self {

@@ -2,7 +2,7 @@
 
 use crate::desk::Desk;
 use crate::partition_index::PartitionIndex;
-use klab_machine::{Command, File, Machine};
+use klab_machine::{Block, Change, Command, DiskImage, File, Machine};
 use klab_metadata::Image;
 use klab_wire::*;
 use proptest::prelude::*;
@@ -14,6 +14,23 @@ fn a_new_cluster_s_log_begins_with_its_feature_levels() {
     let first = desk.log.iter().find(|batch| !batch.metadata().is_empty()).unwrap();
     let name = Arc::from("metadata.version");
     assert_eq!(first.metadata(), [MetadataRecord::FeatureLevel { name, level: 25 }]);
+}
+
+#[test]
+fn a_log_with_nothing_but_a_leader_change_is_a_new_cluster_s_log() {
+    // The first leader was gone before the feature levels were committed.
+    let voter = NodeId::voter(1);
+    let change = ControlRecord::LeaderChange {
+        leader: voter,
+        voters: [voter].into(),
+        granting: [voter].into(),
+    };
+    let batch = RecordBatch::of_control(change, None, Timestamp::START);
+    let batch = Block::Batch(Arc::new(batch.assigned(Offset(0), LeaderEpoch(1))));
+    let mut disk = DiskImage::default();
+    disk.apply(File::Segment(TopicIdPartition::CLUSTER_METADATA, Offset(0)), Change::Append(batch));
+    let desk = Desk::on(disk, []);
+    assert_eq!(desk.controller.committed().features.level("metadata.version"), 25);
 }
 
 #[test]
