@@ -200,6 +200,8 @@ mod tests {
         assert_eq!(told(known(5, Some(2)), Some(3), 6), Adoption::Adopt(known(6, Some(3))));
         assert_eq!(told(known(5, None), Some(1), 5), Adoption::Nothing, "it was itself, once");
         assert_eq!(told(known(5, None), Some(1), 6), Adoption::Adopt(known(6, None)));
+        let beside = adoption(&known(5, None), None, Some(NodeId::voter(1)), LeaderEpoch(5));
+        assert_eq!(beside, Adoption::Adopt(known(5, Some(1))), "the voter in its own process");
     }
 
     #[test]

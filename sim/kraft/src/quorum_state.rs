@@ -254,9 +254,9 @@ impl Raft {
         leader.accumulator.append_control(RecordBatch::of_control(record, None, now.wall));
     }
 
-    /// Its name among the voters; an observer has none, though a voter may live on the same node.
+    /// Its name among the voters; a broker's replica beside a voter of the same name has none.
     pub(crate) fn own_voter(&self) -> Option<NodeId> {
-        self.is_voter.then_some(self.own.id)
+        self.setup.own_voter(self.own)
     }
 
     /// The other voters.

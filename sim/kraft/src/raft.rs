@@ -72,6 +72,16 @@ impl Raft {
         now: Now,
         out: &mut Outbox,
     ) -> Self {
+        out.quietly(setup.is_beside_voter, |out| Raft::start(setup, identity, disk, now, out))
+    }
+
+    fn start(
+        setup: RaftSetup,
+        identity: &Identity,
+        disk: &DiskImage,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Self {
         let own = ReplicaKey { id: identity.node, directory: identity.directory };
         let life = [identity.node.key(), identity.incarnation.0];
         let jitter = stream(identity.seed, "raft-network", life);
@@ -81,7 +91,7 @@ impl Raft {
             role: Role::Unattached(Unattached { election_at: None }),
             log: ReplicaLog::load(setup.limits, disk, now, out),
             high_watermark: None,
-            peers: RequestManager::new(&setup, own.id, jitter),
+            peers: RequestManager::new(&setup, setup.own_voter(own), jitter),
             purgatory: FetchPurgatory::default(),
             alarms: Alarms::default(),
             random: stream(identity.seed, "raft", life),
@@ -121,9 +131,12 @@ impl Raft {
     /// Handles an input that this replica [owns](Self::owns). Look at [`next_event`](Self::next_event)
     /// afterwards.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
-        if self.is_shut_down() {
-            return;
+        if !self.is_shut_down() {
+            out.quietly(self.setup.is_beside_voter, |out| self.take(now, input, out));
         }
+    }
+
+    fn take(&mut self, now: Now, input: Input, out: &mut Outbox) {
         match input {
             Input::Request { connection, correlation, request } => {
                 let caller = Caller { connection, correlation };

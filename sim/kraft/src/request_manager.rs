@@ -52,7 +52,7 @@ impl Connection {
 
 impl RequestManager {
     /// A manager of requests to these voters, nothing sent yet.
-    pub(crate) fn new(setup: &RaftSetup, own: NodeId, jitter: Stream) -> Self {
+    pub(crate) fn new(setup: &RaftSetup, own: Option<NodeId>, jitter: Stream) -> Self {
         let config = NetworkConfig {
             request_timeout: setup.config.controller_quorum_request_timeout_ms,
             setup_timeout: setup.connection_setup_timeout,
@@ -60,7 +60,12 @@ impl RequestManager {
         };
         RequestManager {
             network: NetworkClient::new(setup.network_client, config, jitter),
-            voters: setup.voters.iter().map(|voter| voter.id).filter(|id| *id != own).collect(),
+            voters: setup
+                .voters
+                .iter()
+                .map(|voter| voter.id)
+                .filter(|id| Some(*id) != own)
+                .collect(),
             connections: BTreeMap::new(),
             next: 0,
             request_timeout: config.request_timeout,

@@ -21,6 +21,10 @@ pub struct RaftSetup {
     pub high_watermark_in_fetch: bool,
     /// How long opening a connection may take (`socket.connection.setup.timeout.ms`).
     pub connection_setup_timeout: Span,
+    /// It is a broker's whose process hosts a voter as well (combined mode). In Kafka the two share one
+    /// replica; here each machine has its own. So this one says nothing of itself, and its voter's id
+    /// means another replica.
+    pub is_beside_voter: bool,
     /// Tells this replica's network client from the machine's others.
     pub network_client: u32,
 }
@@ -53,6 +57,7 @@ impl RaftSetup {
             pre_vote: release >= Release::new(4, 0),
             high_watermark_in_fetch: release >= Release::new(4, 1),
             connection_setup_timeout: config.socket_connection_setup_timeout_ms,
+            is_beside_voter: false,
             network_client,
         }
     }
@@ -63,6 +68,11 @@ impl RaftSetup {
     /// not a voter any more.
     pub fn is_voter(&self, identity: &Identity) -> bool {
         self.voters.contains(&ReplicaKey { id: identity.node, directory: identity.directory })
+    }
+
+    /// The id by which voters mean this replica: none if they mean the voter beside it.
+    pub(crate) fn own_voter(&self, own: ReplicaKey) -> Option<NodeId> {
+        (!self.is_beside_voter).then_some(own.id)
     }
 
     /// Where a voter listens.

@@ -94,6 +94,7 @@ pub struct Outbox {
     effects: Vec<Effect>,
     connections: u64,
     flushes: u64,
+    is_quiet: bool,
 }
 
 impl Outbox {
@@ -101,7 +102,7 @@ impl Outbox {
     ///
     /// Numbers must be unique in the world: the world gives every life of a process its own range.
     pub fn new(first_connection: u64) -> Self {
-        Outbox { effects: Vec::new(), connections: first_connection, flushes: 0 }
+        Outbox { connections: first_connection, ..Outbox::default() }
     }
 
     /// Asks for a connection, and names it.
@@ -177,7 +178,19 @@ impl Outbox {
 
     /// States a fact, where the change is made.
     pub fn state(&mut self, fact: impl Into<Fact>) {
-        self.effects.push(Effect::State(fact.into()));
+        if !self.is_quiet {
+            self.effects.push(Effect::State(fact.into()));
+        }
+    }
+
+    /// Does something, and if `quiet`, without stating the facts of it: for a part that the modelled
+    /// process does not have.
+    pub fn quietly<T>(&mut self, quiet: bool, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.is_quiet;
+        self.is_quiet |= quiet;
+        let done = act(self);
+        self.is_quiet = before;
+        done
     }
 
     /// Ends this process at once.

@@ -81,6 +81,8 @@ fn machines(scenario: &Scenario, seed: u64, node: NodeId) -> Vec<(NodeSetup, Vec
 fn broker(scenario: &Scenario, seed: u64, node: NodeId) -> NodeSetup {
     let config = scenario.server_config(node);
     let quorum = quorum(scenario, seed, node, klab_broker::RAFT_NETWORK_CLIENT);
+    let is_beside_voter = scenario.cluster.voters().contains(&node);
+    let quorum = RaftSetup { is_beside_voter, ..quorum };
     NodeSetup::Broker(Box::new(BrokerSetup { config, quorum }))
 }
 

@@ -476,6 +476,7 @@ impl Shape {
             pre_vote: self.pre_vote,
             high_watermark_in_fetch: self.high_watermark_in_fetch,
             connection_setup_timeout: Span::from_secs(2),
+            is_beside_voter: false,
             network_client: 0,
         }
     }

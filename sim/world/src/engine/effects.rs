@@ -54,7 +54,7 @@ impl<M: Machine> Engine<M> {
             Effect::Spend { .. } => {} // Its time has passed.
             Effect::Record(operation) => self.tell(machine, What::Operation(operation)),
             Effect::State(fact) => self.tell(machine, What::Fact(fact)),
-            Effect::Halt => self.halt(self.machines[machine as usize].process),
+            Effect::Halt => self.halt(machine),
         }
     }
 

@@ -36,6 +36,7 @@ impl<M: Machine> Engine<M> {
             return;
         }
         process.state = ProcessState::Running;
+        process.leaving = None;
         process.life += 1;
         let life = process.life;
         self.network.power(index, true);
@@ -64,11 +65,15 @@ impl<M: Machine> Engine<M> {
         self.end_process(index);
     }
 
-    /// Asks a process to go in order (SIGTERM).
+    /// Asks a process to go in order (SIGTERM). Its machines go one after the other: in combined mode
+    /// first the broker, which needs a controller for that, then the controller
+    /// (`KafkaRaftServer.shutdown`).
     pub fn shut_down(&mut self, node: NodeId) {
         let Some(index) = self.index_of_up(node) else { return };
         self.say(index, WorldFact::ShutdownRequested {});
-        self.command(node, Command::ShutDown);
+        if self.processes[index as usize].leaving.is_none() {
+            self.shut_down_machine(index, 0);
+        }
     }
 
     /// Stops a process from running without ending it. Its host keeps its connections.
@@ -105,10 +110,23 @@ impl<M: Machine> Engine<M> {
         self.say(index, WorldFact::DiskReplaced {});
     }
 
-    /// A process ends itself.
-    pub(super) fn halt(&mut self, index: u32) {
+    /// A machine ends its process; one that goes in order only when it is the last to go.
+    pub(super) fn halt(&mut self, machine: u32) {
+        let index = self.machines[machine as usize].process;
+        let process = &self.processes[index as usize];
+        let place = machine - process.range().start as u32;
+        if process.leaving == Some(place) && place as usize + 1 < process.range().len() {
+            return self.shut_down_machine(index, place + 1);
+        }
         self.say(index, WorldFact::ProcessHalted {});
         self.end_process(index);
+    }
+
+    fn shut_down_machine(&mut self, index: u32, place: u32) {
+        let process = &mut self.processes[index as usize];
+        process.leaving = Some(place);
+        let machine = process.range().start as u32 + place;
+        self.command_machine(machine, Command::ShutDown);
     }
 
     pub(super) fn say(&mut self, index: u32, fact: WorldFact) {

@@ -297,9 +297,13 @@ impl<M: Machine> Engine<M> {
     pub fn command(&mut self, node: NodeId, command: Command) {
         let Some(range) = self.process(node).map(Process::range) else { return };
         for machine in range {
-            self.machines[machine].inbox.push_back(Input::Command(command.clone()));
-            self.wake(machine as u32);
+            self.command_machine(machine as u32, command.clone());
         }
+    }
+
+    fn command_machine(&mut self, machine: u32, command: Command) {
+        self.machines[machine as usize].inbox.push_back(Input::Command(command));
+        self.wake(machine);
     }
 
     /// Throws away what the queue holds of timers that were stopped or moved.

@@ -52,6 +52,8 @@ pub(super) struct Process {
     pub(super) state: ProcessState,
     /// Which life this is; 0 before the first.
     pub(super) life: u32,
+    /// It was asked to go in order: at which of its machines the orderly end has come, by its place.
+    pub(super) leaving: Option<u32>,
     pub(super) clock: Clock,
     pub(super) host: Host,
     first_machine: u32,
@@ -106,6 +108,7 @@ impl Process {
             rack: plan.rack.clone(),
             state: ProcessState::Down,
             life: 0,
+            leaving: None,
             clock: plan.clock,
             host: Host::new(plan.cores, plan.costs),
             first_machine,

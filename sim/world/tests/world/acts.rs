@@ -152,3 +152,23 @@ fn a_dropped_response_is_asked_for_again() {
     assert_eq!(tampered.len(), 1);
     assert_eq!(tampered[0].1.kind, NodeKind::Broker, "a response travels from the broker");
 }
+
+#[test]
+fn in_combined_mode_the_controller_goes_after_its_broker() {
+    let more = r#"
+        [cluster]
+        controller = { mode = "kraft", voters = 3, combined = true }
+        [[at]]
+        time = "6s"
+        shutdown = "controller"
+        for = "2s"
+        "#;
+    let facts = facts("12s", more);
+    let (_, active) = named(&facts, "ShutdownRequested")[0];
+    let first =
+        |name| named(&facts, name).into_iter().find(|(at, node)| *at >= 6_000 && *node == active);
+    let (clean, halted) =
+        (first("BrokerShutDownCleanly").unwrap(), first("ProcessHalted").unwrap());
+    assert!(clean <= first("QuorumLeaderResigned").unwrap() && clean <= halted);
+    assert!(first("ProcessStarted").unwrap() > halted);
+}
