@@ -107,10 +107,10 @@ mod tests {
             broker,
             incarnation: IncarnationId(number),
             epoch: BrokerEpoch(number),
-            rack: (number % 2 == 0).then(|| "a".into()),
-            fenced: number % 3 > 0,
-            in_controlled_shutdown: number % 5 == 0,
-            log_dirs: (0..number % 3).map(|dir| DirectoryId(dir.into())).collect(),
+            rack: (number.is_multiple_of(2)).then(|| "a".into()),
+            fenced: !number.is_multiple_of(3),
+            in_controlled_shutdown: number.is_multiple_of(5),
+            log_dirs: (0..number % 3).map(DirectoryId).collect(),
             features: crate::supported_features().into(),
         }))
     }
@@ -175,9 +175,9 @@ mod tests {
     fn config(image: &Image, topic: TopicId, broker: NodeId, number: u64) -> MetadataRecord {
         let resource = match image.topics.topic(topic) {
             Some(topic) => ConfigResource::Topic(topic.name.clone()),
-            None => ConfigResource::Broker((number % 2 == 0).then_some(broker)),
+            None => ConfigResource::Broker((number.is_multiple_of(2)).then_some(broker)),
         };
-        let value = (number % 3 > 0).then(|| number.to_string().as_str().into());
+        let value = (!number.is_multiple_of(3)).then(|| number.to_string().as_str().into());
         MetadataRecord::Config { resource, name: "retention.ms".into(), value }
     }
 
