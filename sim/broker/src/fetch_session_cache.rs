@@ -205,9 +205,16 @@ impl FetchSessionCache {
         let after = Cached { last_used: now, size: session.len(), ..before };
         session.cached = Some(after);
         let (worth, privileged) = (session.worth(&after), session.is_privileged());
+        let is_old = |cached: &Cached| cached.last_used.since(cached.created) > MIN_EVICTION_AGE;
+        if (worth, is_old(&after)) == (old_worth, is_old(&before)) {
+            // As with nearly every fetch: only the place among the last used changes.
+            self.last_used.remove(&(before.last_used, id));
+            self.last_used.insert((now, id));
+            return;
+        }
         self.forget_keys(old_worth, before.last_used);
         self.last_used.insert((now, id));
-        let is_old = now.since(after.created) > MIN_EVICTION_AGE;
+        let is_old = is_old(&after);
         if !privileged || is_old {
             self.evictable_by_privileged.insert(worth);
         }

@@ -98,9 +98,8 @@ impl Fetcher {
 
     fn wanted(&self, with: &mut Surroundings<'_>) -> Wanted {
         let buffered: BTreeSet<u32> = self.buffer.iter().map(|fetch| fetch.index).collect();
-        let indexes: Vec<u32> = with.subscriptions.iter().map(|(index, _)| index).collect();
         let mut wanted = Wanted::new();
-        for index in indexes.into_iter().filter(|index| !buffered.contains(index)) {
+        for index in (0..with.subscriptions.len()).filter(|index| !buffered.contains(index)) {
             if let Some((node, partition)) = self.wanted_of(index, with) {
                 wanted.entry(node).or_default().insert(partition.partition, partition);
             }
@@ -129,6 +128,9 @@ impl Fetcher {
             with.network.connect(node, with.now, with.out);
             return None;
         }
+        if self.pending.contains(&node) {
+            return None;
+        }
         let fetch = FetchPartition {
             partition,
             current_leader_epoch: position.current_leader.epoch,
@@ -138,7 +140,7 @@ impl Fetcher {
             high_watermark: None,
             max_bytes: self.config.max_partition_fetch_bytes as u32,
         };
-        (!self.pending.contains(&node)).then_some((node, fetch))
+        Some((node, fetch))
     }
 
     /// The preferred read replica if it is online, or the leader (`selectReadReplica`).

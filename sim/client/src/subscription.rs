@@ -85,6 +85,11 @@ impl Subscriptions {
         (0..).zip(&self.partitions)
     }
 
+    /// How many partitions are assigned.
+    pub(crate) fn len(&self) -> u32 {
+        self.partitions.len() as u32
+    }
+
     /// No partition is assigned (yet).
     pub(crate) fn is_empty(&self) -> bool {
         self.partitions.is_empty()

@@ -29,8 +29,10 @@ impl Clock {
 
     /// The wall clock's reading.
     pub fn wall(&self, at: Time) -> Timestamp {
-        let elapsed = i128::from(self.time(at).0) + i128::from(self.offset);
-        Timestamp(Timestamp::START.0 + elapsed.div_euclid(MILLION) as i64)
+        // 64 bits of nanoseconds last for 292 years, and every step reads this clock.
+        let elapsed = i64::try_from(self.time(at).0).unwrap_or(i64::MAX);
+        let elapsed = elapsed.saturating_add(self.offset);
+        Timestamp(Timestamp::START.0 + elapsed.div_euclid(1_000_000))
     }
 
     /// The first true time at which the monotonic clock has gone on by `after`, counted from `from`.

@@ -8,7 +8,7 @@ use klab_machine::trace::What;
 use klab_machine::{
     Address, ConnectionId, Effect, File, FlushId, Input, Machine, StorageFailure, Timer,
 };
-use klab_wire::Span;
+use klab_wire::{NodeId, Span};
 
 impl<M: Machine> Engine<M> {
     /// Carries out the effects of a machine's last step.
@@ -16,19 +16,19 @@ impl<M: Machine> Engine<M> {
         // The outbox is taken out for the time being, so that the engine can be changed; it comes back
         // with its memory and its numbers.
         let mut outbox = std::mem::take(&mut self.machines[machine as usize].outbox);
-        let life = self.life_of(machine);
+        let process = self.machines[machine as usize].process;
+        let node = self.processes[process as usize].node;
         for effect in outbox.drain() {
-            if self.life_of(machine) != life || !self.is_alive(machine) {
-                break; // It halted, and nothing more is written.
+            let may_end = matches!(effect, Effect::Halt);
+            self.carry_out_one(machine, node, effect);
+            if may_end && self.machines[machine as usize].machine.is_none() {
+                return; // Nothing more is written, and the outbox has gone with the process.
             }
-            self.carry_out_one(machine, effect);
         }
-        if self.is_alive(machine) {
-            self.machines[machine as usize].outbox = outbox;
-        }
+        self.machines[machine as usize].outbox = outbox;
     }
 
-    fn carry_out_one(&mut self, machine: u32, effect: Effect) {
+    fn carry_out_one(&mut self, machine: u32, node: NodeId, effect: Effect) {
         match effect {
             Effect::Connect { connection, to } => self.connect(machine, connection, to),
             Effect::Close { connection } => {
@@ -51,9 +51,9 @@ impl<M: Machine> Engine<M> {
             }
             Effect::Flush { file, then } => self.flush(machine, file, then),
             Effect::Read { .. } => self.read(machine),
+            Effect::Record(operation) => self.timeline.tell(node, What::Operation(operation)),
+            Effect::State(fact) => self.timeline.tell(node, What::Fact(fact)),
             Effect::Spend { .. } => {} // Its time has passed.
-            Effect::Record(operation) => self.tell(machine, What::Operation(operation)),
-            Effect::State(fact) => self.tell(machine, What::Fact(fact)),
             Effect::Halt => self.halt(machine),
         }
     }
@@ -115,16 +115,7 @@ impl<M: Machine> Engine<M> {
         }
     }
 
-    fn tell(&mut self, machine: u32, what: What) {
-        let process = self.machines[machine as usize].process;
-        self.timeline.tell(self.processes[process as usize].node, what);
-    }
-
     fn life_of(&self, machine: u32) -> u32 {
         self.processes[self.machines[machine as usize].process as usize].life
-    }
-
-    fn is_alive(&self, machine: u32) -> bool {
-        self.machines[machine as usize].machine.is_some()
     }
 }
