@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// How long the controller may take for a request (`AdminClientConfig`'s `request.timeout.ms`).
 const TIMEOUT: Span = Span::from_secs(30);
 
+/// As many records as one request may need (`QuorumController.MAX_RECORDS_PER_USER_OP`).
+const MAX_RECORDS: u32 = 10_000;
+
 const LEADER_RATE: &str = "leader.replication.throttled.rate";
 const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";
 const LEADER_REPLICAS: &str = "leader.replication.throttled.replicas";
@@ -24,7 +27,7 @@ const FOLLOWER_REPLICAS: &str = "follower.replication.throttled.replicas";
 /// who holds the partitions now.
 pub(crate) fn requests(act: &Administration, metadata: Option<&Image>) -> Vec<Request> {
     match act {
-        Administration::CreateTopic(topic) => vec![create_topics(std::slice::from_ref(topic))],
+        Administration::CreateTopic(topic) => create_topics(std::slice::from_ref(topic)),
         Administration::DeleteTopic(topic) => vec![delete_topic(topic)],
         Administration::CreatePartitions(growth) => {
             vec![create_partitions(&growth.topic, growth.partitions)]
@@ -39,10 +42,24 @@ pub(crate) fn requests(act: &Administration, metadata: Option<&Image>) -> Vec<Re
     }
 }
 
-/// One request for all these topics.
-pub(crate) fn create_topics(topics: &[Topic]) -> Request {
-    let topics = topics.iter().map(creatable).collect();
-    CreateTopicsRequest { topics, validate_only: false, timeout: TIMEOUT }.into()
+/// Requests for all these topics, each as large as the controller takes it. A topic that is too large
+/// by itself has a request of its own, which is refused.
+pub(crate) fn create_topics(topics: &[Topic]) -> Vec<Request> {
+    let mut requests: Vec<Vec<CreatableTopic>> = Vec::new();
+    let mut records = MAX_RECORDS;
+    for topic in topics {
+        let needs = 1 + topic.config.iter().count() as u32 + topic.partitions;
+        match requests.last_mut() {
+            Some(request) if records + needs <= MAX_RECORDS => request.push(creatable(topic)),
+            _ => {
+                records = 0;
+                requests.push(vec![creatable(topic)]);
+            }
+        }
+        records += needs;
+    }
+    let request = |topics| CreateTopicsRequest { topics, validate_only: false, timeout: TIMEOUT };
+    requests.into_iter().map(|topics| request(topics).into()).collect()
 }
 
 fn creatable(topic: &Topic) -> CreatableTopic {
@@ -152,6 +169,37 @@ fn set(name: &str, value: &impl ToString) -> ConfigChange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn topics_are_created_in_requests_that_the_controller_takes() {
+        // Partitions of each topic, and how many topics each request creates.
+        let cases: [(&[u32], &[usize]); 5] = [
+            (&[], &[]),
+            (&[6, 1], &[2]),
+            (&[4_999, 4_999], &[2]),
+            (&[4_999, 5_000, 1], &[1, 2]),
+            (&[20_000, 3, 9_999], &[1, 1, 1]),
+        ];
+        for (sizes, expected) in cases {
+            let topics: Vec<Topic> = sizes.iter().map(|partitions| topic(*partitions)).collect();
+            let created = create_topics(&topics).into_iter().map(|request| match request {
+                Request::CreateTopics(request) => request.topics.len(),
+                other => panic!("{other:?} creates no topics"),
+            });
+            assert_eq!(created.collect::<Vec<_>>(), expected, "{sizes:?}");
+        }
+    }
+
+    fn topic(partitions: u32) -> Topic {
+        Topic {
+            name: "orders".into(),
+            partitions,
+            replication: 3,
+            assignment: Vec::new(),
+            compression_ratio_ppm: 0,
+            config: klab_scenario::Settings::default(),
+        }
+    }
 
     #[test]
     fn a_throttled_move_names_old_replicas_as_senders_and_new_ones_as_receivers() {

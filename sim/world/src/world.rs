@@ -180,8 +180,7 @@ impl World {
     /// broker knows them, let the clients in.
     fn deploy(&mut self) {
         if self.stage == Stage::Starting && self.has_brokers() {
-            if !self.scenario.topics.is_empty() {
-                let request = create_topics(&self.scenario.topics);
+            for request in create_topics(&self.scenario.topics) {
                 self.engine.command(ADMINISTRATOR, Command::Administer(request));
             }
             self.stage = Stage::CreatingTopics;
