@@ -467,7 +467,7 @@ impl Bench {
             return;
         }
         if let (Request::Fetch(fetch), true) = (&request, to != CONTROLLER) {
-            self.fetches.push(fetch.clone());
+            self.fetches.push(fetch.as_ref().clone());
         }
         self.queue.push_back((to, Input::Request { connection, correlation, request }));
     }

@@ -235,7 +235,7 @@ impl Raft {
             Request::Vote(vote) => self.vote_requested(now, caller, vote, out),
             Request::BeginQuorumEpoch(begin) => self.epoch_begun(now, caller, begin, out),
             Request::EndQuorumEpoch(end) => self.epoch_ended(now, caller, end, out),
-            Request::Fetch(fetch) => self.fetch_requested(now, caller, fetch, out),
+            Request::Fetch(fetch) => self.fetch_requested(now, caller, *fetch, out),
             Request::FetchSnapshot(fetch) => self.snapshot_requested(now, caller, fetch, out),
             Request::DescribeQuorum(_) => {
                 caller.answer(Response::DescribeQuorum(self.describe_quorum(now)), out);

@@ -71,8 +71,8 @@ pub struct ReplicaKey {
 }
 
 macro_rules! apis {
-    ($($variant:ident($request:ident, $response:ident) = $key:literal;)*) => {
-        /// Every request there is.
+    ($($variant:ident($request:ty, $response:ident) = $key:literal;)*) => {
+        /// Every request there is. The large ones are boxed: a request is moved many times on its way.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "each variant is the API of its name")]
         pub enum Request {
@@ -124,10 +124,10 @@ macro_rules! apis {
             }
         }
 
-        $(apis!(@from $variant $request $response);)*
+        $(apis!(@from $variant $request);)*
     };
     // Both quorum epoch APIs share one response type, so only requests convert by type.
-    (@from $variant:ident $request:ident $response:ident) => {
+    (@from $variant:ident $request:ty) => {
         impl From<$request> for Request {
             fn from(request: $request) -> Self {
                 Request::$variant(request)
@@ -138,7 +138,7 @@ macro_rules! apis {
 
 apis! {
     Produce(ProduceRequest, ProduceResponse) = 0;
-    Fetch(FetchRequest, FetchResponse) = 1;
+    Fetch(Box<FetchRequest>, FetchResponse) = 1;
     ListOffsets(ListOffsetsRequest, ListOffsetsResponse) = 2;
     Metadata(MetadataRequest, MetadataResponse) = 3;
     CreateTopics(CreateTopicsRequest, CreateTopicsResponse) = 19;
@@ -161,10 +161,22 @@ apis! {
     Envelope(EnvelopeRequest, EnvelopeResponse) = 58;
     FetchSnapshot(FetchSnapshotRequest, FetchSnapshotResponse) = 59;
     DescribeCluster(DescribeClusterRequest, DescribeClusterResponse) = 60;
-    BrokerRegistration(BrokerRegistrationRequest, BrokerRegistrationResponse) = 62;
+    BrokerRegistration(Box<BrokerRegistrationRequest>, BrokerRegistrationResponse) = 62;
     BrokerHeartbeat(BrokerHeartbeatRequest, BrokerHeartbeatResponse) = 63;
     UnregisterBroker(UnregisterBrokerRequest, UnregisterBrokerResponse) = 64;
     AllocateProducerIds(AllocateProducerIdsRequest, AllocateProducerIdsResponse) = 67;
+}
+
+impl From<FetchRequest> for Request {
+    fn from(request: FetchRequest) -> Self {
+        Request::Fetch(Box::new(request))
+    }
+}
+
+impl From<BrokerRegistrationRequest> for Request {
+    fn from(request: BrokerRegistrationRequest) -> Self {
+        Request::BrokerRegistration(Box::new(request))
+    }
 }
 
 impl Request {
