@@ -52,7 +52,9 @@ pub(crate) enum Fired {
 impl Timers {
     /// Sets a timer, or moves it.
     pub(crate) fn set(&mut self, timer: Timer, deadline: Time) -> Rearm {
-        let Some(&index) = self.by_name.get(&packed(timer)) else { return self.insert(timer, deadline) };
+        let Some(&index) = self.by_name.get(&packed(timer)) else {
+            return self.insert(timer, deadline);
+        };
         let slot = &mut self.slots[index as usize];
         let was_stopped = slot.deadline.replace(deadline).is_none();
         if deadline >= slot.queued {
