@@ -62,9 +62,18 @@ fn verdict_on_items(asked: &Request, items: &[ErrorCode]) -> Verdict {
     Verdict::Retry(Box::new(narrowed(asked, &keep)), *error)
 }
 
-/// The answers of an election are final, retriable or not: the tool reports them.
+/// The answers of an election are final, retriable or not: the tool reports them. And what the controller
+/// does not know does not exist, while a broker's metadata may only be late.
 fn can_be_retried(asked: &Request, error: ErrorCode) -> bool {
-    error.is_retriable() && !matches!(asked, Request::ElectLeaders(_))
+    let is_final = match asked {
+        Request::ElectLeaders(_) => true,
+        Request::DeleteTopics(_)
+        | Request::CreatePartitions(_)
+        | Request::IncrementalAlterConfigs(_)
+        | Request::AlterPartitionReassignments(_) => error == ErrorCode::UnknownTopicOrPartition,
+        _ => false,
+    };
+    error.is_retriable() && !is_final
 }
 
 /// The error of the whole answer, and those of its items in the order of the request.
@@ -187,13 +196,16 @@ mod tests {
 
     #[test]
     fn only_what_failed_for_now_is_tried_again() {
-        use ErrorCode::{None, NotController, PolicyViolation, RequestTimedOut};
+        use ErrorCode::{
+            None, NotController, PolicyViolation, RequestTimedOut, UnknownTopicOrPartition,
+        };
         let asked = delete(&["a", "b", "c"]);
         let retry = Verdict::Retry(Box::new(delete(&["b", "c"])), NotController);
         let cases = [
             ([None, None, None], Verdict::Done),
             ([None, NotController, RequestTimedOut], retry),
             ([None, NotController, PolicyViolation], Verdict::Failed(PolicyViolation)),
+            ([None, None, UnknownTopicOrPartition], Verdict::Failed(UnknownTopicOrPartition)),
         ];
         for (errors, meaning) in cases {
             assert_eq!(verdict(&asked, &deleted(&errors)), meaning);
