@@ -431,6 +431,7 @@ impl Partition {
             epoch: state.leader_epoch,
             start,
             high_watermark: self.log.high_watermark(),
+            isr: state.isr.clone(),
         });
     }
 }

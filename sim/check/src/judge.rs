@@ -3,12 +3,13 @@
 use crate::expectation::{Expectation, ExpectationVerdict, Expectations, Expected};
 use crate::findings::Findings;
 use crate::history::History;
-use crate::picture::{Cluster, Quorum};
+use crate::picture::{Cluster, Decisions, Quorum};
 use crate::promise::Promise;
 use crate::settings::Settings;
 use crate::verdict::{Moment, Outcome, PromiseVerdict, Status, Verdict};
 use klab_machine::trace::{Entry, What};
 use klab_wire::{Time, TopicPartition};
+use std::collections::BTreeSet;
 
 /// Watches a run and judges it.
 ///
@@ -22,17 +23,16 @@ pub struct Judge {
     pub(crate) cluster: Cluster,
     pub(crate) quorum: Quorum,
     pub(crate) history: History,
-    pub(crate) unsettled: Unsettled,
+    pub(crate) decisions: Decisions,
+    pub(crate) starting: Option<Starting>,
     pub(crate) unmatched_selectors: Vec<String>,
 }
 
-/// What a controller decided in the current step.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Unsettled {
-    pub(crate) step: u64,
-    pub(crate) partitions: Vec<(Moment, TopicPartition)>,
-    /// A broker was fenced, which concerns every partition.
-    pub(crate) fencing: Option<Moment>,
+/// A process that starts in the current step, and the logs that it has opened so far.
+#[derive(Clone, Debug)]
+pub(crate) struct Starting {
+    pub(crate) at: Moment,
+    pub(crate) opened: BTreeSet<TopicPartition>,
 }
 
 /// How the run ended, as its runner saw it.
@@ -70,15 +70,16 @@ impl Judge {
             quorum: Quorum::new(settings.voters.clone()),
             cluster: Cluster::new(settings),
             history: History::default(),
-            unsettled: Unsettled::default(),
+            decisions: Decisions::default(),
+            starting: None,
             unmatched_selectors: Vec::new(),
         }
     }
 
     /// Looks at one entry; entries come in the order of the trace.
     pub fn watch(&mut self, entry: &Entry) {
-        if self.unsettled.is_over(entry.step) {
-            self.settle();
+        if self.starting.as_ref().is_some_and(|starting| starting.at.step != entry.step) {
+            self.end_start();
         }
         let at = Moment { step: entry.step, time: entry.time, node: entry.node };
         match &entry.what {
@@ -93,7 +94,7 @@ impl Judge {
 
     /// Judges what can be judged only at the end, and sums up.
     pub fn finish(mut self, end: End) -> Verdict {
-        self.settle();
+        self.end_start();
         self.history.judge(&self.cluster, &end, &mut self.findings);
         let promises = self.findings.verdicts();
         let expectations = self.expectations.verdicts(&promises);
@@ -108,12 +109,6 @@ impl Judge {
             expectations,
             unmatched_selectors: self.unmatched_selectors,
         }
-    }
-}
-
-impl Unsettled {
-    fn is_over(&self, step: u64) -> bool {
-        step != self.step && (!self.partitions.is_empty() || self.fencing.is_some())
     }
 }
 

@@ -25,9 +25,8 @@ pub(crate) fn of_acked(
 
 /// What permits the loss of a committed batch.
 pub(crate) fn of_committed(batch: &Batch, partition: &Partition, min_isr: u32) -> Option<Setting> {
-    let after = |at| at >= batch.appended;
-    let unclean = partition.elections.iter().filter(|election| after(election.at));
-    if let Some(setting) = unclean.filter_map(|election| election.unclean_by).next() {
+    let later = partition.elections.iter().filter(|election| election.epoch > batch.epoch);
+    if let Some(setting) = later.filter_map(|election| election.unclean_by).next() {
         return Some(setting);
     }
     match batch.lost_by.count_ones() {

@@ -67,6 +67,8 @@ pub enum Setting {
     NoIdempotence,
     /// Without idempotence a retry may be overtaken by a batch in flight.
     MaxInFlight(u32),
+    /// The topic was deleted; another one may have its name.
+    TopicDeleted,
     /// A voter's disk was lost or damaged: the quorum promises nothing about what it held.
     VoterDiskLost,
 }
@@ -112,6 +114,7 @@ impl fmt::Display for Setting {
             }
             Setting::NoIdempotence => f.write_str("enable.idempotence=false"),
             Setting::MaxInFlight(n) => write!(f, "max.in.flight.requests.per.connection={n}"),
+            Setting::TopicDeleted => f.write_str("the topic was deleted"),
             Setting::VoterDiskLost => f.write_str("a voter's disk was lost"),
         }
     }

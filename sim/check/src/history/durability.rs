@@ -131,6 +131,9 @@ impl<'a> Durability<'a> {
     /// Why an offset may stand for another value than before: what was committed there may have been lost,
     /// and then the offset was given again.
     fn permit_of_reuse(&self, offset: Offset) -> Option<Setting> {
+        if self.cluster.deleted.were_ever(&self.name.topic) {
+            return Some(Setting::TopicDeleted);
+        }
         let picture = self.picture?;
         let claimants: Vec<&Batch> = picture.copies.claimants(offset).collect();
         match claimants[..] {

@@ -29,6 +29,8 @@ use std::collections::BTreeMap;
 pub(crate) struct History {
     clients: BTreeMap<NodeId, Client>,
     topics: BTreeMap<TopicName, TopicHistory>,
+    /// Topics that were deleted: what clients began before this is not about what the name means now.
+    afresh: BTreeMap<TopicName, Time>,
     healed: Option<Time>,
     ended: u64,
 }
@@ -52,6 +54,8 @@ struct PendingSend {
     first_value: u64,
     count: u32,
     order: u32,
+    /// It had to wait for memory or metadata: calls after it need not have waited for it.
+    waited: bool,
 }
 
 /// What happened to one topic.
@@ -98,6 +102,7 @@ struct Ack {
     client: NodeId,
     /// Which send of its client it was.
     order: u32,
+    waited: bool,
     at: Moment,
 }
 
@@ -131,7 +136,17 @@ impl History {
             | ClientFact::LogTruncationDetected { partition, .. } => {
                 self.partition(partition).reader(at.node).next = None;
             }
+            ClientFact::SendBlocked { .. } => self.let_wait(at),
             _ => {}
+        }
+    }
+
+    /// The send that began in this step waits.
+    fn let_wait(&mut self, at: Moment) {
+        let Some(client) = self.clients.get_mut(&at.node) else { return };
+        let latest = client.pending.values_mut().next_back().filter(|latest| latest.at == at);
+        if let Some(send) = latest.and_then(|latest| latest.send.as_mut()) {
+            send.waited = true;
         }
     }
 
@@ -155,9 +170,22 @@ impl History {
         self.healed = Some(time);
     }
 
-    /// A topic was deleted; another one of its name begins afresh.
+    /// A topic was deleted, and what happened to it is not to be judged. Its values were sent all the same.
     pub(crate) fn forget(&mut self, topic: &TopicName) {
-        self.topics.remove(topic);
+        self.topic(topic).partitions.clear();
+        self.afresh.insert(topic.clone(), Time::MAX);
+    }
+
+    /// Another topic of that name exists, and nothing is left of the deleted one.
+    pub(crate) fn begin_afresh(&mut self, topic: &TopicName, time: Time) {
+        if let Some(begin) = self.afresh.get_mut(topic) {
+            *begin = time;
+        }
+    }
+
+    /// Whether a call that began at this time is about a topic that was deleted.
+    fn is_over(&self, topic: &TopicName, began: Time) -> bool {
+        self.afresh.get(topic).is_some_and(|begin| began < *begin)
     }
 
     fn begin(&mut self, at: Moment, id: OperationId, call: &Call) {
@@ -170,6 +198,7 @@ impl History {
                     first_value: *first_value,
                     count: *count,
                     order: client.sends,
+                    waited: false,
                 })
             }
             Call::Poll | Call::Administer { .. } => None,
@@ -186,24 +215,30 @@ impl History {
         self.ended += 1;
         let client = self.clients.entry(at.node).or_default();
         let pending = client.pending.remove(&id);
+        let Some(Pending { at: began, send }) = pending else { return };
         if let Outcome::Polled(polled) = outcome {
-            polled.iter().for_each(|records| self.poll(at, records, findings));
+            let current = polled.iter();
+            let current = current.filter(|r| !self.is_over(&r.partition.topic, began.time));
+            let current: Vec<_> = current.collect();
+            current.into_iter().for_each(|records| self.poll(at, records, findings));
         }
-        if let Some(send) = pending.and_then(|pending| pending.send) {
-            self.end_send(at, &send, outcome);
+        if let Some(send) = send {
+            self.end_send(at, began.time, &send, outcome);
         }
     }
 
-    fn end_send(&mut self, at: Moment, send: &PendingSend, outcome: &Outcome) {
+    fn end_send(&mut self, at: Moment, began: Time, send: &PendingSend, outcome: &Outcome) {
         let fate = match outcome {
             Outcome::Failed(_) => Fate::Failed,
             _ => Fate::Possible,
         };
-        let PendingSend { first_value, count, order, .. } = *send;
+        let PendingSend { first_value, count, order, waited, .. } = *send;
         let client = at.node;
         self.topic(&send.topic).sends.push(Send { first_value, count, client, fate });
-        if let Outcome::Sent { partition, offset: Some(offset) } = outcome {
-            let ack = Ack { offset: *offset, first_value, count, client, order, at };
+        if let Outcome::Sent { partition, offset: Some(offset) } = outcome
+            && !self.is_over(&send.topic, began)
+        {
+            let ack = Ack { offset: *offset, first_value, count, client, order, waited, at };
             self.partition(partition).acks.push(ack);
         }
     }

@@ -14,8 +14,9 @@ pub(crate) struct Answer {
     pub(crate) error: ErrorCode,
     pub(crate) last: Option<Offset>,
     pub(crate) high_watermark: Offset,
-    /// The larger of what the leader and the controller know: the leader may not know better.
+    /// How many the leader knows to be in sync: the controller may know better.
     pub(crate) in_sync: u32,
+    /// How many it must be, as the leader knows it.
     pub(crate) min_isr: u32,
 }
 

@@ -1,9 +1,12 @@
 //! The whole deployment: partitions by name, brokers, controllers.
 
+use super::deleted_topics::DeletedTopics;
 use super::partition::Partition;
 use crate::settings::{Settings, TopicSettings};
-use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId, PartitionId, TopicName, TopicPartition};
+use crate::verdict::Moment;
+use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionId, TopicName, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What the facts say about brokers and controllers, and every partition.
 #[derive(Clone, Debug)]
@@ -11,22 +14,23 @@ pub(crate) struct Cluster {
     pub(crate) settings: Settings,
     names: BTreeMap<TopicName, u32>,
     topics: Vec<Topic>,
-    /// Active controllers, each in the epoch in which it became one.
-    pub(crate) controllers: BTreeMap<NodeId, LeaderEpoch>,
     /// Every epoch's active controller.
     pub(crate) reigns: BTreeMap<LeaderEpoch, NodeId>,
-    /// Fenced brokers, with the reign in which they were fenced.
-    pub(crate) fenced: BTreeMap<NodeId, LeaderEpoch>,
+    /// Fenced brokers.
+    pub(crate) fenced: BTreeSet<NodeId>,
     /// The last registration of each broker.
     pub(crate) broker_epochs: BTreeMap<NodeId, BrokerEpoch>,
     /// Every registration that a broker learned.
     pub(crate) registrations: BTreeMap<BrokerEpoch, NodeId>,
-    /// Processes that were started and have not registered since.
-    pub(crate) restarted: BTreeSet<NodeId>,
+    /// Processes that were started, and when, and have not registered since.
+    pub(crate) restarted: BTreeMap<NodeId, Moment>,
     /// Nodes whose disk was damaged.
     pub(crate) damaged: BTreeSet<NodeId>,
     /// Topics for which an operator asked for an unclean election.
     pub(crate) unclean_requested: BTreeSet<TopicPartition>,
+    /// How far each broker has applied the metadata.
+    pub(crate) applied: BTreeMap<NodeId, Offset>,
+    pub(crate) deleted: DeletedTopics,
 }
 
 /// A topic: its settings as they are now, and its partitions by index.
@@ -42,14 +46,15 @@ impl Cluster {
             settings,
             names: BTreeMap::new(),
             topics: Vec::new(),
-            controllers: BTreeMap::new(),
             reigns: BTreeMap::new(),
-            fenced: BTreeMap::new(),
+            fenced: BTreeSet::new(),
             broker_epochs: BTreeMap::new(),
             registrations: BTreeMap::new(),
-            restarted: BTreeSet::new(),
+            restarted: BTreeMap::new(),
             damaged: BTreeSet::new(),
             unclean_requested: BTreeSet::new(),
+            applied: BTreeMap::new(),
+            deleted: DeletedTopics::default(),
         }
     }
 
@@ -95,19 +100,10 @@ impl Cluster {
 
     /// A topic is gone, and nothing is promised about what it held.
     pub(crate) fn forget(&mut self, topic: &TopicName) {
-        if let Some(topic) = self.names.remove(topic) {
-            self.topics[topic as usize].partitions = Vec::new();
-        }
-    }
-
-    /// The epoch of the newest active controller.
-    pub(crate) fn reign(&self) -> LeaderEpoch {
-        self.reigns.last_key_value().map_or(LeaderEpoch(0), |(epoch, _)| *epoch)
-    }
-
-    /// Whether what this node decides can still be committed: no newer controller is active.
-    pub(crate) fn is_current_controller(&self, node: NodeId) -> bool {
-        self.controllers.get(&node).copied().unwrap_or_default() == self.reign()
+        let index = self.names.remove(topic);
+        let partitions =
+            index.map(|index| std::mem::take(&mut self.topics[index as usize].partitions));
+        self.deleted.delete(topic, &partitions.unwrap_or_default());
     }
 
     /// What a topic is configured with now.
@@ -129,8 +125,15 @@ impl Cluster {
     }
 
     /// A dynamic config was changed (KIP-226): from now on other things are promised.
-    pub(crate) fn configure(&mut self, resource: &str, name: &str, value: Option<&str>) {
+    pub(crate) fn configure(
+        &mut self,
+        resource: &str,
+        name: &str,
+        value: Option<&str>,
+        last: Offset,
+    ) {
         let Some(value) = value else { return };
+        let before: Vec<u32> = self.partitions().map(|partition| self.min_isr(partition)).collect();
         match self.names.keys().find(|topic| names_topic(resource, &topic.0)) {
             Some(topic) => {
                 let mut settings = self.settings.topic(topic);
@@ -142,6 +145,26 @@ impl Cluster {
         for (name, topic) in &self.names {
             self.topics[*topic as usize].settings = self.settings.topic(name);
         }
+        if name == "min.insync.replicas" {
+            let partitions = self.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+            partitions.zip(before).for_each(|(p, before)| p.raised.push((last, before)));
+        }
+    }
+
+    /// A partition has these replicas from now on.
+    pub(crate) fn assign(&mut self, name: &TopicPartition, replicas: Arc<[NodeId]>, last: Offset) {
+        let before = self.partition(name).map_or(0, |partition| self.min_isr(partition));
+        let partition = self.partition_mut(name);
+        partition.replicas = replicas;
+        partition.raised.push((last, before));
+    }
+
+    /// The same as this leader knows it, who may not have applied the last changes yet: the lowest of what
+    /// was in force since what it has applied.
+    pub(crate) fn min_isr_known_to(&self, leader: NodeId, partition: &Partition) -> u32 {
+        let applied = self.applied.get(&leader).copied().unwrap_or_default();
+        let unknown = partition.raised.iter().filter(|(last, _)| *last >= applied);
+        unknown.map(|(_, before)| *before).fold(self.min_isr(partition), u32::min)
     }
 }
 

@@ -46,8 +46,8 @@ pub(crate) struct Replica {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leading {
     pub(crate) epoch: LeaderEpoch,
-    /// How many replicas it knows to be in sync, once a change has told it.
-    pub(crate) in_sync: Option<u32>,
+    /// How many replicas it knows to be in sync.
+    pub(crate) in_sync: u32,
     /// The last batch of each producer in its log, of those that it appended itself.
     pub(crate) producers: BTreeMap<ProducerId, ProducerTail>,
 }
@@ -98,6 +98,11 @@ impl Copies {
 
     pub(crate) fn replica(&self, node: NodeId) -> Option<&Replica> {
         self.replicas.iter().find(|replica| replica.node == node)
+    }
+
+    /// The replica of a node, if it has stated anything.
+    pub(crate) fn known_mut(&mut self, node: NodeId) -> Option<&mut Replica> {
+        self.replicas.iter_mut().find(|replica| replica.node == node)
     }
 
     pub(crate) fn replica_mut(&mut self, node: NodeId) -> Option<&mut Replica> {
@@ -361,6 +366,17 @@ impl Copies {
         begun.filter(move |batch| batch.contains(offset))
     }
 
+    /// Whether the batch of this epoch that ends here is committed.
+    pub(crate) fn is_committed(&self, last: Offset, epoch: LeaderEpoch) -> bool {
+        let mut claimants = self.claimants(last);
+        claimants.any(|batch| batch.epoch == epoch && batch.committed)
+    }
+
+    /// The nodes whose replicas have stated anything.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.replicas.iter().map(|replica| replica.node)
+    }
+
     /// The batches that claim an offset. `from` is where to begin to look: an index that an earlier call, for
     /// a lower offset, left there.
     pub(crate) fn at(&self, offset: Offset, from: &mut usize) -> impl Iterator<Item = &Batch> {
@@ -423,8 +439,8 @@ impl Replica {
 }
 
 impl Leading {
-    pub(crate) const fn new(epoch: LeaderEpoch) -> Self {
-        Leading { epoch, in_sync: None, producers: BTreeMap::new() }
+    pub(crate) const fn new(epoch: LeaderEpoch, in_sync: u32) -> Self {
+        Leading { epoch, in_sync, producers: BTreeMap::new() }
     }
 }
 

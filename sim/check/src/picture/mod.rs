@@ -5,11 +5,14 @@
 mod batch;
 mod cluster;
 mod copies;
+mod decisions;
+mod deleted_topics;
 mod partition;
 mod quorum;
 
 pub(crate) use batch::{Batch, CutCause};
 pub(crate) use cluster::Cluster;
 pub(crate) use copies::{Copies, Cut, Disagreement, Leading, Lost, ProducerTail};
+pub(crate) use decisions::{Decision, Decisions};
 pub(crate) use partition::{Election, Partition};
 pub(crate) use quorum::Quorum;

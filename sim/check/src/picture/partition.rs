@@ -15,13 +15,15 @@ use std::sync::Arc;
 pub(crate) struct Partition {
     pub(crate) name: TopicPartition,
     pub(crate) copies: Copies,
-    /// The last decisions, of the controller of this epoch.
-    pub(crate) reign: LeaderEpoch,
+    /// What the controller decided, as far as it is committed.
     pub(crate) leader: Option<NodeId>,
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) partition_epoch: PartitionEpoch,
     pub(crate) isr: Arc<[NodeId]>,
     pub(crate) replicas: Arc<[NodeId]>,
+    /// Changes of what decides how many replicas must be in sync: the metadata offset of each, and how many
+    /// it was before.
+    pub(crate) raised: Vec<(Offset, u32)>,
     /// Every leadership that a broker took up, by epoch.
     pub(crate) leaders: BTreeMap<LeaderEpoch, NodeId>,
     /// The true high watermark: everything below was committed by a leader.
@@ -49,12 +51,12 @@ impl Partition {
         Partition {
             name,
             copies: Copies::default(),
-            reign: LeaderEpoch(0),
             leader: None,
             leader_epoch: LeaderEpoch(0),
             partition_epoch: PartitionEpoch(0),
             isr: Arc::new([]),
             replicas: Arc::new([]),
+            raised: Vec::new(),
             leaders: BTreeMap::new(),
             committed: Offset(0),
             elections: Vec::new(),

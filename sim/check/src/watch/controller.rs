@@ -1,35 +1,59 @@
 //! Facts of the controller: elections, ISRs, fencing.
 //!
-//! One step of a controller may state several facts about one decision (a broker is fenced, leaves an ISR,
-//! another one leads). The rules about leader and ISR are asked when the step is over.
+//! A decision counts from when it is committed; until then it waits in [`Decisions`](crate::picture). What
+//! one batch brings into force together (a broker is fenced, leaves an ISR, another one leads) must fit
+//! together when all of it is in force.
 
 use crate::invariant::{
     epochs_are_monotonic, isr_member_has_committed_records, isr_rules, leader_in_isr,
     no_fenced_broker_in_isr, one_leader_per_epoch,
 };
-use crate::judge::{Judge, Unsettled};
-use crate::picture::Election;
+use crate::judge::Judge;
+use crate::picture::{Decision, Election};
 use crate::promise::Promise;
 use crate::settings::Setting;
 use crate::verdict::Moment;
 use klab_machine::fact::ControllerFact;
-use klab_wire::{ElectionType, LeaderEpoch, NodeId, PartitionEpoch, TopicPartition};
+use klab_wire::{ElectionType, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicPartition};
 use std::sync::Arc;
 
 type Nodes = Arc<[NodeId]>;
 
+/// What came into force together and is still to be held together.
+#[derive(Clone, Debug, Default)]
+struct Unsettled {
+    partitions: Vec<(Moment, TopicPartition)>,
+    /// A broker was fenced, which concerns every partition.
+    fencing: Option<Moment>,
+}
+
 impl Judge {
     pub(super) fn watch_controller(&mut self, at: Moment, fact: &ControllerFact) {
-        use ControllerFact as F;
         match fact {
-            F::ControllerActivated { epoch } => self.activate(at, *epoch),
-            F::ControllerResigned { .. } => {
-                self.cluster.controllers.remove(&at.node);
+            ControllerFact::ControllerActivated { epoch } => self.activate(at, *epoch),
+            ControllerFact::ControllerResigned { .. } => self.decisions.abandon(at.node),
+            ControllerFact::ElectionRequested { partition, election: ElectionType::Unclean } => {
+                self.cluster.unclean_requested.insert(partition.clone());
             }
-            // What a deposed controller still decides will never be committed.
-            _ if !self.cluster.is_current_controller(at.node) => {}
-            F::BrokerFenced { broker } => self.fence(at, *broker),
-            F::BrokerRegistered { broker, .. } => self.register_anew(at, *broker),
+            decision => self.decisions.make(at, decision),
+        }
+    }
+
+    /// The quorum has committed everything below this offset, and with it decisions.
+    pub(super) fn enforce(&mut self, to: Offset) {
+        let mut unsettled = Unsettled::default();
+        for decision in self.decisions.take_committed(&self.quorum.copies, to) {
+            self.enforce_one(&decision, &mut unsettled);
+        }
+        self.settle(unsettled);
+    }
+
+    fn enforce_one(&mut self, decision: &Decision, unsettled: &mut Unsettled) {
+        use ControllerFact as F;
+        let Decision { at, ref fact, last } = *decision;
+        match fact {
+            F::BrokerFenced { broker } => self.fence(at, *broker, unsettled),
+            F::BrokerRegistered { broker, .. } => self.register_anew(at, *broker, unsettled),
             F::BrokerUnfenced { broker } | F::BrokerUnregistered { broker } => {
                 self.cluster.fenced.remove(broker);
             }
@@ -55,39 +79,34 @@ impl Judge {
             F::IsrChanged { partition, isr, partition_epoch } => {
                 self.change_isr(at, partition, isr, *partition_epoch);
             }
-            F::ReassignmentStarted { partition, adding, .. } => self.add(at, partition, adding),
+            F::ReassignmentStarted { partition, adding, .. } => self.add(partition, adding, last),
             F::ReassignmentCompleted { partition, replicas }
             | F::ReassignmentCancelled { partition, replicas } => {
-                self.cluster.partition_mut(partition).replicas = replicas.clone();
-                self.unsettle(at, partition);
-            }
-            F::ElectionRequested { partition, election: ElectionType::Unclean } => {
-                self.cluster.unclean_requested.insert(partition.clone());
+                self.cluster.assign(partition, replicas.clone(), last);
             }
             F::ConfigChanged { resource, name, value } => {
-                self.cluster.configure(resource, name, value.as_deref());
+                self.cluster.configure(resource, name, value.as_deref(), last);
             }
             _ => {}
         }
+        unsettled.partitions.extend(fact.partition().map(|partition| (at, partition.clone())));
     }
 
     fn activate(&mut self, at: Moment, epoch: LeaderEpoch) {
-        self.cluster.controllers.insert(at.node, epoch);
         let finding = one_leader_per_epoch::lead(&mut self.cluster.reigns, epoch, at.node);
         self.findings.note(Promise::OneActiveControllerPerEpoch, at, None, finding);
     }
 
-    fn fence(&mut self, at: Moment, broker: NodeId) {
-        let reign = self.cluster.reign();
-        self.cluster.fenced.insert(broker, reign);
-        self.unsettled.step = at.step;
-        self.unsettled.fencing = Some(at);
+    fn fence(&mut self, at: Moment, broker: NodeId, unsettled: &mut Unsettled) {
+        self.cluster.fenced.insert(broker);
+        unsettled.fencing = Some(at);
     }
 
     /// A new life of a broker is fenced until it has caught up; one that only registers again is not.
-    fn register_anew(&mut self, at: Moment, broker: NodeId) {
-        if self.cluster.restarted.remove(&broker) {
-            self.fence(at, broker);
+    fn register_anew(&mut self, at: Moment, broker: NodeId, unsettled: &mut Unsettled) {
+        if self.cluster.restarted.get(&broker).is_some_and(|started| *started < at) {
+            self.cluster.restarted.remove(&broker);
+            self.fence(at, broker, unsettled);
         }
     }
 
@@ -99,15 +118,14 @@ impl Judge {
         replicas: &Nodes,
         isr: &Nodes,
     ) {
-        let reign = self.cluster.reign();
+        self.cluster.deleted.create(&name.topic);
+        self.begin_afresh(at, &name.topic);
         let partition = self.cluster.partition_mut(name);
-        partition.reign = reign;
         partition.leader = leader;
         partition.leader_epoch = LeaderEpoch(0);
         partition.partition_epoch = PartitionEpoch(0);
         partition.replicas = replicas.clone();
         partition.isr = isr.clone();
-        self.unsettle(at, name);
     }
 
     fn elect(
@@ -128,7 +146,6 @@ impl Judge {
         partition.isr = isr;
         partition.elections.push(Election { at, leader, epoch, clean, unclean_by });
         partition.excuse = partition.excuse.or(unclean_by);
-        self.unsettle(at, name);
     }
 
     fn uncleanly_permitted(&self, name: &TopicPartition) -> Option<Setting> {
@@ -142,7 +159,6 @@ impl Judge {
     fn lose_leader(&mut self, at: Moment, name: &TopicPartition, epoch: LeaderEpoch, isr: &Nodes) {
         self.follow_leader_epoch(at, name, epoch, None);
         self.cluster.partition_mut(name).isr = isr.clone();
-        self.unsettle(at, name);
     }
 
     fn follow_leader_epoch(
@@ -152,16 +168,11 @@ impl Judge {
         epoch: LeaderEpoch,
         leader: Option<NodeId>,
     ) {
-        let reign = self.cluster.reign();
         let partition = self.cluster.partition_mut(name);
         let known = std::mem::replace(&mut partition.leader_epoch, epoch);
         let before = std::mem::replace(&mut partition.leader, leader);
-        if partition.reign == reign {
-            let same = before == leader;
-            let finding = epochs_are_monotonic::check(known, epoch, same, "leader");
-            self.findings.note(Promise::LeaderEpochIsMonotonic, at, Some(name), finding);
-        }
-        self.begin_reign(name);
+        let finding = epochs_are_monotonic::check(known, epoch, before == leader, "leader");
+        self.findings.note(Promise::LeaderEpochIsMonotonic, at, Some(name), finding);
     }
 
     fn change_isr(
@@ -171,28 +182,12 @@ impl Judge {
         isr: &Nodes,
         epoch: PartitionEpoch,
     ) {
-        let reign = self.cluster.reign();
         let partition = self.cluster.partition_mut(name);
         let known = std::mem::replace(&mut partition.partition_epoch, epoch);
-        if partition.reign == reign {
-            let same = partition.isr == *isr;
-            let finding = epochs_are_monotonic::check(known, epoch, same, "partition");
-            self.findings.note(Promise::PartitionEpochIsMonotonic, at, Some(name), finding);
-        }
-        self.begin_reign(name);
+        let finding = epochs_are_monotonic::check(known, epoch, partition.isr == *isr, "partition");
+        self.findings.note(Promise::PartitionEpochIsMonotonic, at, Some(name), finding);
         self.admit(at, name, isr);
         self.cluster.partition_mut(name).isr = isr.clone();
-        self.unsettle(at, name);
-    }
-
-    /// A new controller may give epochs again that its predecessor gave without committing them.
-    fn begin_reign(&mut self, name: &TopicPartition) {
-        let reign = self.cluster.reign();
-        let partition = self.cluster.partition_mut(name);
-        if partition.reign != reign {
-            partition.reign = reign;
-            partition.partition_epoch = PartitionEpoch(0);
-        }
     }
 
     /// Who enters the ISR must have what is committed; with that a lossy past is forgiven.
@@ -201,7 +196,7 @@ impl Judge {
         let (committed, excuse) = (partition.committed, partition.excuse);
         let before = partition.isr.clone();
         for member in isr.iter().filter(|member| !before.contains(member)) {
-            let Some(replica) = partition.copies.replica_mut(*member) else { continue };
+            let Some(replica) = partition.copies.known_mut(*member) else { continue };
             replica.lossy = false;
             let Some(end) = replica.end else { continue };
             let finding = isr_member_has_committed_records::check(*member, end, committed)
@@ -211,21 +206,15 @@ impl Judge {
         }
     }
 
-    fn add(&mut self, at: Moment, name: &TopicPartition, adding: &Nodes) {
-        let partition = self.cluster.partition_mut(name);
-        let new = adding.iter().filter(|node| !partition.replicas.contains(node));
-        partition.replicas = partition.replicas.iter().chain(new).copied().collect();
-        self.unsettle(at, name);
+    fn add(&mut self, name: &TopicPartition, adding: &Nodes, last: Offset) {
+        let replicas = &self.cluster.partition_mut(name).replicas;
+        let new = adding.iter().filter(|node| !replicas.contains(node));
+        let replicas = replicas.iter().chain(new).copied().collect();
+        self.cluster.assign(name, replicas, last);
     }
 
-    fn unsettle(&mut self, at: Moment, name: &TopicPartition) {
-        self.unsettled.step = at.step;
-        self.unsettled.partitions.push((at, name.clone()));
-    }
-
-    /// A controller's step is over: what it decided must now fit together.
-    pub(crate) fn settle(&mut self) {
-        let Unsettled { partitions, fencing, .. } = std::mem::take(&mut self.unsettled);
+    /// What came into force together must now fit together.
+    fn settle(&mut self, Unsettled { partitions, fencing }: Unsettled) {
         for (at, name) in partitions {
             self.examine_decision(at, &name);
         }
@@ -238,7 +227,8 @@ impl Judge {
         let Some(partition) = self.cluster.partition(name) else { return };
         let eligible = self.cluster.settings.eligible_leader_replicas;
         let (leader, isr, replicas) = (partition.leader, &partition.isr, &partition.replicas);
-        let fenced = no_fenced_broker_in_isr::check(isr, |node| self.is_fenced(node));
+        let fenced =
+            no_fenced_broker_in_isr::check(isr, |node| self.cluster.fenced.contains(&node));
         let findings = [
             (Promise::LeaderInIsr, leader_in_isr::check(leader, isr)),
             (Promise::IsrIsSubsetOfReplicas, isr_rules::is_subset(isr, replicas)),
@@ -255,7 +245,9 @@ impl Judge {
         let mut broken = Vec::new();
         for partition in self.cluster.partitions() {
             looks += 1;
-            let check = no_fenced_broker_in_isr::check(&partition.isr, |node| self.is_fenced(node));
+            let check = no_fenced_broker_in_isr::check(&partition.isr, |node| {
+                self.cluster.fenced.contains(&node)
+            });
             if let Err(breach) = check {
                 broken.push((partition.name.clone(), breach));
             }
@@ -264,10 +256,5 @@ impl Judge {
         for (name, breach) in broken {
             self.findings.note(Promise::NoFencedBrokerInIsr, at, Some(&name), Err(breach));
         }
-    }
-
-    /// Fenced by the controller that reigns now: what an earlier one decided may not have been committed.
-    fn is_fenced(&self, node: NodeId) -> bool {
-        self.cluster.fenced.get(&node) == Some(&self.cluster.reign())
     }
 }

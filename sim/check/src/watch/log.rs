@@ -3,7 +3,7 @@
 use crate::invariant::{
     committed_metadata_agrees, flushed_records_survive, log_is_contiguous, sequence_has_no_gap,
 };
-use crate::judge::Judge;
+use crate::judge::{Judge, Starting};
 use crate::permit;
 use crate::picture::{Batch, Copies, Cut, CutCause, Lost, Partition, ProducerTail};
 use crate::promise::Promise;
@@ -39,6 +39,7 @@ impl Judge {
             LogFact::LogFlushed { partition, to } => self.flush(at.node, partition, *to),
             LogFact::LogRecovered { partition, end, .. } => self.reload(at, partition, *end),
             LogFact::LogLoaded { partition, start, end, .. } => {
+                self.open(partition);
                 self.reload(at, partition, *end);
                 self.start_log(at.node, partition, *start, *end);
             }
@@ -58,7 +59,9 @@ impl Judge {
     }
 
     fn append(&mut self, at: Moment, name: &TopicPartition, batch: Batch, as_leader: bool) {
-        if !is_metadata(name) && as_leader {
+        if as_leader && is_metadata(name) {
+            self.decisions.write(at, batch.epoch, batch.last);
+        } else if as_leader {
             let partition = self.cluster.partition_mut(name);
             if let Some(finding) = follow_sequences(partition, at.node, &batch) {
                 self.findings.note(Promise::SequenceHasNoGap, at, Some(name), finding);
@@ -97,6 +100,27 @@ impl Judge {
             self.cut(at, name, end, CutCause::Reloaded);
         }
         self.copies(name).spare(at.node);
+    }
+
+    fn open(&mut self, name: &TopicPartition) {
+        if let Some(starting) = &mut self.starting {
+            starting.opened.insert(name.clone());
+        }
+    }
+
+    /// A process is up. A log of which nothing had reached the platter when the power failed has no files,
+    /// and nobody opens it: it begins anew.
+    pub(crate) fn end_start(&mut self) {
+        let Some(Starting { at, opened }) = self.starting.take() else { return };
+        let mut logs = self.cluster.partitions_on(at.node);
+        let observes = self.quorum.copies.end(at.node).is_some();
+        logs.extend(observes.then(TopicPartition::cluster_metadata));
+        for name in logs.iter().filter(|name| !opened.contains(name)) {
+            self.reload(at, name, Offset(0));
+        }
+        for topic in self.cluster.deleted.start(at.node, &opened) {
+            self.begin_afresh(at, &topic);
+        }
     }
 
     fn start_log(&mut self, node: NodeId, name: &TopicPartition, start: Offset, end: Offset) {

@@ -8,10 +8,14 @@ mod world;
 
 use crate::judge::Judge;
 use crate::verdict::Moment;
-use klab_machine::fact::Fact;
+use klab_machine::fact::{Fact, ReplicationFact};
+use klab_wire::TopicName;
 
 impl Judge {
     pub(crate) fn watch_fact(&mut self, at: Moment, fact: &Fact) {
+        if self.cluster.deleted.there_are_some() && self.is_of_deleted(at, fact) {
+            return self.give_up_remains(at, fact);
+        }
         match fact {
             Fact::Log(fact) => self.watch_log(at, fact),
             Fact::Replication(fact) => self.watch_replication(at, fact),
@@ -19,6 +23,31 @@ impl Judge {
             Fact::Raft(fact) => self.watch_raft(at, fact),
             Fact::World(fact) => self.watch_world(at, fact),
             Fact::Client(fact) => self.history.watch_client(at, fact),
+        }
+    }
+
+    /// Whether a fact is about a replica of a topic that was deleted.
+    fn is_of_deleted(&self, at: Moment, fact: &Fact) -> bool {
+        let partition = match fact {
+            Fact::Log(fact) => fact.partition(),
+            Fact::Replication(fact) => fact.partition(),
+            Fact::Controller(_) | Fact::Raft(_) | Fact::World(_) | Fact::Client(_) => None,
+        };
+        partition.is_some_and(|partition| self.cluster.deleted.concerns(at.node, partition))
+    }
+
+    /// A broker learned that a topic was deleted, when another one may have its name already.
+    fn give_up_remains(&mut self, at: Moment, fact: &Fact) {
+        let Fact::Replication(ReplicationFact::ReplicaDeleted { partition }) = fact else { return };
+        if self.cluster.deleted.give_up(at.node, partition) {
+            self.begin_afresh(at, &partition.topic);
+        }
+    }
+
+    /// If nothing is left of a deleted topic, what clients do from now on is about the new one.
+    fn begin_afresh(&mut self, at: Moment, topic: &TopicName) {
+        if self.cluster.deleted.is_settled(topic) {
+            self.history.begin_afresh(topic, at.time);
         }
     }
 }

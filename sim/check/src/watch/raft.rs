@@ -82,6 +82,9 @@ impl Judge {
         }
         let finding = committed_metadata_agrees::agrees(copies, at.node);
         self.note_quorum(Promise::CommittedMetadataAgrees, at, finding);
+        if as_leader {
+            self.enforce(to);
+        }
     }
 
     fn lead_commit(&mut self, at: Moment, epoch: LeaderEpoch, to: Offset) {

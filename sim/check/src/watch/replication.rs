@@ -16,8 +16,9 @@ impl Judge {
     pub(super) fn watch_replication(&mut self, at: Moment, fact: &ReplicationFact) {
         use ReplicationFact as F;
         match fact {
-            F::BecameLeader { partition, epoch, start, high_watermark } => {
-                self.take_up_leadership(at, partition, *epoch, *start, *high_watermark);
+            F::BecameLeader { partition, epoch, start, high_watermark, isr } => {
+                let leading = Leading::new(*epoch, isr.len() as u32);
+                self.take_up_leadership(at, partition, leading, *start, *high_watermark);
             }
             F::BecameFollower { partition, .. } => self.lead(at.node, partition, None),
             F::ReplicaDeleted { partition } => {
@@ -34,6 +35,9 @@ impl Judge {
             }
             F::ProduceAnswered { partition, .. } => self.answer(at, partition, fact),
             F::BrokerRegistrationLearned { epoch } => self.register(at, *epoch),
+            F::MetadataApplied { to } => {
+                self.cluster.applied.insert(at.node, *to);
+            }
             _ => {}
         }
     }
@@ -48,11 +52,12 @@ impl Judge {
         &mut self,
         at: Moment,
         name: &TopicPartition,
-        epoch: LeaderEpoch,
+        leading: Leading,
         start: Offset,
         high_watermark: Offset,
     ) {
-        self.lead(at.node, name, Some(Leading::new(epoch)));
+        let epoch = leading.epoch;
+        self.lead(at.node, name, Some(leading));
         let partition = self.cluster.partition_mut(name);
         if let Some(replica) = partition.copies.replica_mut(at.node) {
             replica.high_watermark = high_watermark;
@@ -143,7 +148,7 @@ impl Judge {
         let partition = self.cluster.partition_mut(name);
         let replica = partition.copies.replica_mut(node);
         if let Some(leading) = replica.and_then(|replica| replica.leading.as_mut()) {
-            leading.in_sync = Some(in_sync);
+            leading.in_sync = in_sync;
         }
     }
 
@@ -151,14 +156,14 @@ impl Judge {
         let ReplicationFact::ProduceAnswered { acks, last, error, .. } = fact else { return };
         let Some(partition) = self.cluster.partition(name) else { return };
         let Some(replica) = partition.copies.replica(at.node) else { return };
-        let known = replica.leading.as_ref().and_then(|leading| leading.in_sync).unwrap_or(0);
+        let in_sync = replica.leading.as_ref().map_or(0, |leading| leading.in_sync);
         let answer = Answer {
             acks: *acks,
             error: *error,
             last: *last,
             high_watermark: replica.high_watermark,
-            in_sync: known.max(partition.isr.len() as u32),
-            min_isr: self.cluster.min_isr(partition),
+            in_sync,
+            min_isr: self.cluster.min_isr_known_to(at.node, partition),
         };
         let finding = ack_only_after_commit::check(answer);
         self.findings.note(Promise::AckOnlyAfterCommit, at, Some(name), finding);

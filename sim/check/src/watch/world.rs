@@ -1,10 +1,11 @@
 //! Acts on the world: what they did to disks, and whom they did not find.
 
-use crate::judge::Judge;
+use crate::judge::{Judge, Starting};
 use crate::picture::CutCause;
 use crate::verdict::Moment;
 use klab_machine::fact::WorldFact;
-use klab_wire::{Offset, TopicPartition};
+use klab_wire::{NodeId, Offset, TopicPartition};
+use std::collections::BTreeSet;
 
 impl Judge {
     pub(super) fn watch_world(&mut self, at: Moment, fact: &WorldFact) {
@@ -18,19 +19,25 @@ impl Judge {
                 self.unmatched_selectors.push(selector.clone());
             }
             WorldFact::ProcessStarted { .. } => {
-                self.cluster.restarted.insert(at.node);
+                self.end_start();
+                self.starting = Some(Starting { at, opened: BTreeSet::new() });
+                self.cluster.restarted.insert(at.node, at);
+                self.cluster.applied.remove(&at.node);
                 self.history.restart(at.node);
             }
-            WorldFact::ProcessCrashed {} | WorldFact::ProcessHalted {} => {
-                self.history.abandon(at.node);
-            }
+            WorldFact::ProcessCrashed {} | WorldFact::ProcessHalted {} => self.end_life(at.node),
             WorldFact::PowerCut { .. } => {
-                self.history.abandon(at.node);
+                self.end_life(at.node);
                 self.endanger(at.node);
             }
             WorldFact::HealingBegan {} => self.history.heal(at.time),
             _ => {}
         }
+    }
+
+    fn end_life(&mut self, node: NodeId) {
+        self.history.abandon(node);
+        self.decisions.abandon(node);
     }
 
     fn lose_disk(&mut self, at: Moment) {

@@ -1,10 +1,10 @@
 //! What clients saw.
 
-use crate::story::{B1, B2, B3, C1, C2, P1, Story, batch, orders};
+use crate::story::{B1, B2, B3, C1, C2, P1, Story, V1, batch, orders};
 use klab_check::{Convergence, Promise, Status};
-use klab_machine::fact::{ClientFact, LogFact, WorldFact};
+use klab_machine::fact::{ClientFact, ControllerFact, LogFact, ReplicationFact, WorldFact};
 use klab_machine::operation::{Call, Outcome};
-use klab_wire::{ErrorCode, Offset, Time};
+use klab_wire::{Acks, ErrorCode, Offset, Time, TopicId};
 
 /// The record at offset 5 is acknowledged; the next leader does not have it, or has it.
 pub fn no_acked_record_is_lost() -> [Story; 2] {
@@ -148,6 +148,58 @@ fn going_back_is_in_order_only_after_a_seek_or_a_reset() {
     assert_eq!(back(sought).promise(order).violations, 0);
     let reset = ClientFact::PositionReset { partition: orders(), to: Offset(2) };
     assert_eq!(back(read().fact(C1, reset)).promise(order).violations, 0);
+}
+
+#[test]
+fn a_send_that_waits_for_memory_may_be_overtaken() {
+    let overtaken = |first: bool, second: bool| {
+        let waits = |story: Story, it: bool| match it {
+            true => story.and(P1, ClientFact::SendBlocked { for_memory: true }),
+            false => story,
+        };
+        let story = waits(waits(Story::new().sends(100, 1), first).sends(101, 1), second);
+        let story = story.replicated(B1, &[B2, B3], batch(0, 0, 1, 101));
+        let story = story.replicated(B1, &[B2, B3], batch(0, 1, 1, 100)).commits(B1, 0, 0, 2);
+        story.acked(101, 0).acked(100, 1).end().promise(Promise::PerPartitionOrder).violations
+    };
+    assert_eq!(overtaken(true, false), 0);
+    assert_eq!(overtaken(false, true), 1);
+}
+
+/// Five records are acknowledged; the topic is deleted, which b1 and b3 have not heard of yet.
+fn deleted() -> Story {
+    let gone = ControllerFact::TopicDeleted { topic: "orders".into(), id: TopicId(7) };
+    Story::new().with_five_acked().fact(V1, gone).fact(B2, given_up())
+}
+
+fn given_up() -> ReplicationFact {
+    ReplicationFact::ReplicaDeleted { partition: orders() }
+}
+
+fn is_clean(story: Story) -> bool {
+    story.end().promises.iter().all(|promise| promise.violations + promise.permitted == 0)
+}
+
+#[test]
+fn what_was_in_a_deleted_topic_is_not_lost() {
+    // The old leader goes on for a while.
+    let story = deleted().sends(200, 1).replicated(B1, &[B3], batch(0, 5, 1, 200));
+    let story = story.commits(B1, 0, 5, 6).learns(B3, 5, 6);
+    let story = story.answers(B1, Acks::All, 5, ErrorCode::None).acked(200, 5);
+    assert!(is_clean(story.polls(C1, &[(0, 100, 5)])));
+}
+
+#[test]
+fn a_topic_that_has_the_name_of_a_deleted_one_is_another() {
+    // It is created when b1 and b3 still have the old one.
+    let again = || deleted().fact(V1, Story::created());
+    let old = again().sends(200, 1).appends(B1, batch(0, 5, 1, 200), true).acked(200, 5);
+    let new = old.fact(B1, given_up()).leads(B1, 0, 0, 0).fact(B3, given_up());
+    let new = new.sends(300, 1).replicated(B1, &[B2, B3], batch(0, 0, 1, 300));
+    let kept = new.clone().commits(B1, 0, 0, 1).acked(300, 0).polls(C1, &[(0, 300, 1)]);
+    assert!(is_clean(kept));
+    let lost = new.acked(300, 0).elects(B2, 1, &[B2]).truncates(B2, 1, 0).leads(B2, 1, 0, 0).end();
+    assert_eq!(lost.promise(Promise::NoAckedRecordIsLost).violations, 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the controller decides.
 
 use crate::story::{B1, B2, B3, Story, V1, V2, batch, orders};
-use klab_check::Promise;
+use klab_check::{Promise, Status};
 use klab_machine::fact::{ControllerFact, ReplicationFact, WorldFact};
 use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId};
 use std::sync::Arc;
@@ -75,13 +75,28 @@ pub fn broker_epoch_is_monotonic() -> [Story; 2] {
 }
 
 #[test]
-fn a_new_controller_may_give_the_epochs_again_that_its_predecessor_did_not_commit() {
-    let story = Story::new().changes_isr(&[B1, B2], 1);
+fn what_a_fallen_controller_had_not_committed_is_void() {
     let activated = ControllerFact::ControllerActivated { epoch: LeaderEpoch(2) };
-    let story = story.fact(V2, activated).fact(V2, Story::isr(&[B1, B3], 1));
-    // The deposed one still decides; nothing of that can be committed.
-    let verdict = story.fact(V1, Story::isr(&[B1], 2)).end();
-    assert_eq!(verdict.promise(Promise::PartitionEpochIsMonotonic).violations, 0);
+    // v1 elects b2 and shrinks the ISR; nobody hears of it, and v2 decides from where b1 leads.
+    let lost = || Story::new().fact(V1, Story::elected(B2, 1, &[B2, B3])).in_vain();
+    let lost = || lost().fact(V1, Story::isr(&[B2], 1)).in_vain().fact(V2, activated.clone());
+    let verdict = lost().fact(V2, Story::isr(&[B1, B3], 1)).fact(V2, Story::elected(B3, 1, &[B3]));
+    let verdict = verdict.end();
+    for promise in
+        [Promise::LeaderInIsr, Promise::PartitionEpochIsMonotonic, Promise::LeaderEpochIsMonotonic]
+    {
+        assert_eq!(verdict.promise(promise).status, Status::Kept, "{promise}");
+    }
+    let verdict = lost().fact(V2, Story::isr(&[B2, B3], 1)).end();
+    assert_eq!(verdict.promise(Promise::LeaderInIsr).violations, 1);
+}
+
+#[test]
+fn what_is_committed_binds_the_next_controller_too() {
+    let activated = ControllerFact::ControllerActivated { epoch: LeaderEpoch(2) };
+    let story = Story::new().changes_isr(&[B1, B2], 1).fact(V2, activated);
+    let verdict = story.fact(V2, Story::isr(&[B1, B3], 1)).end();
+    assert_eq!(verdict.promise(Promise::PartitionEpochIsMonotonic).violations, 1);
 }
 
 #[test]

@@ -15,19 +15,20 @@ pub fn one_quorum_leader_per_epoch() -> [Story; 2] {
     let followed =
         |leader, epoch| RaftFact::QuorumLeaderFollowed { leader, epoch: LeaderEpoch(epoch) };
     // The second leader is of an epoch that is over already.
-    let led = || Story::new().fact(V1, elected(1)).fact(V2, elected(2));
+    let led = || Story::of_quorum().fact(V1, elected(1)).fact(V2, elected(2));
     [led().fact(V3, followed(V3, 1)), led().fact(V3, followed(V1, 1))]
 }
 
 pub fn quorum_epoch_is_monotonic() -> [Story; 2] {
-    let after =
-        |epoch| Story::new().fact(V1, stored(3, None, None)).fact(V1, stored(epoch, None, None));
+    let after = |epoch| {
+        Story::of_quorum().fact(V1, stored(3, None, None)).fact(V1, stored(epoch, None, None))
+    };
     [after(2), after(3)]
 }
 
 pub fn votes_once_per_epoch() -> [Story; 2] {
     let voted = |epoch| {
-        let story = Story::new().fact(V1, stored(3, None, Some(V2)));
+        let story = Story::of_quorum().fact(V1, stored(3, None, Some(V2)));
         // In between it follows a leader and restarts; the vote counts all the same.
         let story = story.fact(V1, stored(3, Some(V2), None));
         let story = story.fact(V1, WorldFact::ProcessStarted { life: 2 });
@@ -37,7 +38,7 @@ pub fn votes_once_per_epoch() -> [Story; 2] {
 }
 
 fn replicated_to(followers: &[NodeId]) -> Story {
-    let story = Story::new().metadata(V1, batch(1, 0, 3, 0), true);
+    let story = Story::of_quorum().metadata(V1, batch(1, 0, 3, 0), true);
     followers.iter().fold(story, |story, node| story.metadata(*node, batch(1, 0, 3, 0), false))
 }
 
@@ -98,7 +99,7 @@ fn a_voter_that_lost_its_disk_is_excused() {
 /// This replica has three committed batches, of which it flushed two, and has one after a power cut.
 fn opened_with(node: NodeId, flushed: u64, end: u64) -> (u64, u64) {
     let partition = TopicPartition::cluster_metadata();
-    let story = [0, 1, 2].iter().fold(Story::new(), |story, base| {
+    let story = [0, 1, 2].iter().fold(Story::of_quorum(), |story, base| {
         let story = story.metadata(V1, batch(1, *base, 1, *base), true);
         [V2, V3, B1].iter().fold(story, |s, n| s.metadata(*n, batch(1, *base, 1, *base), false))
     });

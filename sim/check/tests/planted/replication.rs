@@ -1,8 +1,8 @@
 //! What brokers state about logs, leaderships and high watermarks.
 
-use crate::story::{B1, B2, B3, Story, Told, batch, orders};
+use crate::story::{B1, B2, B3, Story, Told, V1, batch, orders};
 use klab_check::{Promise, Status};
-use klab_machine::fact::LogFact;
+use klab_machine::fact::{ControllerFact, LogFact, ReplicationFact, WorldFact};
 use klab_wire::{Acks, ErrorCode, Offset};
 
 fn three_committed() -> Story {
@@ -124,13 +124,50 @@ fn a_zombie_and_its_successor_each_continue_their_own_log() {
 #[test]
 fn too_few_in_sync_replicas_must_not_acknowledge() {
     let one_left = || {
-        let story = Story::new().changes_isr(&[B1], 1).appends(B1, batch(0, 0, 1, 100), true);
+        let story = Story::new().changes_isr(&[B1], 1).learns_isr(B1, &[B1], 1);
+        let story = story.appends(B1, batch(0, 0, 1, 100), true);
         story.commits(B1, 0, 0, 1)
     };
     let acked = one_left().answers(B1, Acks::All, 0, ErrorCode::None).end();
     assert_eq!(acked.promise(Promise::AckOnlyAfterCommit).violations, 1);
     let refused = one_left().answers(B1, Acks::All, 0, ErrorCode::NotEnoughReplicasAfterAppend);
     assert_eq!(refused.end().promise(Promise::AckOnlyAfterCommit).violations, 0);
+}
+
+#[test]
+fn a_leader_answers_by_the_isr_and_the_settings_that_it_knows_of() {
+    let one_left = || Story::new().changes_isr(&[B1], 1);
+    let answered = |story: Story| {
+        let story = story.appends(B1, batch(0, 0, 1, 100), true).commits(B1, 0, 0, 1);
+        let verdict = story.answers(B1, Acks::All, 0, ErrorCode::None).end();
+        verdict.promise(Promise::AckOnlyAfterCommit).violations
+    };
+    // The controller has taken the others out, the leader has not heard of it.
+    assert_eq!(answered(one_left()), 0);
+    assert_eq!(answered(one_left().learns_isr(B1, &[B1], 1)), 1);
+    // Three are needed from now on; the leader has applied that, or has not.
+    let raised = ControllerFact::ConfigChanged {
+        resource: "topic orders".into(),
+        name: "min.insync.replicas".into(),
+        value: Some("3".into()),
+    };
+    let two_left = || Story::new().changes_isr(&[B1, B2], 1).learns_isr(B1, &[B1, B2], 1);
+    let story = two_left().fact(V1, raised);
+    assert_eq!(answered(story.clone()), 0);
+    let applied = ReplicationFact::MetadataApplied { to: Offset(10) };
+    assert_eq!(answered(story.fact(B1, applied)), 1);
+}
+
+#[test]
+fn a_log_that_nobody_opens_after_a_power_cut_begins_anew() {
+    let story = three_committed().changes_isr(&[B1, B2], 1).power_cut(B3);
+    let started = story.fact(B3, WorldFact::ProcessStarted { life: 2 });
+    let again = started.clone().appends(B3, batch(0, 0, 3, 100), false).end();
+    assert_eq!(again.promise(Promise::LogIsContiguous).status, Status::Kept);
+    let opened =
+        LogFact::LogLoaded { partition: orders(), start: Offset(0), end: Offset(3), clean: false };
+    let opened = started.and(B3, opened).appends(B3, batch(0, 0, 3, 100), false).end();
+    assert_eq!(opened.promise(Promise::LogIsContiguous).violations, 1);
 }
 
 #[test]

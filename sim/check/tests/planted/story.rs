@@ -30,6 +30,10 @@ pub struct Story {
     pub summary: Summary,
     step: u64,
     convergence: Convergence,
+    /// The controller that has decided something in this step, and the end of the metadata log.
+    decided: Option<NodeId>,
+    reign: u32,
+    metadata_end: u64,
 }
 
 /// One batch of a story.
@@ -61,11 +65,46 @@ pub fn with_producer(producer: ProducerSettings) -> Settings {
     Settings { producers: [(P1, producer)].into(), ..settings() }
 }
 
+fn appended(partition: TopicPartition, told: Told, as_leader: bool) -> LogFact {
+    let producer = told.sequence.map(|(epoch, sequence)| BatchProducer {
+        id: ProducerId(7),
+        epoch: ProducerEpoch(epoch),
+        base_sequence: Some(Sequence(sequence)),
+    });
+    LogFact::BatchAppended {
+        partition,
+        epoch: LeaderEpoch(told.epoch),
+        base: Offset(told.base),
+        last: Offset(told.base + told.count - 1),
+        digest: u64::from(told.epoch) << 32 ^ told.base << 16 ^ told.value,
+        first_value: Some(told.value),
+        producer,
+        as_leader,
+    }
+}
+
+fn metadata_appended(told: Told, as_leader: bool) -> What {
+    What::Fact(appended(TopicPartition::cluster_metadata(), told, as_leader).into())
+}
+
+fn metadata_committed(epoch: u32, from: u64, to: u64, as_leader: bool) -> RaftFact {
+    let (epoch, from, to) = (LeaderEpoch(epoch), Offset(from), Offset(to));
+    RaftFact::MetadataCommitted { epoch, from, to, as_leader }
+}
+
 impl Story {
     pub fn of(settings: Settings, expectations: Vec<Expectation>) -> Self {
         let summary = Summary::new(&settings);
         let judge = Judge::new(settings, expectations);
-        Story { judge, summary, step: 0, convergence: Convergence::NotAwaited }
+        Story {
+            judge,
+            summary,
+            step: 0,
+            convergence: Convergence::NotAwaited,
+            decided: None,
+            reign: 0,
+            metadata_end: 0,
+        }
     }
 
     /// A cluster with one partition: b1 leads it in epoch 0, b2 and b3 follow.
@@ -74,15 +113,27 @@ impl Story {
     }
 
     pub fn begun(self) -> Self {
+        let story = self.activated().fact(V1, Self::created());
+        story.loaded(B1, 0).loaded(B2, 0).loaded(B3, 0).leads(B1, 0, 0, 0)
+    }
+
+    /// A quorum whose leader is v1, and nothing else.
+    pub fn of_quorum() -> Self {
+        Story::of(settings(), Vec::new()).activated()
+    }
+
+    fn activated(self) -> Self {
+        self.fact(V1, ControllerFact::ControllerActivated { epoch: LeaderEpoch(1) })
+    }
+
+    pub fn created() -> ControllerFact {
         let all: Arc<[NodeId]> = Arc::new([B1, B2, B3]);
-        let story = self.fact(V1, ControllerFact::ControllerActivated { epoch: LeaderEpoch(1) });
-        let created = ControllerFact::PartitionCreated {
+        ControllerFact::PartitionCreated {
             partition: orders(),
             leader: Some(B1),
             replicas: all.clone(),
             isr: all,
-        };
-        story.fact(V1, created).leads(B1, 0, 0, 0).loaded(B1, 0).loaded(B2, 0).loaded(B3, 0)
+        }
     }
 
     pub fn new() -> Self {
@@ -97,19 +148,45 @@ impl Story {
         self
     }
 
-    /// Later by so many milliseconds, a new step in any case.
-    pub fn after(mut self, millis: u64) -> Self {
-        self.step += millis;
-        self
+    /// Later by so many milliseconds, a new step in any case. What a controller has decided is in force.
+    pub fn after(self, millis: u64) -> Self {
+        let mut story = self.enforced();
+        story.step += millis;
+        story
     }
 
     pub fn fact(self, node: NodeId, fact: impl Into<Fact>) -> Self {
-        self.after(1).tell(node, What::Fact(fact.into()))
+        self.after(1).and(node, fact)
     }
 
     /// A fact in the same step as the one before.
-    pub fn and(self, node: NodeId, fact: impl Into<Fact>) -> Self {
-        self.tell(node, What::Fact(fact.into()))
+    pub fn and(mut self, node: NodeId, fact: impl Into<Fact>) -> Self {
+        let fact = fact.into();
+        match &fact {
+            Fact::Controller(ControllerFact::ControllerActivated { epoch }) => self.reign = epoch.0,
+            Fact::Controller(_) => self.decided = Some(node),
+            _ => {}
+        }
+        self.tell(node, What::Fact(fact))
+    }
+
+    /// The voters write down and commit what was decided in this step.
+    fn enforced(mut self) -> Self {
+        let Some(controller) = self.decided.take() else { return self };
+        let told = batch(self.reign, self.metadata_end, 1, self.step);
+        self.metadata_end += 1;
+        let story = [V1, V2, V3].iter().fold(self, |story, voter| {
+            story.tell(*voter, metadata_appended(told, *voter == controller))
+        });
+        let committed = metadata_committed(told.epoch, told.base, told.base + 1, true);
+        story.tell(controller, What::Fact(committed.into()))
+    }
+
+    /// A controller writes down what it has decided in this step, and nobody else ever does.
+    pub fn in_vain(mut self) -> Self {
+        let Some(controller) = self.decided.take() else { return self };
+        let told = batch(self.reign, self.metadata_end, 1, self.step);
+        self.tell(controller, metadata_appended(told, true))
     }
 
     pub fn converges(self, convergence: Convergence) -> Self {
@@ -117,7 +194,13 @@ impl Story {
     }
 
     pub fn end(self) -> Verdict {
-        let time = Time((self.step + 1) * 1_000_000);
+        let mut story = self.enforced();
+        story.step += 1;
+        story.judged()
+    }
+
+    fn judged(self) -> Verdict {
+        let time = Time(self.step * 1_000_000);
         self.judge.finish(End { time, convergence: self.convergence })
     }
 
@@ -143,8 +226,16 @@ impl Story {
             epoch: LeaderEpoch(epoch),
             start: Offset(start),
             high_watermark: Offset(high_watermark),
+            isr: [B1, B2, B3].into(),
         };
         self.fact(node, fact)
+    }
+
+    /// The leader learns of another ISR.
+    pub fn learns_isr(self, node: NodeId, isr: &[NodeId], partition_epoch: u32) -> Self {
+        let (partition, isr) = (orders(), isr.to_vec());
+        let partition_epoch = PartitionEpoch(partition_epoch);
+        self.fact(node, ReplicationFact::IsrShrunk { partition, isr, partition_epoch })
     }
 
     pub fn appends(self, node: NodeId, told: Told, as_leader: bool) -> Self {
@@ -158,22 +249,7 @@ impl Story {
         told: Told,
         as_leader: bool,
     ) -> Self {
-        let producer = told.sequence.map(|(epoch, sequence)| BatchProducer {
-            id: ProducerId(7),
-            epoch: ProducerEpoch(epoch),
-            base_sequence: Some(Sequence(sequence)),
-        });
-        let fact = LogFact::BatchAppended {
-            partition,
-            epoch: LeaderEpoch(told.epoch),
-            base: Offset(told.base),
-            last: Offset(told.base + told.count - 1),
-            digest: u64::from(told.epoch) << 32 ^ told.base << 16 ^ told.value,
-            first_value: Some(told.value),
-            producer,
-            as_leader,
-        };
-        self.fact(node, fact)
+        self.fact(node, appended(partition, told, as_leader))
     }
 
     /// The leader appends, the others follow.
@@ -295,8 +371,6 @@ impl Story {
     }
 
     pub fn commits_metadata(self, node: NodeId, epoch: u32, from: u64, to: u64) -> Self {
-        let (epoch, from, to) = (LeaderEpoch(epoch), Offset(from), Offset(to));
-        let as_leader = node == V1;
-        self.fact(node, RaftFact::MetadataCommitted { epoch, from, to, as_leader })
+        self.fact(node, metadata_committed(epoch, from, to, node == V1))
     }
 }

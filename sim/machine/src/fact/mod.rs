@@ -22,6 +22,12 @@ use std::fmt;
 
 /// Declares one area's facts: an enum with names, fields by name, and a line of text for each.
 macro_rules! facts {
+    (@partition partition $value:ident) => {
+        Some($value)
+    };
+    (@partition $other:ident $value:ident) => {
+        None
+    };
     (
         $(#[$area_doc:meta])*
         $area:ident {
@@ -46,6 +52,16 @@ macro_rules! facts {
             pub const fn name(&self) -> &'static str {
                 match self {
                     $($area::$name { .. } => stringify!($name),)*
+                }
+            }
+
+            /// The partition that it is about, if it is about one.
+            #[allow(unused_variables, reason = "only the field `partition` is looked at")]
+            pub fn partition(&self) -> Option<&klab_wire::TopicPartition> {
+                match self {
+                    $($area::$name { $($field),* } => {
+                        [None, $(facts!(@partition $field $field)),*].into_iter().flatten().next()
+                    })*
                 }
             }
 

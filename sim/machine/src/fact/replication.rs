@@ -2,6 +2,7 @@ use super::facts;
 use klab_wire::{
     Acks, BrokerEpoch, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicPartition,
 };
+use std::sync::Arc;
 
 facts! {
     /// What happened on a broker: replication, and serving clients.
@@ -19,7 +20,7 @@ facts! {
         /// The broker applied metadata up to this offset.
         MetadataApplied { to: Offset } => "to {to}";
         /// A replica became the leader of its partition.
-        BecameLeader { partition: TopicPartition, epoch: LeaderEpoch, start: Offset, high_watermark: Offset } => "{partition} epoch {epoch} from offset {start}, high watermark {high_watermark}";
+        BecameLeader { partition: TopicPartition, epoch: LeaderEpoch, start: Offset, high_watermark: Offset, isr: Arc<[NodeId]> } => "{partition} epoch {epoch} from offset {start}, high watermark {high_watermark}, isr {isr:?}";
         /// A replica became a follower.
         BecameFollower { partition: TopicPartition, epoch: LeaderEpoch, leader: Option<NodeId> } => "{partition} epoch {epoch} of {leader:?}";
         /// A replica was given up and deleted.
