@@ -62,7 +62,7 @@ impl Broker {
     /// A Fetch request.
     pub(crate) fn handle_fetch(
         &mut self,
-        request: Box<FetchRequest>,
+        request: FetchRequest,
         reply_to: ReplyTo,
         now: Now,
         out: &mut Outbox,
@@ -119,7 +119,7 @@ impl Broker {
     /// Finds or makes the session of a request and brings it up to date (`FetchManager.newContext`).
     fn begin_fetch(
         &mut self,
-        request: Box<FetchRequest>,
+        request: FetchRequest,
         now: Now,
         out: &mut Outbox,
     ) -> Result<SessionId, ErrorCode> {
@@ -139,7 +139,7 @@ impl Broker {
         &mut self,
         id: SessionId,
         epoch: u32,
-        request: Box<FetchRequest>,
+        request: FetchRequest,
         now: Now,
         out: &mut Outbox,
     ) -> Result<SessionId, ErrorCode> {
