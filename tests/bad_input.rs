@@ -80,7 +80,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "topic = \"order\"\nconfig",
         &["scenario.toml:14", "order", "orders"],
     ),
-    ("\"acks\"", "\"ack\"", &["scenario.toml:15", "`ack`", "acks"]),
+    ("{ \"acks\"", "{ \"ack\"", &["scenario.toml:15", "`ack`", "acks"]),
     ("\"acks\" = \"all\"", "\"acks\" = \"most\"", &["scenario.toml:15", "most"]),
     ("crash = \"b1\"", "crash = \"b9\"", &["scenario.toml:19", "b9"]),
     ("crash = \"b1\"", "crash = \"leeder of orders-0\"", &["scenario.toml:19", "leader"]),
