@@ -6,7 +6,7 @@ use crate::judging;
 use crate::vocabulary::Words;
 use klab_check::{Judge, Summary, Verdict};
 use klab_machine::trace::{Entry, Outcome as Fate, What};
-use klab_scenario::Scenario;
+use klab_scenario::{Controller, Scenario};
 use klab_wire::{Span, Time};
 use serde::Serialize;
 use std::fs;
@@ -86,6 +86,11 @@ impl Experiment {
         let name = path.display().to_string();
         let scenario = Scenario::parse_with(&name, text, &pairs, &words.vocabulary())
             .map_err(|problems| Mistake::new(problems.render(std::io::stderr().is_terminal())))?;
+        if let Controller::ZooKeeper { .. } = scenario.cluster.controller {
+            let sentence =
+                "there is no ZooKeeper ensemble yet: write controller = { mode = \"kraft\" }";
+            return Err(Mistake::new(format!("{name}: {sentence}")));
+        }
         let source = if pairs.is_empty() { text.to_string() } else { scenario.to_string() };
         Ok(Experiment {
             path: path.to_path_buf(),
