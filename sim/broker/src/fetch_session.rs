@@ -202,7 +202,7 @@ pub fn next_epoch(epoch: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use klab_wire::{ErrorCode, PartitionId, TopicId};
 
@@ -210,7 +210,7 @@ mod tests {
         TopicIdPartition { topic: TopicId(7), partition: PartitionId(index) }
     }
 
-    fn fetch(index: u32) -> FetchPartition {
+    pub(crate) fn fetch(index: u32) -> FetchPartition {
         FetchPartition {
             partition: partition(index),
             current_leader_epoch: None,

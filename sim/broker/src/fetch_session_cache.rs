@@ -233,24 +233,9 @@ impl FetchSessionCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch_session::tests::fetch;
     use klab_machine::random::stream;
-    use klab_wire::{NodeId, Offset, PartitionId, TopicId, TopicIdPartition};
-
-    fn partition(index: u32) -> TopicIdPartition {
-        TopicIdPartition { topic: TopicId(7), partition: PartitionId(index) }
-    }
-
-    fn fetch(index: u32) -> FetchPartition {
-        FetchPartition {
-            partition: partition(index),
-            current_leader_epoch: None,
-            fetch_offset: Offset(0),
-            last_fetched_epoch: None,
-            log_start_offset: None,
-            high_watermark: None,
-            max_bytes: 100,
-        }
-    }
+    use klab_wire::NodeId;
 
     fn follower() -> Option<FetchingReplica> {
         Some(FetchingReplica { id: NodeId::broker(2), directory: None, epoch: None })

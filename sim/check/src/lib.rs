@@ -24,8 +24,6 @@
 //!   to be asked of the voters in force at that offset.
 //! - Of one log at most 64 replicas are followed: all of a partition, of the metadata log the voters first,
 //!   then the first brokers. More needs wider masks in `picture/batch.rs`.
-//! - Decisions of a controller are compared only with its own: which of its predecessor's were committed is
-//!   not stated as a fact. With such a fact the epochs could be judged across controllers.
 //! - Compaction changes batches that replicas hold; a compacted batch would count as another one. It needs a
 //!   fact that names the batch it came from.
 //! - Records in the middle of a batch of several keys are known by their batch and their acknowledgement, and
