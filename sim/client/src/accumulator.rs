@@ -5,17 +5,19 @@ mod sticky;
 
 use crate::ProducedTopic;
 use crate::batch::{BatchId, BatchState, Compression, Content, ProducerBatch, Slot};
+use crate::batches::Batches;
 use crate::buffer_pool::BufferPool;
 use crate::compression::CompressionRatioEstimator;
-use crate::metadata::{Metadata, PartitionView};
+use crate::metadata::{Metadata, PartitionView, TopicPlace};
 use crate::partitioner::{BuiltInPartitioner, Choice};
 use crate::ready::{Readiness, ReadyQueues};
 use crate::sequences::Sequences;
+use crate::sorted_queue::SortedQueue;
 use klab_machine::OperationId;
 use klab_wire::config::ProducerConfig;
 use klab_wire::{
-    BATCH_OVERHEAD, CompressionType, NodeId, Now, PartitionId, RecordBatch, Span, Time, TopicName,
-    TopicPartition, batch_size_upper_bound, record_size,
+    BATCH_OVERHEAD, CompressionType, NodeId, Now, PartitionId, PartitionProduceData, RecordBatch,
+    Span, Time, TopicName, TopicPartition, batch_size_upper_bound, record_size,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -27,10 +29,9 @@ pub(crate) struct RecordAccumulator {
     pub(crate) ready: ReadyQueues,
     config: AccumulatorConfig,
     topics: Vec<TopicQueues>,
-    batches: BTreeMap<BatchId, ProducerBatch>,
-    next_batch: u64,
+    batches: Batches,
     /// Every batch that has not ended, by its age.
-    by_age: BTreeSet<(Time, BatchId)>,
+    by_age: SortedQueue<(Time, BatchId)>,
     muted: BTreeSet<Slot>,
     latencies: BTreeMap<NodeId, NodeLatency>,
     queued: u32,
@@ -53,6 +54,8 @@ struct AccumulatorConfig {
 #[derive(Clone, Debug)]
 struct TopicQueues {
     name: TopicName,
+    /// Its place in the metadata, from the first send to it on.
+    place: Option<TopicPlace>,
     compressed_permille: u32,
     ratio: CompressionRatioEstimator,
     sticky: BuiltInPartitioner,
@@ -97,13 +100,11 @@ pub(crate) struct AppendMode {
     pub(crate) abort_on_new_batch: bool,
 }
 
-/// A batch that is sent.
-#[derive(Clone, Debug)]
+/// What goes to a broker with one request.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Drained {
-    pub(crate) id: BatchId,
-    pub(crate) partition: TopicPartition,
-    pub(crate) batch: Arc<RecordBatch>,
-    pub(crate) attempt: u32,
+    pub(crate) ids: Vec<BatchId>,
+    pub(crate) data: Vec<PartitionProduceData>,
 }
 
 impl RecordAccumulator {
@@ -122,9 +123,8 @@ impl RecordAccumulator {
                 max_request_size: config.max_request_size as u32,
             },
             topics: topics.iter().map(|topic| TopicQueues::new(topic, batch_size)).collect(),
-            batches: BTreeMap::new(),
-            next_batch: 0,
-            by_age: BTreeSet::new(),
+            batches: Batches::default(),
+            by_age: SortedQueue::default(),
             muted: BTreeSet::new(),
             latencies: BTreeMap::new(),
             queued: 0,
@@ -136,6 +136,17 @@ impl RecordAccumulator {
         &self.topics[topic as usize].name
     }
 
+    /// The place of a topic in the metadata, once something was sent to it.
+    pub(crate) fn place(&self, topic: u32) -> Option<TopicPlace> {
+        self.topics[topic as usize].place
+    }
+
+    /// The producer has taken an interest in a topic.
+    pub(crate) fn take_interest(&mut self, topic: u32, metadata: &mut Metadata) -> TopicPlace {
+        let topic = &mut self.topics[topic as usize];
+        *topic.place.get_or_insert_with(|| metadata.add_topic(&topic.name))
+    }
+
     /// The partition that a slot stands for.
     pub(crate) fn partition(&self, slot: Slot) -> TopicPartition {
         TopicPartition::new(self.topic_name(slot.topic).clone(), slot.partition)
@@ -143,12 +154,12 @@ impl RecordAccumulator {
 
     /// A batch that has not ended, or whose answer is still awaited.
     pub(crate) fn batch(&self, id: BatchId) -> Option<&ProducerBatch> {
-        self.batches.get(&id)
+        self.batches.get(id)
     }
 
     /// The same, to change it.
     pub(crate) fn batch_mut(&mut self, id: BatchId) -> Option<&mut ProducerBatch> {
-        self.batches.get_mut(&id)
+        self.batches.get_mut(id)
     }
 
     /// Batches in queues.
@@ -170,8 +181,8 @@ impl RecordAccumulator {
         now: Now,
         mut draw: impl FnMut() -> u32,
     ) -> Appended {
-        let cluster =
-            metadata.topic(self.topic_name(append.topic)).expect("sends wait for metadata");
+        let place = self.place(append.topic).expect("sends wait for metadata");
+        let cluster = metadata.topic(place).expect("sends wait for metadata");
         let partition = match mode.choice {
             Choice::Partition(partition) => partition,
             Choice::Sticky => self.sticky_partition(append.topic, cluster, &mut draw),
@@ -202,7 +213,7 @@ impl RecordAccumulator {
         let Some(last) = self.queue(slot).and_then(|queue| queue.back().copied()) else {
             return false;
         };
-        let batch = self.batches.get_mut(&last).expect("a queued batch exists");
+        let batch = self.batches.get_mut(last).expect("a queued batch exists");
         batch.try_append(&append.content, now.wall, append.operation)
     }
 
@@ -229,10 +240,9 @@ impl RecordAccumulator {
     }
 
     fn insert(&mut self, batch: ProducerBatch) -> BatchId {
-        let id = BatchId(self.next_batch);
-        self.next_batch += 1;
-        self.by_age.insert((batch.created, id));
-        self.batches.insert(id, batch);
+        let created = batch.created;
+        let id = self.batches.insert(Box::new(batch));
+        self.by_age.insert((created, id));
         id
     }
 
@@ -257,11 +267,11 @@ impl RecordAccumulator {
     }
 
     fn last_batch(&self, slot: Slot) -> Option<&ProducerBatch> {
-        self.batches.get(self.queue(slot)?.back()?)
+        self.batches.get(*self.queue(slot)?.back()?)
     }
 
     fn first_batch(&self, slot: Slot) -> Option<&ProducerBatch> {
-        self.batches.get(self.queue(slot)?.front()?)
+        self.batches.get(*self.queue(slot)?.front()?)
     }
 
     /// Looks at a partition's first batch, and notes when it may go and to whom.
@@ -276,13 +286,13 @@ impl RecordAccumulator {
         let (leader, epoch) = (view.and_then(|view| view.leader), view.map(|view| view.epoch));
         let has_more = self.queue(slot).is_some_and(|queue| queue.len() > 1);
         let linger = self.config.linger;
-        let batch = self.batches.get_mut(&first).expect("a queued batch exists");
+        let batch = self.batches.get_mut(first).expect("a queued batch exists");
         batch.note_leader_epoch(epoch);
         self.ready.set(slot, leader, readiness(batch, has_more, linger));
     }
 
     fn view<'m>(&self, slot: Slot, metadata: &'m Metadata) -> Option<&'m PartitionView> {
-        metadata.partition(self.topic_name(slot.topic), PartitionId(slot.partition))
+        metadata.partition(self.place(slot.topic)?, PartitionId(slot.partition))
     }
 
     /// Leaders may have changed: every partition with batches is looked at again.
@@ -300,15 +310,16 @@ impl RecordAccumulator {
         mut sequences: Option<&mut Sequences>,
         metadata: &Metadata,
         now: Now,
-    ) -> Vec<Drained> {
-        let (mut size, mut drained) = (0, Vec::new());
+    ) -> Drained {
+        let (mut size, mut drained) = (0, Drained::default());
         for slot in self.ready.drain_order(node) {
             self.ready.drained_up_to(node, slot);
             let Some(first) = self.first_batch(slot) else { continue };
             if first.not_before() > now.time {
                 continue;
             }
-            if size + first.estimated_size() > self.config.max_request_size && !drained.is_empty() {
+            let is_large = size + first.estimated_size() > self.config.max_request_size;
+            if is_large && !drained.ids.is_empty() {
                 break;
             }
             let waits =
@@ -316,9 +327,10 @@ impl RecordAccumulator {
             if sequences.as_ref().is_some_and(waits) {
                 break;
             }
-            let taken = self.take_first(slot, sequences.as_deref_mut(), metadata);
-            size += taken.batch.size_in_bytes;
-            drained.push(taken);
+            let (id, batch) = self.take_first(slot, sequences.as_deref_mut(), metadata);
+            size += batch.size_in_bytes;
+            drained.ids.push(id);
+            drained.data.push(PartitionProduceData { partition: self.partition(slot), batch });
         }
         drained
     }
@@ -328,25 +340,23 @@ impl RecordAccumulator {
         slot: Slot,
         sequences: Option<&mut Sequences>,
         metadata: &Metadata,
-    ) -> Drained {
+    ) -> (BatchId, Arc<RecordBatch>) {
         let id = self.queue_mut(slot).pop_front().expect("there is a first batch");
         self.queued -= 1;
-        let partition = self.partition(slot);
         let compression = self.compression(slot);
         let topic = &mut self.topics[slot.topic as usize];
-        let batch = self.batches.get_mut(&id).expect("a queued batch exists");
+        let batch = self.batches.get_mut(id).expect("a queued batch exists");
         if let (Some(sequences), None) = (sequences, batch.producer) {
             batch.producer = Some(sequences.number(slot, id, batch.record_count));
         }
         let closed = batch.close(compression);
         batch.state = BatchState::InFlight;
-        let attempt = batch.attempts + 1;
         topic.ratio.observe(topic.compressed_permille);
         if self.config.guarantee_order {
             self.muted.insert(slot);
         }
         self.refresh(slot, metadata);
-        Drained { id, partition, batch: closed, attempt }
+        (id, closed)
     }
 
     fn compression(&self, slot: Slot) -> Compression {
@@ -378,12 +388,12 @@ impl RecordAccumulator {
 
     /// A batch's calls have ended. One that is in flight is kept until its answer comes.
     pub(crate) fn finish(&mut self, id: BatchId, metadata: &Metadata) {
-        let batch = self.batches.get_mut(&id).expect("it has not ended before");
+        let batch = self.batches.get_mut(id).expect("it has not ended before");
         self.by_age.remove(&(batch.created, id));
         let (slot, state) = (batch.slot, batch.state);
         batch.state = BatchState::Done;
         if state == BatchState::Queued {
-            self.batches.remove(&id);
+            self.batches.remove(id);
             let queue = self.queue_mut(slot);
             queue.retain(|queued| *queued != id);
             self.queued -= 1;
@@ -392,8 +402,8 @@ impl RecordAccumulator {
     }
 
     /// The answer to a batch has come, and it has ended: it is not needed any more.
-    pub(crate) fn remove(&mut self, id: BatchId) -> ProducerBatch {
-        let batch = self.batches.remove(&id).expect("it is removed once");
+    pub(crate) fn remove(&mut self, id: BatchId) -> Box<ProducerBatch> {
+        let batch = self.batches.remove(id).expect("it is removed once");
         self.by_age.remove(&(batch.created, id));
         batch
     }
@@ -403,6 +413,7 @@ impl TopicQueues {
     fn new(topic: &ProducedTopic, batch_size: u32) -> Self {
         TopicQueues {
             name: topic.name.clone(),
+            place: None,
             compressed_permille: topic.compressed_permille,
             ratio: CompressionRatioEstimator::INITIAL,
             sticky: BuiltInPartitioner::new(batch_size),

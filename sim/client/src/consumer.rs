@@ -284,7 +284,9 @@ impl Consumer {
                 self.subscriptions.assign(partitions, self.from);
             }
             Assignment::Topics(topics) => {
-                topics.iter().for_each(|topic| self.network.metadata.add_topic(topic));
+                for topic in &topics {
+                    self.network.metadata.add_topic(topic);
+                }
             }
         }
     }
@@ -296,7 +298,8 @@ impl Consumer {
             return;
         }
         let count = |topic: &TopicName| {
-            let partitions = self.network.metadata.topic(topic).map_or(0, |t| t.partitions.len());
+            let metadata = self.network.metadata.topic_named(topic);
+            let partitions = metadata.map_or(0, |t| t.partitions.len());
             (partitions > 0).then_some((topic.clone(), partitions as u32))
         };
         let Some(counts) = topics.iter().map(count).collect::<Option<Vec<_>>>() else {

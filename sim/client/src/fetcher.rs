@@ -120,7 +120,7 @@ impl Fetcher {
             return None;
         };
         let of = &subscription.partition;
-        let topic = with.network.metadata.topic(&of.topic)?.id?;
+        let topic = with.network.metadata.topic_named(&of.topic)?.id?;
         let partition = TopicIdPartition { topic, partition: of.partition };
         let node = self.read_replica(index, leader, with);
         if with.network.is_backing_off(node, with.now) {
@@ -148,7 +148,8 @@ impl Fetcher {
         let subscription = with.subscriptions.get(index);
         let Some(preferred) = subscription.preferred_read_replica(with.now) else { return leader };
         let of = &subscription.partition;
-        let view = with.network.metadata.partition(&of.topic, of.partition);
+        let topic = with.network.metadata.topic_named(&of.topic);
+        let view = topic.and_then(|topic| topic.partitions.get(of.partition.0 as usize));
         let is_online = view.is_some_and(|view| {
             view.replicas.contains(&preferred) && !view.offline.contains(&preferred)
         });

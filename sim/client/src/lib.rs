@@ -46,6 +46,7 @@ mod admin;
 mod admin_call;
 mod alarm;
 mod batch;
+mod batches;
 mod buffer_pool;
 mod completed_fetch;
 mod compression;
@@ -65,6 +66,8 @@ mod send;
 mod sender;
 mod sequences;
 pub mod setup;
+mod slots;
+mod sorted_queue;
 mod subscription;
 #[cfg(test)]
 mod testing;

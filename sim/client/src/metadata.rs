@@ -38,10 +38,9 @@ pub(crate) struct MetadataConfig {
 pub(crate) struct Metadata {
     config: MetadataConfig,
     jitter: Stream,
-    /// Topics of interest; true for those that no answer has covered yet.
-    interest: BTreeMap<TopicName, bool>,
+    places: BTreeMap<TopicName, TopicPlace>,
+    topics: Vec<TopicOfInterest>,
     nodes: Vec<NodeId>,
-    topics: BTreeMap<TopicName, TopicMetadata>,
     names: BTreeMap<TopicId, TopicName>,
     need_full_update: bool,
     need_partial_update: bool,
@@ -52,6 +51,17 @@ pub(crate) struct Metadata {
     allowed_at: Time,
     failures: u32,
     equivalent_responses: u32,
+}
+
+/// A topic's place in the metadata of one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopicPlace(u32);
+
+#[derive(Clone, Debug)]
+struct TopicOfInterest {
+    /// No answer has covered it yet.
+    is_new: bool,
+    told: Option<TopicMetadata>,
 }
 
 /// One topic.
@@ -103,8 +113,8 @@ impl Metadata {
             nodes: config.bootstrap.clone(),
             config,
             jitter,
-            interest: BTreeMap::new(),
-            topics: BTreeMap::new(),
+            places: BTreeMap::new(),
+            topics: Vec::new(),
             names: BTreeMap::new(),
             need_full_update: true,
             need_partial_update: false,
@@ -133,8 +143,13 @@ impl Metadata {
     }
 
     /// A topic, if an answer has told of it.
-    pub(crate) fn topic(&self, name: &TopicName) -> Option<&TopicMetadata> {
-        self.topics.get(name)
+    pub(crate) fn topic(&self, place: TopicPlace) -> Option<&TopicMetadata> {
+        self.topics[place.0 as usize].told.as_ref()
+    }
+
+    /// The same, by its name.
+    pub(crate) fn topic_named(&self, name: &TopicName) -> Option<&TopicMetadata> {
+        self.topic(*self.places.get(name)?)
     }
 
     /// The name of a topic that an answer has told of.
@@ -145,25 +160,28 @@ impl Metadata {
     /// A partition, if an answer has told of it.
     pub(crate) fn partition(
         &self,
-        topic: &TopicName,
+        topic: TopicPlace,
         partition: PartitionId,
     ) -> Option<&PartitionView> {
-        self.topics.get(topic)?.partitions.get(partition.0 as usize)
+        self.topic(topic)?.partitions.get(partition.0 as usize)
     }
 
     /// `Metadata.currentLeader`: without a leader when a higher epoch has been heard of elsewhere.
     pub(crate) fn current_leader(&self, of: &TopicPartition) -> LeaderAndEpoch {
-        let Some(topic) = self.topics.get(&of.topic) else { return LeaderAndEpoch::default() };
+        let Some(topic) = self.topic_named(&of.topic) else { return LeaderAndEpoch::default() };
         topic.current_leader(of.partition)
     }
 
     /// Takes an interest in a topic; a new one is asked for at once (`ProducerMetadata.add`).
-    pub(crate) fn add_topic(&mut self, topic: &TopicName) {
-        if self.interest.contains_key(topic) {
-            return;
+    pub(crate) fn add_topic(&mut self, topic: &TopicName) -> TopicPlace {
+        if let Some(place) = self.places.get(topic) {
+            return *place;
         }
-        self.interest.insert(topic.clone(), true);
+        let place = TopicPlace(self.topics.len() as u32);
+        self.places.insert(topic.clone(), place);
+        self.topics.push(TopicOfInterest { is_new: true, told: None });
         self.request_update_for_new_topics();
+        place
     }
 
     /// Asks for fresh metadata, as soon as the back-off allows.
@@ -172,10 +190,10 @@ impl Metadata {
     }
 
     /// Asks again for a topic that no answer has covered.
-    pub(crate) fn request_update_for_topic(&mut self, topic: &TopicName) {
-        match self.interest.get(topic) {
-            Some(true) => self.request_update_for_new_topics(),
-            _ => self.request_update(),
+    pub(crate) fn request_update_for_topic(&mut self, place: TopicPlace) {
+        match self.topics[place.0 as usize].is_new {
+            true => self.request_update_for_new_topics(),
+            false => self.request_update(),
         }
     }
 
@@ -201,12 +219,9 @@ impl Metadata {
         let expires =
             self.last_successful_refresh.map_or(Time::ZERO, |at| at + self.config.max_age);
         let is_partial = !self.need_full_update && expires > now.time;
-        let topics = self
-            .interest
-            .iter()
-            .filter(|(_, is_new)| !is_partial || **is_new)
-            .map(|(topic, _)| topic.clone())
-            .collect();
+        let is_asked = |place: &TopicPlace| !is_partial || self.topics[place.0 as usize].is_new;
+        let asked = self.places.iter().filter(|(_, place)| is_asked(place));
+        let topics = asked.map(|(topic, _)| topic.clone()).collect();
         let request = MetadataRequest {
             topics: Some(topics),
             allow_auto_topic_creation: self.config.allow_auto_topic_creation,
@@ -257,9 +272,10 @@ impl Metadata {
     }
 
     fn update_topic(&mut self, told: MetadataTopic, out: &mut Outbox) {
-        let Some(is_new) = self.interest.get_mut(&told.name) else { return };
-        *is_new = false;
-        let topic = self.topics.entry(told.name.clone()).or_default();
+        let Some(place) = self.places.get(&told.name) else { return };
+        let interest = &mut self.topics[place.0 as usize];
+        interest.is_new = false;
+        let topic = interest.told.get_or_insert_default();
         topic.error = told.error;
         if !told.error.is_ok() {
             topic.forget_partitions();
@@ -285,9 +301,10 @@ impl Metadata {
         told: LeaderIdAndEpoch,
         out: &mut Outbox,
     ) -> bool {
-        let (Some(leader), Some(topic)) = (told.leader, self.topics.get_mut(&of.topic)) else {
+        let (Some(leader), Some(place)) = (told.leader, self.places.get(&of.topic)) else {
             return false;
         };
+        let Some(topic) = &mut self.topics[place.0 as usize].told else { return false };
         let known = topic.current_leader(of.partition).epoch;
         if !self.nodes.contains(&leader) || known.is_some_and(|known| told.epoch <= known) {
             return false;
@@ -308,7 +325,8 @@ impl Metadata {
 
     /// Somebody has seen this epoch of a partition; if it is news, metadata has to catch up.
     pub(crate) fn update_last_seen_epoch(&mut self, of: &TopicPartition, epoch: LeaderEpoch) {
-        let Some(topic) = self.topics.get_mut(&of.topic) else { return };
+        let Some(place) = self.places.get(&of.topic) else { return };
+        let Some(topic) = &mut self.topics[place.0 as usize].told else { return };
         let Some(Some(seen)) = topic.last_seen_epochs.get_mut(of.partition.0 as usize) else {
             return;
         };
@@ -328,7 +346,8 @@ impl Metadata {
         if self.nodes != self.config.bootstrap {
             self.nodes.clone_from(&self.config.bootstrap);
             self.update_version += 1;
-            self.topics.values_mut().for_each(TopicMetadata::forget_partitions);
+            let told = self.topics.iter_mut().filter_map(|topic| topic.told.as_mut());
+            told.for_each(TopicMetadata::forget_partitions);
         }
         true
     }

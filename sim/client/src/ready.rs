@@ -1,20 +1,25 @@
 //! Which partitions have something to send, when, and to whom.
 //!
 //! `RecordAccumulator.ready` looks at every partition each time; here every partition with a batch stands
-//! in an ordered set by the moment its first batch may go, so that looking costs what is due.
+//! in an ordered queue by the moment its first batch may go, so that looking costs what is due.
 
 use crate::batch::Slot;
+use crate::slots::PerSlot;
+use crate::sorted_queue::SortedQueue;
 use klab_wire::{NodeId, Time};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The partitions that have batches and are not muted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReadyQueues {
-    entries: BTreeMap<Slot, Entry>,
+    entries: PerSlot<Entry>,
     /// Those that are not ripe, by the time when they will be.
-    due: BTreeSet<(Time, Slot)>,
-    nodes: BTreeMap<NodeId, NodeQueues>,
+    due: SortedQueue<(Time, Slot)>,
+    /// In the order of the brokers.
+    nodes: Vec<NodeQueues>,
     leaderless: BTreeSet<Slot>,
+    /// How many partitions with a leader are ripe.
+    ripe: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +39,13 @@ pub(crate) struct Readiness {
 }
 
 /// The partitions that one broker leads.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct NodeQueues {
-    slots: BTreeSet<Slot>,
-    ripe: BTreeSet<Slot>,
+    node: NodeId,
+    /// In order.
+    slots: Vec<Slot>,
+    /// How many of them are ripe.
+    ripe: u32,
     drain_from: Option<Slot>,
 }
 
@@ -48,9 +56,7 @@ impl ReadyQueues {
         self.entries.insert(slot, Entry { leader, times, is_ripe: false });
         self.due.insert((times.due, slot));
         match leader {
-            Some(leader) => {
-                self.nodes.entry(leader).or_default().slots.insert(slot);
-            }
+            Some(leader) => self.queues(leader).insert(slot),
             None => {
                 self.leaderless.insert(slot);
             }
@@ -59,42 +65,49 @@ impl ReadyQueues {
 
     /// A partition has nothing to send, or must not.
     pub(crate) fn remove(&mut self, slot: Slot) {
-        let Some(entry) = self.entries.remove(&slot) else { return };
+        let Some(entry) = self.entries.remove(slot) else { return };
         if !entry.is_ripe {
             self.due.remove(&(entry.times.due, slot));
         }
-        match entry.leader.and_then(|leader| self.nodes.get_mut(&leader)) {
-            Some(node) => {
-                node.slots.remove(&slot);
-                node.ripe.remove(&slot);
-            }
-            None => {
-                self.leaderless.remove(&slot);
-            }
-        }
+        let Some(leader) = entry.leader else {
+            self.leaderless.remove(&slot);
+            return;
+        };
+        let was_ripe = u32::from(entry.is_ripe);
+        self.ripe -= was_ripe;
+        let queues = self.queues(leader);
+        queues.remove(slot);
+        queues.ripe -= was_ripe;
     }
 
     /// What is due becomes ripe. `at_once`: lingering does not count, only backing off does.
     pub(crate) fn ripen(&mut self, now: Time, at_once: bool) {
-        while let Some((due, slot)) = self.due.first().copied()
-            && due <= now
+        while self.next_due().is_some_and(|due| due <= now)
+            && let Some((_, slot)) = self.due.pop_first()
         {
             self.mark_ripe(slot);
         }
         if at_once {
-            let may_go = |slot: &Slot| self.entries[slot].times.not_before <= now;
-            let slots: Vec<Slot> = self.due.iter().map(|(_, slot)| *slot).filter(may_go).collect();
-            slots.into_iter().for_each(|slot| self.mark_ripe(slot));
+            let may_go = |(_, slot): &&(Time, Slot)| self.entry(*slot).times.not_before <= now;
+            let early: Vec<(Time, Slot)> = self.due.iter().filter(may_go).copied().collect();
+            for due in early {
+                self.due.remove(&due);
+                self.mark_ripe(due.1);
+            }
         }
     }
 
     fn mark_ripe(&mut self, slot: Slot) {
-        let entry = self.entries.get_mut(&slot).expect("what is due has an entry");
+        let entry = self.entries.get_mut(slot).expect("what is due has an entry");
         entry.is_ripe = true;
-        self.due.remove(&(entry.times.due, slot));
-        if let Some(node) = entry.leader.and_then(|leader| self.nodes.get_mut(&leader)) {
-            node.ripe.insert(slot);
+        if let Some(leader) = entry.leader {
+            self.queues(leader).ripe += 1;
+            self.ripe += 1;
         }
+    }
+
+    fn entry(&self, slot: Slot) -> &Entry {
+        self.entries.get(slot).expect("what is due has an entry")
     }
 
     /// When the next partition becomes ripe.
@@ -102,43 +115,73 @@ impl ReadyQueues {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// The brokers that have something ripe.
-    pub(crate) fn ripe_nodes(&self) -> Vec<NodeId> {
-        let has_ripe =
-            |(node, queues): (&NodeId, &NodeQueues)| (!queues.ripe.is_empty()).then_some(*node);
-        self.nodes.iter().filter_map(has_ripe).collect()
+    /// The first broker that has something ripe, or the first after another one.
+    pub(crate) fn ripe_node(&self, after: Option<NodeId>) -> Option<NodeId> {
+        if self.ripe == 0 {
+            return None;
+        }
+        let is_next = |queues: &&NodeQueues| queues.ripe > 0 && Some(queues.node) > after;
+        self.nodes.iter().find(is_next).map(|queues| queues.node)
     }
 
     /// A broker has something ripe.
     pub(crate) fn is_ripe(&self, node: NodeId) -> bool {
-        self.nodes.get(&node).is_some_and(|queues| !queues.ripe.is_empty())
+        self.place(node).is_ok_and(|place| self.nodes[place].ripe > 0)
     }
 
     /// The partitions of a broker, ripe or not, from where the last drain stopped
     /// (`nodesDrainIndex`: so that no partition starves).
     pub(crate) fn drain_order(&self, node: NodeId) -> Vec<Slot> {
-        let Some(queues) = self.nodes.get(&node) else { return Vec::new() };
-        match queues.drain_from {
-            Some(from) => {
-                queues.slots.range(from..).chain(queues.slots.range(..from)).copied().collect()
-            }
-            None => queues.slots.iter().copied().collect(),
-        }
+        let Ok(place) = self.place(node) else { return Vec::new() };
+        let NodeQueues { slots, drain_from, .. } = &self.nodes[place];
+        let is_before = |slot: &Slot| drain_from.is_some_and(|from| *slot < from);
+        let (before, after) = slots.split_at(slots.partition_point(is_before));
+        [after, before].concat()
     }
 
     /// The next drain of this broker begins here.
     pub(crate) fn drained_up_to(&mut self, node: NodeId, slot: Slot) {
-        self.nodes.entry(node).or_default().drain_from = Some(slot);
+        self.queues(node).drain_from = Some(slot);
     }
 
-    /// The partitions with batches but without a leader.
-    pub(crate) fn leaderless(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.leaderless.iter().copied()
+    /// Some partitions have batches but no leader.
+    pub(crate) fn has_leaderless(&self) -> bool {
+        !self.leaderless.is_empty()
     }
 
     /// Every partition here.
     pub(crate) fn slots(&self) -> Vec<Slot> {
-        self.entries.keys().copied().collect()
+        self.entries.slots().collect()
+    }
+
+    fn place(&self, node: NodeId) -> Result<usize, usize> {
+        self.nodes.binary_search_by_key(&node, |queues| queues.node)
+    }
+
+    fn queues(&mut self, node: NodeId) -> &mut NodeQueues {
+        let place = self.place(node).unwrap_or_else(|place| {
+            self.nodes.insert(place, NodeQueues::new(node));
+            place
+        });
+        &mut self.nodes[place]
+    }
+}
+
+impl NodeQueues {
+    fn new(node: NodeId) -> Self {
+        NodeQueues { node, slots: Vec::new(), ripe: 0, drain_from: None }
+    }
+
+    fn insert(&mut self, slot: Slot) {
+        if let Err(place) = self.slots.binary_search(&slot) {
+            self.slots.insert(place, slot);
+        }
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        if let Ok(place) = self.slots.binary_search(&slot) {
+            self.slots.remove(place);
+        }
     }
 }
 
@@ -162,9 +205,9 @@ mod tests {
         queues.set(slot(0), Some(B1), times(0, 10));
         queues.set(slot(1), Some(B1), times(0, 20));
         queues.ripen(Time(9), false);
-        assert!(queues.ripe_nodes().is_empty());
+        assert_eq!(queues.ripe_node(None), None);
         queues.ripen(Time(10), false);
-        assert_eq!(queues.ripe_nodes(), [B1]);
+        assert_eq!((queues.ripe_node(None), queues.ripe_node(Some(B1))), (Some(B1), None));
         assert_eq!(queues.drain_order(B1), [slot(0), slot(1)]);
         assert_eq!(queues.next_due(), Some(Time(20)));
     }
@@ -192,10 +235,10 @@ mod tests {
     fn a_partition_that_moves_leaves_nothing_behind() {
         let mut queues = ReadyQueues::default();
         queues.set(slot(0), None, times(0, 5));
-        assert_eq!(queues.leaderless().collect::<Vec<_>>(), [slot(0)]);
+        assert!(queues.has_leaderless());
         queues.ripen(Time(5), false);
         queues.set(slot(0), Some(B1), times(0, 5));
-        assert_eq!(queues.leaderless().count(), 0);
+        assert!(!queues.has_leaderless());
         queues.ripen(Time(5), false);
         queues.remove(slot(0));
         assert!(!queues.is_ripe(B1));

@@ -86,11 +86,11 @@ impl KafkaProducer {
 
     /// `waitOnMetadata`, and on when there is nothing to wait for.
     fn await_metadata(&mut self, append: Append, deadline: Time, now: Now, out: &mut Outbox) {
-        let topic = self.sender.accumulator.topic_name(append.topic).clone();
-        let metadata = &mut self.sender.network.metadata;
-        metadata.add_topic(&topic);
+        let Sender { accumulator, network, .. } = &mut self.sender;
+        let metadata = &mut network.metadata;
+        let place = accumulator.take_interest(append.topic, metadata);
         let (error, partitions) = metadata
-            .topic(&topic)
+            .topic(place)
             .map_or((ErrorCode::None, 0), |t| (t.error, t.partitions.len() as u32));
         if error == ErrorCode::InvalidTopicException {
             return self.fail(&append, error, out);
@@ -98,7 +98,7 @@ impl KafkaProducer {
         if partitions > self.explicit_partition.unwrap_or(0) {
             return self.choose_partition(append, deadline, now, out);
         }
-        metadata.request_update_for_topic(&topic);
+        metadata.request_update_for_topic(place);
         self.block(append, deadline, WaitsFor::Metadata, now, out);
     }
 
@@ -115,8 +115,7 @@ impl KafkaProducer {
     }
 
     fn choose(&mut self, append: &Append) -> Choice {
-        let topic = self.sender.accumulator.topic_name(append.topic);
-        let cluster = self.sender.network.metadata.topic(topic).expect("metadata was awaited");
+        let cluster = self.sender.topic(append.topic).expect("metadata was awaited");
         let (partitions, available) = (cluster.partitions.len() as u32, &cluster.available);
         let draws = &mut self.draws;
         let partitioner = &mut self.partitioners[append.topic as usize];
@@ -153,8 +152,7 @@ impl KafkaProducer {
 
     /// `Partitioner.onNewBatch`, which only the sticky partitioner of KIP-480 listens to.
     fn choose_for_new_batch(&mut self, append: &Append) -> Choice {
-        let topic = self.sender.accumulator.topic_name(append.topic);
-        let cluster = self.sender.network.metadata.topic(topic).expect("metadata was awaited");
+        let cluster = self.sender.topic(append.topic).expect("metadata was awaited");
         let (partitions, available) = (cluster.partitions.len() as u32, &cluster.available);
         let draws = &mut self.draws;
         match &mut self.partitioners[append.topic as usize] {

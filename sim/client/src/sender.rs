@@ -11,6 +11,7 @@ use crate::accumulator::{Drained, RecordAccumulator};
 use crate::alarm::Alarm;
 use crate::batch::{BatchId, BatchState, ProducerBatch};
 use crate::buffer_pool::Ticket;
+use crate::metadata::TopicMetadata;
 use crate::network::{Answer, ClientNetwork};
 use crate::rejection::was_certainly_rejected;
 use crate::sequences::{FailedBatch, Sequences};
@@ -116,6 +117,11 @@ impl Sender {
         self.sequences.as_ref()
     }
 
+    /// What metadata tells of one of the producer's topics.
+    pub(crate) fn topic(&self, topic: u32) -> Option<&TopicMetadata> {
+        self.network.metadata.topic(self.accumulator.place(topic)?)
+    }
+
     /// Everything that is left goes out at once, and nothing new comes (`initiateClose`).
     pub(crate) fn initiate_close(&mut self) {
         self.is_closing = true;
@@ -181,11 +187,13 @@ impl Sender {
         self.expire(now, out);
         let at_once = self.is_closing || self.accumulator.pool.is_exhausted();
         self.accumulator.ready.ripen(now.time, at_once);
-        if self.accumulator.ready.leaderless().next().is_some() {
+        if self.accumulator.ready.has_leaderless() {
             self.network.metadata.request_update();
         }
-        for node in self.accumulator.ready.ripe_nodes() {
+        let mut last = None;
+        while let Some(node) = self.accumulator.ready.ripe_node(last) {
             self.send_to(node, now, out);
+            last = Some(node);
         }
     }
 
@@ -198,31 +206,26 @@ impl Sender {
             }
             let metadata = &self.network.metadata;
             let drained = self.accumulator.drain(node, self.sequences.as_mut(), metadata, now);
-            if drained.is_empty() {
+            if drained.ids.is_empty() {
                 return;
             }
             self.send_produce_request(node, drained, now, out);
         }
     }
 
-    fn send_produce_request(
-        &mut self,
-        node: NodeId,
-        drained: Vec<Drained>,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        let ids: Vec<BatchId> = drained.iter().map(|drained| drained.id).collect();
-        let data = drained.into_iter().map(|drained| state_sent(drained, node, out)).collect();
+    fn send_produce_request(&mut self, node: NodeId, drained: Drained, now: Now, out: &mut Outbox) {
+        let Drained { ids, data } = drained;
+        for (id, sent) in ids.iter().zip(&data) {
+            let attempt = self.accumulator.batch(*id).map_or(0, |batch| batch.attempts) + 1;
+            out.state(batch_sent(sent, node, attempt));
+        }
         let request =
             ProduceRequest { acks: self.config.acks, timeout: self.config.request_timeout, data };
-        let purpose = ProducerPurpose::Produce(ids.clone());
-        self.network.send(node, request, purpose, now, out);
-        if self.config.acks == Acks::None {
-            // No answer will come: what has left counts as done.
-            for id in ids {
-                self.complete_batch(id, BatchAnswer::UNCONFIRMED, now, out);
-            }
+        // Without acknowledgements no answer will come: what has left counts as done.
+        let done = if self.config.acks == Acks::None { ids.clone() } else { Vec::new() };
+        self.network.send(node, request, ProducerPurpose::Produce(ids), now, out);
+        for id in done {
+            self.complete_batch(id, BatchAnswer::UNCONFIRMED, now, out);
         }
     }
 
@@ -437,16 +440,14 @@ impl Totals {
     }
 }
 
-fn state_sent(drained: Drained, leader: NodeId, out: &mut Outbox) -> PartitionProduceData {
-    let Drained { partition, batch, attempt, .. } = drained;
-    out.state(ClientFact::BatchSent {
-        partition: partition.clone(),
+fn batch_sent(sent: &PartitionProduceData, leader: NodeId, attempt: u32) -> ClientFact {
+    ClientFact::BatchSent {
+        partition: sent.partition.clone(),
         leader,
-        records: batch.records_count,
-        base_sequence: batch.producer.and_then(|producer| producer.base_sequence),
+        records: sent.batch.records_count,
+        base_sequence: sent.batch.producer.and_then(|producer| producer.base_sequence),
         attempt,
-    });
-    PartitionProduceData { partition, batch }
+    }
 }
 
 /// Errors after which an idempotent producer can do nothing more (`maybeTransitionToErrorState`).

@@ -7,6 +7,7 @@
 //! numbers the partition from 0 again (KIP-360).
 
 use crate::batch::{BatchId, Slot};
+use crate::slots::PerSlot;
 use klab_wire::{BatchProducer, ErrorCode, Offset, ProducerEpoch, ProducerId, Sequence};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,7 @@ pub(crate) type Identity = (ProducerId, ProducerEpoch);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sequences {
     identity: Option<Identity>,
-    partitions: BTreeMap<Slot, PartitionSequences>,
+    partitions: PerSlot<PartitionSequences>,
     /// Partitions where a batch was given up after it may have been written, with the sequence after it.
     unresolved: BTreeMap<Slot, Sequence>,
     /// Partitions whose batches get new numbers with the next epoch.
@@ -32,7 +33,15 @@ struct PartitionSequences {
     next: Sequence,
     last_acked: Option<Sequence>,
     /// The batches that were sent at least once and have not ended, in the order of their sequences.
-    in_flight: BTreeMap<(Identity, Sequence), (BatchId, u32)>,
+    in_flight: Vec<InFlight>,
+}
+
+/// A batch with its place among the sequences.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    place: (Identity, Sequence),
+    batch: BatchId,
+    records: u32,
 }
 
 /// A batch gets another place: the whole in-flight set is numbered from 0 in the new epoch.
@@ -80,8 +89,8 @@ impl Sequences {
     /// Why the next batch of a partition must wait, if it must (`shouldStopDrainBatchesForPartition`).
     pub(crate) fn must_wait(&self, slot: Slot, base_sequence: Option<Sequence>) -> bool {
         let Some(identity) = self.identity else { return true };
-        let entry = self.partitions.get(&slot);
-        let first = entry.and_then(|entry| entry.in_flight.first_key_value());
+        let entry = self.partitions.get(slot);
+        let first = entry.and_then(|entry| entry.in_flight.first());
         match base_sequence {
             // A new batch must not overtake the end of the old epoch, nor an unresolved sequence.
             None => {
@@ -89,42 +98,42 @@ impl Sequences {
                 first.is_some() && is_stale || self.unresolved.contains_key(&slot)
             }
             // A retried batch is sent alone, when every one before it has ended.
-            Some(base) => first.is_some_and(|((_, first), _)| *first != base),
+            Some(base) => first.is_some_and(|first| first.place.1 != base),
         }
     }
 
     /// Numbers a batch that is sent for the first time.
     pub(crate) fn number(&mut self, slot: Slot, batch: BatchId, records: u32) -> BatchProducer {
         let identity = self.identity.expect("batches are sent when there is an identity");
-        let entry = self.partitions.entry(slot).or_default();
+        let entry = self.partitions.entry(slot);
         if entry.identity != Some(identity) && entry.in_flight.is_empty() {
             entry.start_at_beginning(identity);
         }
         let base = entry.next;
         entry.next = base.plus(records);
-        entry.in_flight.insert((identity, base), (batch, records));
+        entry.insert(InFlight { place: (identity, base), batch, records });
         place(identity, base)
     }
 
     /// Tracks a part of a split batch, which has its number already.
     pub(crate) fn track(&mut self, slot: Slot, batch: BatchId, at: BatchProducer, records: u32) {
         let Some(base) = at.base_sequence else { return };
-        let entry = self.partitions.entry(slot).or_default();
-        entry.in_flight.insert(((at.id, at.epoch), base), (batch, records));
+        let entry = self.partitions.entry(slot);
+        entry.insert(InFlight { place: ((at.id, at.epoch), base), batch, records });
     }
 
     /// A batch has ended, or was split.
     pub(crate) fn forget(&mut self, slot: Slot, at: BatchProducer) {
-        let (Some(entry), Some(base)) = (self.partitions.get_mut(&slot), at.base_sequence) else {
+        let (Some(entry), Some(base)) = (self.partitions.get_mut(slot), at.base_sequence) else {
             return;
         };
-        entry.in_flight.remove(&((at.id, at.epoch), base));
+        entry.remove(((at.id, at.epoch), base));
     }
 
     /// A batch was acknowledged (`handleCompletedBatch`).
     pub(crate) fn completed(&mut self, slot: Slot, at: BatchProducer, records: u32) {
         self.forget(slot, at);
-        let entry = self.partitions.entry(slot).or_default();
+        let entry = self.partitions.entry(slot);
         let last = at.base_sequence.map(|base| base.plus(records - 1));
         entry.last_acked = entry.last_acked.max(last);
     }
@@ -169,7 +178,7 @@ impl Sequences {
     }
 
     fn last_acked(&self, slot: Slot) -> Option<Sequence> {
-        self.partitions.get(&slot)?.last_acked
+        self.partitions.get(slot)?.last_acked
     }
 
     /// A batch was given up (`handleFailedBatch`). `adjust`: the sequences after it have a gap now.
@@ -185,7 +194,7 @@ impl Sequences {
         match error {
             ErrorCode::OutOfOrderSequenceNumber => self.request_epoch_bump(slot),
             ErrorCode::UnknownProducerId => {
-                self.partitions.remove(&slot);
+                self.partitions.remove(slot);
                 self.unresolved.remove(&slot);
             }
             _ if adjust => self.request_epoch_bump(slot),
@@ -212,7 +221,7 @@ impl Sequences {
             return;
         }
         for slot in self.unresolved.keys().copied().collect::<Vec<_>>() {
-            let entry = self.partitions.entry(slot).or_default();
+            let entry = self.partitions.entry(slot);
             if !entry.in_flight.is_empty() {
                 continue;
             }
@@ -227,7 +236,7 @@ impl Sequences {
     /// Whether [`resolve`](Self::resolve) and [`bump_epoch`](Self::bump_epoch) would change something.
     pub(crate) fn is_unsettled(&self) -> bool {
         let is_drained =
-            |slot| self.partitions.get(slot).is_none_or(|entry| entry.in_flight.is_empty());
+            |slot: &Slot| self.partitions.get(*slot).is_none_or(|entry| entry.in_flight.is_empty());
         let wants_epoch = self.epoch_bump_required || self.unresolved.keys().any(is_drained);
         self.identity.is_some() && wants_epoch
     }
@@ -253,7 +262,7 @@ impl Sequences {
         let mut rewrites = Vec::new();
         for slot in std::mem::take(&mut self.to_rewrite) {
             self.unresolved.remove(&slot);
-            let entry = self.partitions.entry(slot).or_default();
+            let entry = self.partitions.entry(slot);
             rewrites.extend(entry.start_at_beginning(identity));
         }
         rewrites
@@ -261,13 +270,30 @@ impl Sequences {
 }
 
 impl PartitionSequences {
+    fn insert(&mut self, sent: InFlight) {
+        match self.find(sent.place) {
+            Ok(at) => self.in_flight[at] = sent,
+            Err(at) => self.in_flight.insert(at, sent),
+        }
+    }
+
+    fn remove(&mut self, place: (Identity, Sequence)) {
+        if let Ok(at) = self.find(place) {
+            self.in_flight.remove(at);
+        }
+    }
+
+    fn find(&self, place: (Identity, Sequence)) -> Result<usize, usize> {
+        self.in_flight.binary_search_by_key(&place, |sent| sent.place)
+    }
+
     /// `startSequencesAtBeginning`.
     fn start_at_beginning(&mut self, identity: Identity) -> Vec<Rewrite> {
         let (mut next, mut rewrites) = (Sequence(0), Vec::new());
-        for (batch, records) in std::mem::take(&mut self.in_flight).into_values() {
-            rewrites.push(Rewrite { batch, producer: place(identity, next) });
-            self.in_flight.insert((identity, next), (batch, records));
-            next = next.plus(records);
+        for sent in &mut self.in_flight {
+            rewrites.push(Rewrite { batch: sent.batch, producer: place(identity, next) });
+            sent.place = (identity, next);
+            next = next.plus(sent.records);
         }
         self.identity = Some(identity);
         self.next = next;

@@ -5,7 +5,7 @@ use klab_machine::random::Stream;
 use klab_machine::timer::NetworkTimer;
 use klab_machine::{Address, ConnectionId, CorrelationId, Input, Outbox, Timer};
 use klab_wire::{ErrorCode, NodeId, Now, Request, Response, Span, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// How patient a client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +57,15 @@ pub struct NetworkClient<P> {
     number: u32,
     config: NetworkConfig,
     jitter: Stream,
-    peers: BTreeMap<Address, Peer<P>>,
-    addresses: BTreeMap<ConnectionId, Address>,
+    /// In the order of their addresses; they are few, and looked up with every message.
+    peers: Vec<Peer<P>>,
+    /// The connections open or on their way, oldest first.
+    addresses: Vec<(ConnectionId, Address)>,
 }
 
 #[derive(Clone, Debug)]
 struct Peer<P> {
+    address: Address,
     state: State,
     failures: u32,
     next_correlation: u32,
@@ -97,23 +100,23 @@ struct Held<P> {
 impl<P> NetworkClient<P> {
     /// A client without connections. `number` tells it from the machine's other network clients.
     pub fn new(number: u32, config: NetworkConfig, jitter: Stream) -> Self {
-        let (peers, addresses) = (BTreeMap::new(), BTreeMap::new());
+        let (peers, addresses) = (Vec::new(), Vec::new());
         NetworkClient { number, config, jitter, peers, addresses }
     }
 
     /// Whether a connection is open, so that a request would leave at once.
     pub fn is_connected(&self, to: Address) -> bool {
-        matches!(self.peers.get(&to), Some(Peer { state: State::Connected(_), .. }))
+        matches!(self.peer(to), Some(Peer { state: State::Connected(_), .. }))
     }
 
     /// Whether a connection is being opened.
     pub fn is_connecting(&self, to: Address) -> bool {
-        matches!(self.peers.get(&to), Some(Peer { state: State::Connecting(_), .. }))
+        matches!(self.peer(to), Some(Peer { state: State::Connecting(_), .. }))
     }
 
     /// The connection to an address, open or on its way.
     pub fn connection(&self, to: Address) -> Option<ConnectionId> {
-        match self.peers.get(&to)?.state {
+        match self.peer(to)?.state {
             State::Connected(connection) | State::Connecting(connection) => Some(connection),
             State::Disconnected { .. } => None,
         }
@@ -122,21 +125,21 @@ impl<P> NetworkClient<P> {
     /// Whether connecting has to wait for the back-off to pass (`connectionFailed`).
     pub fn is_backing_off(&self, to: Address, now: Now) -> bool {
         matches!(
-            self.peers.get(&to),
+            self.peer(to),
             Some(Peer { state: State::Disconnected { not_before }, .. }) if *not_before > now.time
         )
     }
 
     /// How many requests to this address are not answered yet, those not sent yet included.
     pub fn in_flight(&self, to: Address) -> usize {
-        self.peers.get(&to).map_or(0, |peer| peer.in_flight.len() + peer.held.len())
+        self.peer(to).map_or(0, |peer| peer.in_flight.len() + peer.held.len())
     }
 
     /// Opens a connection, unless there is one or the back-off has not passed.
     pub fn connect(&mut self, to: Address, now: Now, out: &mut Outbox) {
-        let peer = self.peers.entry(to).or_insert_with(Peer::new);
-        let State::Disconnected { not_before } = peer.state else { return };
         let (number, setup) = (self.number, self.config.setup_timeout);
+        let peer = self.peer_to(to);
+        let State::Disconnected { not_before } = peer.state else { return };
         if not_before > now.time {
             let timer = Timer::Network(NetworkTimer::Reconnect(number, to.node));
             out.set_timer(timer, not_before.since(now.time));
@@ -144,7 +147,7 @@ impl<P> NetworkClient<P> {
         }
         let connection = out.connect(to);
         peer.state = State::Connecting(connection);
-        self.addresses.insert(connection, to);
+        self.addresses.push((connection, to));
         out.set_timer(Timer::Network(NetworkTimer::SetupTimeout(number, connection)), setup);
     }
 
@@ -162,7 +165,7 @@ impl<P> NetworkClient<P> {
         let deadline = now.time + self.config.request_timeout;
         let request = request.into();
         let (number, timeout) = (self.number, self.config.request_timeout);
-        let peer = self.peers.entry(to).or_insert_with(Peer::new);
+        let peer = self.peer_to(to);
         match peer.state {
             State::Connected(connection) => {
                 peer.dispatch(number, connection, request, deadline, timeout, purpose, out);
@@ -177,7 +180,7 @@ impl<P> NetworkClient<P> {
 
     /// Closes the connection to an address; what was in flight or held fails.
     pub fn disconnect(&mut self, to: Address, now: Now, out: &mut Outbox) -> NetworkEvents<P> {
-        match self.peers.get(&to).map(|peer| peer.state) {
+        match self.peer(to).map(|peer| peer.state) {
             Some(State::Connected(connection) | State::Connecting(connection)) => {
                 out.close(connection);
                 self.lose(connection, ErrorCode::NetworkException, now, out)
@@ -191,7 +194,7 @@ impl<P> NetworkClient<P> {
         match input {
             Input::Response { connection, .. }
             | Input::Connected { connection }
-            | Input::Disconnected { connection, .. } => self.addresses.contains_key(connection),
+            | Input::Disconnected { connection, .. } => self.address(*connection).is_some(),
             Input::Timer(Timer::Network(timer)) => self.number == timer.client(),
             _ => false,
         }
@@ -219,10 +222,8 @@ impl<P> NetworkClient<P> {
         correlation: CorrelationId,
         response: Response,
     ) -> NetworkEvents<P> {
-        let Some(from) = self.addresses.get(&connection).copied() else {
-            return NetworkEvents::none();
-        };
-        let peer = self.peers.get_mut(&from).expect("an address with a connection has a peer");
+        let Some(from) = self.address(connection) else { return NetworkEvents::none() };
+        let peer = self.peer_to(from);
         let oldest = peer.in_flight.pop_front().expect("a response has a request in flight");
         assert_eq!(oldest.correlation, correlation, "responses come in the order of requests");
         peer.failures = 0;
@@ -230,12 +231,10 @@ impl<P> NetworkClient<P> {
     }
 
     fn connected(&mut self, connection: ConnectionId, out: &mut Outbox) -> NetworkEvents<P> {
-        let Some(to) = self.addresses.get(&connection).copied() else {
-            return NetworkEvents::none();
-        };
+        let Some(to) = self.address(connection) else { return NetworkEvents::none() };
         let (number, timeout) = (self.number, self.config.request_timeout);
         out.stop_timer(Timer::Network(NetworkTimer::SetupTimeout(number, connection)));
-        let peer = self.peers.get_mut(&to).expect("an address with a connection has a peer");
+        let peer = self.peer_to(to);
         peer.state = State::Connected(connection);
         for Held { request, deadline, purpose } in std::mem::take(&mut peer.held) {
             peer.dispatch(number, connection, request, deadline, timeout, purpose, out);
@@ -247,7 +246,7 @@ impl<P> NetworkClient<P> {
         match timer {
             NetworkTimer::RequestTimeout(_, connection) => self.check_oldest(connection, now, out),
             NetworkTimer::SetupTimeout(_, connection) => {
-                if !self.addresses.contains_key(&connection) {
+                if !self.address(connection).is_some() {
                     return NetworkEvents::none();
                 }
                 out.close(connection);
@@ -267,8 +266,8 @@ impl<P> NetworkClient<P> {
         };
         self.peers
             .iter()
-            .filter(move |(to, peer)| to.node == node && waits(peer))
-            .map(|(to, _)| *to)
+            .filter(move |peer| peer.address.node == node && waits(peer))
+            .map(|peer| peer.address)
     }
 
     /// `NetworkClient.handleTimedOutRequests`: one request that waited too long costs the connection.
@@ -278,14 +277,15 @@ impl<P> NetworkClient<P> {
         now: Now,
         out: &mut Outbox,
     ) -> NetworkEvents<P> {
-        let Some(to) = self.addresses.get(&connection) else { return NetworkEvents::none() };
-        let peer = self.peers.get_mut(to).expect("an address with a connection has a peer");
+        let Some(to) = self.address(connection) else { return NetworkEvents::none() };
+        let number = self.number;
+        let peer = self.peer_to(to);
         let Some(oldest) = peer.in_flight.front() else {
             peer.is_timed = false;
             return NetworkEvents::none();
         };
         if oldest.deadline > now.time {
-            let timer = Timer::Network(NetworkTimer::RequestTimeout(self.number, connection));
+            let timer = Timer::Network(NetworkTimer::RequestTimeout(number, connection));
             out.set_timer(timer, oldest.deadline.since(now.time));
             return NetworkEvents::none();
         }
@@ -303,9 +303,11 @@ impl<P> NetworkClient<P> {
     ) -> NetworkEvents<P> {
         out.stop_timer(Timer::Network(NetworkTimer::RequestTimeout(self.number, connection)));
         out.stop_timer(Timer::Network(NetworkTimer::SetupTimeout(self.number, connection)));
-        let Some(to) = self.addresses.remove(&connection) else { return NetworkEvents::none() };
-        let peer = self.peers.get_mut(&to).expect("an address with a connection has a peer");
-        let wait = self.config.reconnect_backoff.after(peer.failures, &mut self.jitter);
+        let Ok(place) = self.place(connection) else { return NetworkEvents::none() };
+        let (_, to) = self.addresses.remove(place);
+        let failures = self.peer_to(to).failures;
+        let wait = self.config.reconnect_backoff.after(failures, &mut self.jitter);
+        let peer = self.peer_to(to);
         peer.state = State::Disconnected { not_before: now.time + wait };
         peer.failures += 1;
         peer.is_timed = false;
@@ -314,11 +316,35 @@ impl<P> NetworkClient<P> {
         let held = std::mem::take(&mut peer.held).into_iter().map(|r| failed(r.purpose, false));
         NetworkEvents::all(sent.chain(held).collect())
     }
+
+    fn address(&self, of: ConnectionId) -> Option<Address> {
+        self.place(of).ok().map(|place| self.addresses[place].1)
+    }
+
+    /// A machine numbers its connections in the order in which it opens them.
+    fn place(&self, of: ConnectionId) -> Result<usize, usize> {
+        self.addresses.binary_search_by_key(&of, |(connection, _)| *connection)
+    }
+
+    fn peer(&self, at: Address) -> Option<&Peer<P>> {
+        let place = self.peers.binary_search_by_key(&at, |peer| peer.address);
+        place.ok().map(|place| &self.peers[place])
+    }
+
+    fn peer_to(&mut self, address: Address) -> &mut Peer<P> {
+        let place = self.peers.binary_search_by_key(&address, |peer| peer.address);
+        let place = place.unwrap_or_else(|place| {
+            self.peers.insert(place, Peer::new(address));
+            place
+        });
+        &mut self.peers[place]
+    }
 }
 
 impl<P> Peer<P> {
-    fn new() -> Self {
+    fn new(address: Address) -> Self {
         Peer {
+            address,
             state: State::Disconnected { not_before: Time::ZERO },
             failures: 0,
             next_correlation: 0,

@@ -9,19 +9,19 @@ impl RecordAccumulator {
     /// A batch goes back to its queue: with sequences to its place among them, without to the front, even
     /// if what was sent after it has been written by now (`reenqueue`).
     pub(crate) fn reenqueue(&mut self, id: BatchId, metadata: &Metadata) {
-        let slot = self.batches[&id].slot;
+        let slot = self.batches[id].slot;
         self.put_in_order(slot, id);
         self.refresh(slot, metadata);
     }
 
     fn put_in_order(&mut self, slot: Slot, id: BatchId) {
-        let base = self.batches[&id].base_sequence();
+        let base = self.batches[id].base_sequence();
         let place = match base {
             None => 0,
             Some(base) => {
                 let queue = self.queue(slot).into_iter().flatten();
                 let earlier = |other: &&BatchId| {
-                    self.batches[other].base_sequence().is_some_and(|other| other < base)
+                    self.batches[**other].base_sequence().is_some_and(|other| other < base)
                 };
                 queue.take_while(earlier).count()
             }
@@ -37,7 +37,7 @@ impl RecordAccumulator {
         id: BatchId,
         sequences: Option<&mut Sequences>,
         metadata: &Metadata,
-    ) -> (ProducerBatch, u32) {
+    ) -> (Box<ProducerBatch>, u32) {
         let whole = self.remove(id);
         let slot = whole.slot;
         let compression = self.compression(slot);
@@ -48,7 +48,7 @@ impl RecordAccumulator {
         let ids: Vec<BatchId> = parts.into_iter().map(|part| self.insert(part)).collect();
         if let Some(sequences) = sequences {
             for id in &ids {
-                let part = &self.batches[id];
+                let part = &self.batches[*id];
                 if let Some(at) = part.producer {
                     sequences.track(slot, *id, at, part.record_count);
                 }
