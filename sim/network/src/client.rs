@@ -246,7 +246,7 @@ impl<P> NetworkClient<P> {
         match timer {
             NetworkTimer::RequestTimeout(_, connection) => self.check_oldest(connection, now, out),
             NetworkTimer::SetupTimeout(_, connection) => {
-                if !self.address(connection).is_some() {
+                if self.address(connection).is_none() {
                     return NetworkEvents::none();
                 }
                 out.close(connection);
