@@ -197,11 +197,11 @@ impl Consumer {
     }
 
     fn set_alarm(&mut self, now: Now, out: &mut Outbox) {
-        let retries = self
-            .subscriptions
-            .unsettled()
-            .into_iter()
-            .map(|i| self.subscriptions.get(i).next_retry);
+        if self.subscriptions.are_settled() {
+            return;
+        }
+        let unsettled = self.subscriptions.unsettled().into_iter();
+        let retries = unsettled.map(|index| self.subscriptions.get(index).next_retry);
         let next = retries.filter(|at| *at > now.time).min();
         self.alarm.ring_by(next.unwrap_or(Time::MAX), now, out);
     }

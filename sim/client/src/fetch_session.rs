@@ -4,8 +4,7 @@
 //! changed.
 
 use klab_wire::{
-    ErrorCode, FetchPartition, FetchResponse, FetchSession, Offset, SessionEpoch, Span,
-    TopicIdPartition,
+    ErrorCode, FetchPartition, FetchResponse, FetchSession, SessionEpoch, Span, TopicIdPartition,
 };
 use std::collections::BTreeMap;
 
@@ -13,7 +12,15 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub(crate) struct FetchSessionHandler {
     next: FetchSession,
-    partitions: BTreeMap<TopicIdPartition, FetchPartition>,
+    partitions: BTreeMap<TopicIdPartition, Want>,
+}
+
+/// What is wanted of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Want {
+    /// The partition's place in the assignment.
+    pub(crate) index: u32,
+    pub(crate) fetch: FetchPartition,
 }
 
 /// What the next request of a session says.
@@ -29,40 +36,50 @@ impl FetchSessionHandler {
         FetchSessionHandler { next: FetchSession::INITIAL, partitions: BTreeMap::new() }
     }
 
-    /// The next request, for these partitions and no others (`Builder.build`).
+    /// The next request names every partition.
+    pub(crate) fn is_full(&self) -> bool {
+        !matches!(self.next.epoch, SessionEpoch::Incremental(_))
+    }
+
+    /// The next request, for what is wanted of the partitions that have changed; of all, if it
+    /// [is full](Self::is_full) (`Builder.build`).
     pub(crate) fn build(
         &mut self,
-        wanted: BTreeMap<TopicIdPartition, FetchPartition>,
+        changed: impl IntoIterator<Item = (TopicIdPartition, Option<Want>)>,
     ) -> SessionRequest {
-        let session = self.next;
-        let is_known = |partition: &FetchPartition| {
-            self.partitions.get(&partition.partition) == Some(partition)
-        };
-        let (to_send, to_forget) = match session.epoch {
-            SessionEpoch::Incremental(_) => (
-                wanted.values().filter(|partition| !is_known(partition)).cloned().collect(),
-                self.partitions
-                    .keys()
-                    .filter(|known| !wanted.contains_key(known))
-                    .copied()
-                    .collect(),
-            ),
-            SessionEpoch::Initial | SessionEpoch::Final => {
-                (wanted.values().cloned().collect(), Vec::new())
+        let (mut to_send, mut to_forget) = (Vec::new(), Vec::new());
+        if self.is_full() {
+            self.partitions.clear();
+        }
+        for (partition, want) in changed {
+            let known = self.partitions.get_mut(&partition);
+            match (known, want) {
+                (Some(known), Some(want)) if *known == want => {}
+                (_, None) => {
+                    to_forget.extend(self.partitions.remove(&partition).map(|_| partition));
+                }
+                (known, Some(want)) => {
+                    to_send.push(want.fetch.clone());
+                    match known {
+                        Some(known) => *known = want,
+                        None => {
+                            self.partitions.insert(partition, want);
+                        }
+                    }
+                }
             }
-        };
-        self.partitions = wanted;
-        SessionRequest { session, to_send, to_forget }
+        }
+        SessionRequest { session: self.next, to_send, to_forget }
     }
 
-    /// From where a partition was fetched by the request that is in flight.
-    pub(crate) fn fetch_offset(&self, partition: TopicIdPartition) -> Option<Offset> {
-        self.partitions.get(&partition).map(|partition| partition.fetch_offset)
+    /// What was wanted of a partition by the request that is in flight.
+    pub(crate) fn asked(&self, partition: TopicIdPartition) -> Option<&Want> {
+        self.partitions.get(&partition)
     }
 
-    /// The partitions of the session.
-    pub(crate) fn partitions(&self) -> impl Iterator<Item = TopicIdPartition> + '_ {
-        self.partitions.keys().copied()
+    /// The partitions of the session, by their places in the assignment.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.partitions.values().map(|want| want.index)
     }
 
     /// Takes an answer in; false if its records must not be used (`handleResponse`).
@@ -115,13 +132,13 @@ const fn incremental(id: u32, epoch: u32) -> FetchSession {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use klab_wire::{FetchedPartition, PartitionId, TopicId};
+    use klab_wire::{FetchedPartition, Offset, PartitionId, TopicId};
 
     fn id(partition: u32) -> TopicIdPartition {
         TopicIdPartition { topic: TopicId(7), partition: PartitionId(partition) }
     }
 
-    fn wanted(positions: &[(u32, u64)]) -> BTreeMap<TopicIdPartition, FetchPartition> {
+    fn wanted(positions: &[(u32, u64)]) -> Vec<(TopicIdPartition, Option<Want>)> {
         let one = |(partition, offset): &(u32, u64)| {
             let fetch = FetchPartition {
                 partition: id(*partition),
@@ -132,7 +149,7 @@ mod tests {
                 high_watermark: None,
                 max_bytes: 100,
             };
-            (id(*partition), fetch)
+            (id(*partition), Some(Want { index: *partition, fetch }))
         };
         positions.iter().map(one).collect()
     }
@@ -156,7 +173,7 @@ mod tests {
         let second = handler.build(wanted(&[(0, 7), (1, 6), (2, 0)]));
         assert_eq!((second.session, sent(&second)), (incremental(9, 1), vec![0, 2]));
         assert!(handler.handle_response(&response(9, ErrorCode::None, &[])));
-        let third = handler.build(wanted(&[(0, 7), (2, 0)]));
+        let third = handler.build([(id(1), None)]);
         assert_eq!((third.session, sent(&third)), (incremental(9, 2), vec![]));
         assert_eq!(third.to_forget, [id(1)]);
         assert_eq!(handler.close(), Some(FetchSession { id: 9, epoch: SessionEpoch::Final }));

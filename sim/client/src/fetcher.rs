@@ -3,9 +3,11 @@
 //! One fetch at a time to each broker, for every partition that it leads and that has nothing buffered;
 //! so a partition is fetched again as soon as the application has taken its last record.
 
+mod targets;
+
+use self::targets::Targets;
 use crate::completed_fetch::CompletedFetch;
 use crate::consumer::ConsumerPurpose;
-use crate::fetch_session::FetchSessionHandler;
 use crate::network::ClientNetwork;
 use crate::subscription::Subscriptions;
 use klab_machine::Outbox;
@@ -14,17 +16,15 @@ use klab_machine::operation::PolledRecords;
 use klab_wire::config::{AutoOffsetReset, ConsumerConfig};
 use klab_wire::{
     ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, NodeId, Now,
-    TopicIdPartition, TopicPartition,
+    TopicIdPartition,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// The fetches of one consumer, and what they brought.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetcher {
     config: ConsumerConfig,
-    sessions: BTreeMap<NodeId, FetchSessionHandler>,
-    /// Brokers that owe an answer.
-    pending: BTreeSet<NodeId>,
+    targets: Targets,
     buffer: VecDeque<CompletedFetch>,
 }
 
@@ -51,16 +51,9 @@ enum Initialized {
     Discarded,
 }
 
-type Wanted = BTreeMap<NodeId, BTreeMap<TopicIdPartition, FetchPartition>>;
-
 impl Fetcher {
     pub(crate) fn new(config: ConsumerConfig) -> Self {
-        Fetcher {
-            config,
-            sessions: BTreeMap::new(),
-            pending: BTreeSet::new(),
-            buffer: VecDeque::new(),
-        }
+        Fetcher { config, targets: Targets::default(), buffer: VecDeque::new() }
     }
 
     /// Records of a partition that wait for the application.
@@ -71,12 +64,17 @@ impl Fetcher {
 
     /// Asks every broker that owes no answer for what is wanted of it (`sendFetches`).
     pub(crate) fn send_fetches(&mut self, mut with: Surroundings<'_>) {
-        for (node, wanted) in self.wanted(&mut with) {
-            let session = self.sessions.entry(node).or_insert_with(FetchSessionHandler::new);
-            let built = session.build(wanted);
+        self.look_at_changes(&mut with);
+        for place in 0..self.targets.brokers() {
+            let Some(node) = self.targets.askable(place) else { continue };
+            if with.network.is_backing_off(node, with.now) {
+                // Wakes us when it can be reached again.
+                with.network.connect(node, with.now, with.out);
+                continue;
+            }
+            let built = self.targets.request(place);
             let mut request = self.request(built.session);
             (request.partitions, request.forgotten) = (built.to_send, built.to_forget);
-            self.pending.insert(node);
             with.network.send(node, request, ConsumerPurpose::Fetch, with.now, with.out);
         }
     }
@@ -96,41 +94,41 @@ impl Fetcher {
         }
     }
 
-    fn wanted(&self, with: &mut Surroundings<'_>) -> Wanted {
-        let buffered: BTreeSet<u32> = self.buffer.iter().map(|fetch| fetch.index).collect();
-        let mut wanted = Wanted::new();
-        for index in (0..with.subscriptions.len()).filter(|index| !buffered.contains(index)) {
-            if let Some((node, partition)) = self.wanted_of(index, with) {
-                wanted.entry(node).or_default().insert(partition.partition, partition);
-            }
+    /// Settles what is wanted of every partition that has changed, or changes with time.
+    fn look_at_changes(&mut self, with: &mut Surroundings<'_>) {
+        for index in &self.targets.preferring {
+            with.subscriptions.touch(*index);
         }
-        wanted
+        while let Some(index) = with.subscriptions.note_changed() {
+            let target = self.target_of(index, with);
+            self.targets.set(index, target);
+        }
+        if !self.targets.leaderless.is_empty() {
+            with.network.metadata.request_update();
+        }
     }
 
     /// What is wanted of a partition, and of whom (`prepareFetchRequests`).
-    fn wanted_of(
-        &self,
+    fn target_of(
+        &mut self,
         index: u32,
         with: &mut Surroundings<'_>,
     ) -> Option<(NodeId, FetchPartition)> {
+        let Targets { leaderless, preferring, .. } = &mut self.targets;
+        leaderless.remove(&index);
+        preferring.remove(&index);
         let subscription = with.subscriptions.get(index);
         let position = subscription.fetchable_position()?;
+        if self.targets.is_buffered(index) {
+            return None;
+        }
         let Some(leader) = position.current_leader.leader else {
-            with.network.metadata.request_update();
+            self.targets.leaderless.insert(index);
             return None;
         };
         let of = &subscription.partition;
         let topic = with.network.metadata.topic_named(&of.topic)?.id?;
         let partition = TopicIdPartition { topic, partition: of.partition };
-        let node = self.read_replica(index, leader, with);
-        if with.network.is_backing_off(node, with.now) {
-            // Wakes us when it can be reached again.
-            with.network.connect(node, with.now, with.out);
-            return None;
-        }
-        if self.pending.contains(&node) {
-            return None;
-        }
         let fetch = FetchPartition {
             partition,
             current_leader_epoch: position.current_leader.epoch,
@@ -140,13 +138,14 @@ impl Fetcher {
             high_watermark: None,
             max_bytes: self.config.max_partition_fetch_bytes as u32,
         };
-        Some((node, fetch))
+        Some((self.read_replica(index, leader, with), fetch))
     }
 
     /// The preferred read replica if it is online, or the leader (`selectReadReplica`).
-    fn read_replica(&self, index: u32, leader: NodeId, with: &mut Surroundings<'_>) -> NodeId {
+    fn read_replica(&mut self, index: u32, leader: NodeId, with: &mut Surroundings<'_>) -> NodeId {
         let subscription = with.subscriptions.get(index);
         let Some(preferred) = subscription.preferred_read_replica(with.now) else { return leader };
+        self.targets.preferring.insert(index);
         let of = &subscription.partition;
         let topic = with.network.metadata.topic_named(&of.topic);
         let view = topic.and_then(|topic| topic.partitions.get(of.partition.0 as usize));
@@ -168,20 +167,23 @@ impl Fetcher {
         response: FetchResponse,
         with: &mut Surroundings<'_>,
     ) {
-        self.pending.remove(&from);
-        let Some(session) = self.sessions.get_mut(&from) else { return };
-        if !session.handle_response(&response) {
+        let Some(broker) = self.targets.asked(from) else { return };
+        broker.is_pending = false;
+        if !broker.session.handle_response(&response) {
             if response.error == ErrorCode::FetchSessionTopicIdError {
                 with.network.metadata.request_update();
             }
             return;
         }
         for answer in response.partitions {
-            let Some(fetch_offset) = self.sessions[&from].fetch_offset(answer.partition) else {
+            let session = self.targets.asked(from).map(|broker| &broker.session);
+            let Some(want) = session.and_then(|session| session.asked(answer.partition)) else {
                 continue;
             };
-            let Some(index) = index_of(answer.partition, with) else { continue };
+            let (index, fetch_offset) = (want.index, want.fetch.fetch_offset);
             self.take_leader_hint(index, &answer, with);
+            self.targets.buffer(index);
+            with.subscriptions.touch(index);
             self.buffer.push_back(CompletedFetch::new(index, fetch_offset, answer));
         }
     }
@@ -207,15 +209,10 @@ impl Fetcher {
 
     /// A fetch will not be answered (`handleFetchFailure`).
     pub(crate) fn failed(&mut self, to: NodeId, with: &mut Surroundings<'_>) {
-        self.pending.remove(&to);
-        let Some(session) = self.sessions.get_mut(&to) else { return };
-        session.handle_error();
-        let partitions: Vec<TopicIdPartition> = session.partitions().collect();
-        for index in partitions
-            .into_iter()
-            .filter_map(|partition| index_of(partition, with))
-            .collect::<Vec<_>>()
-        {
+        let Some(broker) = self.targets.asked(to) else { return };
+        broker.is_pending = false;
+        broker.session.handle_error();
+        for index in broker.session.indexes() {
             with.subscriptions.change(index, |s| s.clear_preferred_read_replica());
         }
     }
@@ -240,6 +237,9 @@ impl Fetcher {
                     true => paused.push_back(fetch),
                     false => self.buffer.push_front(fetch),
                 }
+            } else {
+                self.targets.unbuffer(fetch.index);
+                with.subscriptions.touch(fetch.index);
             }
             if result.is_err() {
                 break;
@@ -370,10 +370,9 @@ impl Fetcher {
 
     /// The consumer closes: the requests that end its sessions, by broker.
     pub(crate) fn closing_requests(&self) -> Vec<(NodeId, FetchRequest)> {
-        let closing = |(node, handler): (&NodeId, &FetchSessionHandler)| {
-            handler.close().map(|session| (*node, self.request(session)))
-        };
-        self.sessions.iter().filter_map(closing).collect()
+        let brokers = self.targets.iter();
+        let closing = brokers.filter_map(|broker| Some((broker.node, broker.session.close()?)));
+        closing.map(|(node, session)| (node, self.request(session))).collect()
     }
 }
 
@@ -388,11 +387,4 @@ pub(crate) fn reset_to(policy: AutoOffsetReset, now: Now) -> Option<klab_wire::O
         }
         AutoOffsetReset::None => None,
     }
-}
-
-/// The place of a partition that a broker names by its topic's id.
-fn index_of(partition: TopicIdPartition, with: &Surroundings<'_>) -> Option<u32> {
-    let name = with.network.metadata.name_of(partition.topic)?;
-    let partition = TopicPartition { topic: name.clone(), partition: partition.partition };
-    with.subscriptions.find(&partition)
 }

@@ -41,7 +41,6 @@ pub(crate) struct Metadata {
     places: BTreeMap<TopicName, TopicPlace>,
     topics: Vec<TopicOfInterest>,
     nodes: Vec<NodeId>,
-    names: BTreeMap<TopicId, TopicName>,
     need_full_update: bool,
     need_partial_update: bool,
     request_version: u32,
@@ -115,7 +114,6 @@ impl Metadata {
             jitter,
             places: BTreeMap::new(),
             topics: Vec::new(),
-            names: BTreeMap::new(),
             need_full_update: true,
             need_partial_update: false,
             request_version: 0,
@@ -150,11 +148,6 @@ impl Metadata {
     /// The same, by its name.
     pub(crate) fn topic_named(&self, name: &TopicName) -> Option<&TopicMetadata> {
         self.topic(*self.places.get(name)?)
-    }
-
-    /// The name of a topic that an answer has told of.
-    pub(crate) fn name_of(&self, id: TopicId) -> Option<&TopicName> {
-        self.names.get(&id)
     }
 
     /// A partition, if an answer has told of it.
@@ -283,7 +276,6 @@ impl Metadata {
             return;
         }
         let is_other_topic = topic.id.replace(told.id) != Some(told.id);
-        self.names.insert(told.id, told.name.clone());
         topic.partitions.truncate(told.partitions.len());
         for partition in told.partitions {
             self.need_full_update |= partition.error.is_stale_metadata();

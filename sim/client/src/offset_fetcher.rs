@@ -54,10 +54,10 @@ impl OffsetFetcher {
         if let Some(error) = self.pending_error.take() {
             return Err(error);
         }
-        let unsettled = with.subscriptions.unsettled();
-        if unsettled.is_empty() {
+        if with.subscriptions.are_settled() {
             return Ok(());
         }
+        let unsettled = with.subscriptions.unsettled();
         self.reset_initializing(&unsettled, with)?;
         self.send_resets(&unsettled, with);
         self.send_validations(&unsettled, with);

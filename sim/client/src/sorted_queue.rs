@@ -30,6 +30,11 @@ impl<T: Ord> SortedQueue<T> {
         self.values.iter()
     }
 
+    /// Takes all out, in order.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.values.drain(..)
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.values.len()

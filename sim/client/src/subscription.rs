@@ -14,6 +14,8 @@ pub(crate) struct Subscriptions {
     places: BTreeMap<TopicPartition, u32>,
     /// Those that cannot be fetched before something is found out.
     unsettled: BTreeSet<u32>,
+    /// Those that have changed since somebody took note, each once.
+    changed: Vec<u32>,
 }
 
 /// One partition of a consumer.
@@ -27,6 +29,7 @@ pub(crate) struct Subscription {
     /// The replica to read from, until its time is over (KIP-392).
     preferred_read_replica: Option<(NodeId, Time)>,
     state: State,
+    is_changed: bool,
 }
 
 /// `SubscriptionState.FetchStates`, with what each of them knows.
@@ -74,20 +77,17 @@ impl Subscriptions {
             next_retry: Time::ZERO,
             preferred_read_replica: None,
             state,
+            is_changed: true,
         };
         self.partitions = partitions.into_iter().map(subscribe).collect();
         self.places = (0..).zip(&self.partitions).map(|(i, s)| (s.partition.clone(), i)).collect();
         self.unsettled = (0..self.partitions.len() as u32).collect();
+        self.changed = self.unsettled.iter().copied().collect();
     }
 
     /// Every partition, in the order of the assignment.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Subscription)> {
         (0..).zip(&self.partitions)
-    }
-
-    /// How many partitions are assigned.
-    pub(crate) fn len(&self) -> u32 {
-        self.partitions.len() as u32
     }
 
     /// No partition is assigned (yet).
@@ -117,7 +117,28 @@ impl Subscriptions {
             State::Fetching(_) => self.unsettled.remove(&index),
             _ => self.unsettled.insert(index),
         };
+        self.touch(index);
         result
+    }
+
+    /// Something about a partition has changed that is kept elsewhere.
+    pub(crate) fn touch(&mut self, index: u32) {
+        let subscription = &mut self.partitions[index as usize];
+        if !std::mem::replace(&mut subscription.is_changed, true) {
+            self.changed.push(index);
+        }
+    }
+
+    /// Takes note of a partition that has changed, if there is one.
+    pub(crate) fn note_changed(&mut self) -> Option<u32> {
+        let index = self.changed.pop()?;
+        self.partitions[index as usize].is_changed = false;
+        Some(index)
+    }
+
+    /// Every partition can be fetched.
+    pub(crate) fn are_settled(&self) -> bool {
+        self.unsettled.is_empty()
     }
 
     /// Those that cannot be fetched before something is found out.
