@@ -19,6 +19,7 @@ struct Tally {
     checked: u64,
     violations: u64,
     permitted: u64,
+    records: u64,
     permitted_by: Vec<Setting>,
     violating: Vec<Proof>,
     excused: Vec<Proof>,
@@ -104,6 +105,7 @@ impl Findings {
 
 impl Tally {
     fn add(&mut self, at: Moment, partition: Option<&TopicPartition>, breach: Breach) {
+        self.records += breach.records;
         let proofs = match breach.permitted_by {
             Some(setting) => {
                 self.permitted += 1;
@@ -137,6 +139,7 @@ impl Tally {
             checked: self.checked,
             violations: self.violations,
             permitted: self.permitted,
+            records: self.records,
             permitted_by: self.permitted_by,
             proofs,
         }

@@ -51,6 +51,8 @@ pub struct PromiseVerdict {
     pub violations: u64,
     /// How often it was broken as the settings permit.
     pub permitted: u64,
+    /// How many records all of this concerned, if it is about records.
+    pub records: u64,
     /// The settings that permit it.
     pub permitted_by: Vec<Setting>,
     /// The first few times it was broken; violations before permitted ones.

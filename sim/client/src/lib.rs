@@ -34,7 +34,7 @@
 //! - **ApiVersions, authentication, quotas**: a client knows that its brokers speak its own versions, and does not hold
 //!   itself back when a broker throttles it (a broker may still delay its answers).
 //! - **Headers, serializers, interceptors, metrics.** Sizes count no headers. Values are numbers; see
-//!   [`producer_of`].
+//!   [`Value`](klab_machine::Value).
 //! - **`LinkedHashMap` order of the consumer's partitions** (`movePartitionToEnd`): a full fetch names its partitions in the
 //!   order of their ids; within a session the broker takes care of fairness.
 //! - **The load table of the sticky partitioner** is made when a partition is drawn, from the queues of that moment, not
@@ -81,4 +81,3 @@ pub use setup::{
     AdminSetup, Assignment, ConsumerSetup, CustomPartitioner, Keys, Partitioning, ProducedTopic,
     ProducerSetup, ProducerWorkload,
 };
-pub use values::producer_of;

@@ -306,8 +306,9 @@ impl Sender {
         let wait = self.config.backoff.after(batch.attempts, &mut self.jitter);
         batch.reenqueued(now.time, wait);
         let (slot, base_sequence) = (batch.slot, batch.base_sequence());
+        let records = batch.record_count;
         let partition = self.accumulator.partition(slot);
-        out.state(ClientFact::BatchRetried { partition, error, base_sequence });
+        out.state(ClientFact::BatchRetried { partition, error, base_sequence, records });
         self.accumulator.reenqueue(id, &self.network.metadata);
     }
 

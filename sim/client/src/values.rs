@@ -1,9 +1,6 @@
-//! The numbers by which values, and the calls that send them, are told apart over a whole run.
-//!
-//! A number has three parts: which producer, which of its lives, and how many it sent before. So a
-//! restarted producer never repeats one, although it remembers nothing.
+//! The numbers by which values, and the calls that send them, are told apart over a whole run: [`Value`].
 
-use klab_machine::{Identity, OperationId};
+use klab_machine::{Identity, OperationId, Value};
 
 /// The next number of each kind; one per client process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,17 +8,10 @@ pub(crate) struct Numbers {
     next: u64,
 }
 
-/// Bits for the life of the process and the counter below it.
-const PRODUCER_SHIFT: u32 = 40;
-/// Bits for the counter alone.
-const LIFE_SHIFT: u32 = 32;
-
 impl Numbers {
     /// The numbers of a process in this life.
     pub(crate) fn of(identity: &Identity) -> Self {
-        let life = identity.incarnation.0;
-        assert!(life < 1 << (PRODUCER_SHIFT - LIFE_SHIFT), "life {life} has no numbers left");
-        Numbers { next: u64::from(identity.node.number) << PRODUCER_SHIFT | life << LIFE_SHIFT }
+        Numbers { next: Value::first_of(identity.node, identity.incarnation).0 }
     }
 
     /// Takes so many consecutive numbers; the first of them.
@@ -35,11 +25,6 @@ impl Numbers {
     pub(crate) fn operation(&mut self) -> OperationId {
         OperationId(self.take(1))
     }
-}
-
-/// Which producer (`p<number>`) wrote a value.
-pub const fn producer_of(value: u64) -> u16 {
-    (value >> PRODUCER_SHIFT) as u16
 }
 
 #[cfg(test)]
@@ -64,6 +49,5 @@ mod tests {
         assert_eq!(first.take(3), 1 << 40);
         assert_eq!(first.operation(), OperationId((1 << 40) + 3));
         assert_eq!(numbers(1, 2).take(1), (1 << 40) + (2 << 32));
-        assert_eq!(producer_of(numbers(7, 255).take(1)), 7);
     }
 }

@@ -17,6 +17,7 @@ pub mod operation;
 pub mod random;
 pub mod timer;
 pub mod trace;
+pub mod value;
 
 pub use disk::{Block, Change, DiskImage, File, FlushId};
 pub use effect::{Effect, Outbox};
@@ -27,6 +28,7 @@ pub use input::{
 };
 pub use operation::{Call, Operation, OperationId, Outcome};
 pub use timer::Timer;
+pub use value::Value;
 
 use klab_wire::{ClusterId, DirectoryId, IncarnationId, NodeId, Now, RackId};
 use std::fmt::Debug;

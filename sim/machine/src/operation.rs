@@ -2,6 +2,7 @@
 //!
 //! As in Jepsen, an end has three kinds: it happened, it did not happen, or nobody knows.
 
+use crate::Value;
 use klab_wire::{ErrorCode, Offset, Payload, TopicPartition};
 use serde::Serialize;
 use std::fmt;
@@ -101,11 +102,21 @@ pub struct RecordRange {
     pub count: u32,
 }
 
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = Value(self.0);
+        match number.life() {
+            0 | 1 => write!(f, "#{}", number.count()),
+            life => write!(f, "#{life}/{}", number.count()),
+        }
+    }
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Operation::Began { id, call } => write!(f, "#{} calls {call}", id.0),
-            Operation::Ended { id, outcome } => write!(f, "#{} {outcome}", id.0),
+            Operation::Began { id, call } => write!(f, "{id} calls {call}"),
+            Operation::Ended { id, outcome } => write!(f, "{id} {outcome}"),
         }
     }
 }
@@ -114,13 +125,13 @@ impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Call::Send { topic, key: Some(key), first_value, count: 1 } => {
-                write!(f, "send {topic} key {key} value {first_value}")
+                write!(f, "send {topic} key {key} value {}", Value(*first_value))
             }
             Call::Send { topic, first_value, count: 1, .. } => {
-                write!(f, "send {topic} value {first_value}")
+                write!(f, "send {topic} value {}", Value(*first_value))
             }
             Call::Send { topic, first_value, count, .. } => {
-                write!(f, "send {topic} {count} values from {first_value}")
+                write!(f, "send {topic} {count} values from {}", Value(*first_value))
             }
             Call::Poll => f.write_str("poll"),
             Call::Seek { partition } => write!(f, "seek {partition}"),
@@ -155,9 +166,10 @@ impl fmt::Display for PolledRecords {
         write!(f, "{}", self.partition)?;
         for range in &self.ranges {
             let last = Offset(range.offset.0 + u64::from(range.count) - 1);
+            let first_value = Value(range.first_value);
             match range.count {
-                1 => write!(f, " @{}={}", range.offset, range.first_value)?,
-                _ => write!(f, " @{}..{last}={}..", range.offset, range.first_value)?,
+                1 => write!(f, " @{}={first_value}", range.offset)?,
+                _ => write!(f, " @{}..{last}={first_value}..", range.offset)?,
             }
         }
         Ok(())

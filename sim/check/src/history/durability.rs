@@ -14,6 +14,7 @@ use crate::picture::{Batch, Cluster, Partition};
 use crate::promise::Promise;
 use crate::settings::Setting;
 use crate::verdict::Witness;
+use klab_machine::Value;
 use klab_wire::{Acks, NodeId, Offset, TopicPartition};
 
 /// What became of a piece of an acknowledged send: the part of it that lies in one batch.
@@ -161,10 +162,9 @@ impl<'a> Durability<'a> {
     ) {
         let records: u64 = pieces.iter().map(|piece| piece.to.since(piece.from)).sum();
         findings.kept(Promise::NoAckedRecordIsLost, records);
-        for group in pieces.chunk_by(belong_together) {
-            if let PieceFate::Lost(batch) = &group[0].fate {
-                self.report_lost(group, *batch, findings);
-            }
+        let lost: Vec<(&Piece, Option<&Batch>)> = pieces.iter().filter_map(Piece::lost).collect();
+        for group in lost.chunk_by(|one, other| belong_together(one, other)) {
+            self.report_lost(group, findings);
         }
         for gap in &history.gaps {
             self.judge_gap(gap, pieces, history, findings);
@@ -175,8 +175,8 @@ impl<'a> Durability<'a> {
         self.judge_conflicts(history, findings);
     }
 
-    fn report_lost(&self, group: &[Piece], batch: Option<&Batch>, findings: &mut Findings) {
-        let (first, last) = (&group[0], &group[group.len() - 1]);
+    fn report_lost(&self, group: &[(&Piece, Option<&Batch>)], findings: &mut Findings) {
+        let ((first, batch), (last, _)) = (group[0], group[group.len() - 1]);
         let records = last.to.since(first.from);
         let acks = match self.acks(first.ack.client) {
             Acks::None => "0",
@@ -184,16 +184,15 @@ impl<'a> Durability<'a> {
             Acks::All => "all",
         };
         let what = format!(
-            "{} {} {} of {}, acknowledged with acks={acks}, {}: {}",
+            "{} at {} ({}), acknowledged to {} with acks={acks}, {}: {}",
             if records == 1 { "record" } else { "records" },
             span(first.from.0, last.to.0),
             values(group),
             first.ack.client,
             if records == 1 { "is lost" } else { "are lost" },
-            self.whereabouts(batch),
+            self.whereabouts(batch, if records == 1 { "it" } else { "them" }),
         );
-        let acked =
-            Witness { at: first.ack.at, what: format!("{} acknowledged", first.ack.client) };
+        let acked = Witness { at: first.ack.at, what: "is told that the broker has it".to_owned() };
         let story = batch.zip(self.picture).map(|(batch, picture)| picture.story(batch));
         let breach = Breach::of(what)
             .about(records)
@@ -203,14 +202,14 @@ impl<'a> Durability<'a> {
         findings.broken(Promise::NoAckedRecordIsLost, first.ack.at, Some(self.name), breach);
     }
 
-    fn whereabouts(&self, batch: Option<&Batch>) -> String {
+    fn whereabouts(&self, batch: Option<&Batch>, it: &str) -> String {
         match (batch, self.leader) {
-            (None, _) => "no log ever had it there".to_owned(),
-            (Some(_), None) => "no replica has it, and none leads".to_owned(),
+            (None, _) => format!("no log ever had {it} there"),
+            (Some(_), None) => format!("no replica has {it}, and none leads"),
             (Some(batch), Some(leader)) if batch.holders == 0 => {
-                format!("no replica has it, {leader} leads")
+                format!("no replica has {it}, {leader} leads")
             }
-            (Some(_), Some(leader)) => format!("it is not in the log of {leader}, which leads"),
+            (Some(_), Some(leader)) => format!("{leader}, which leads, does not have {it}"),
         }
     }
 
@@ -252,8 +251,11 @@ impl<'a> Durability<'a> {
             return findings.kept(Promise::NoInconsistentOffsets, 1);
         }
         let what = format!(
-            "offset {}: {} was told that its value {acked} is there, {read} was read",
-            piece.from, piece.ack.client
+            "offset {}: {} was told that its value {} is there, {} was read",
+            piece.from,
+            piece.ack.client,
+            Value(acked),
+            Value(read)
         );
         let permitted = self.permit(piece).or_else(|| self.permit_of_reuse(piece.from));
         let breach = Breach::of(what).about(1).permitted(permitted);
@@ -263,6 +265,7 @@ impl<'a> Durability<'a> {
     fn judge_conflicts(&self, history: &PartitionHistory, findings: &mut Findings) {
         for conflict in &history.conflicts {
             let [one, other] = conflict.values;
+            let [one, other] = [one, other].map(Value);
             let what = format!("offset {}: {one} was read, later {other}", conflict.offset);
             let permitted = self.permit_of_reuse(conflict.offset);
             let breach = Breach::of(what).about(1).permitted(permitted);
@@ -280,10 +283,14 @@ fn final_leader(partition: &Partition) -> Option<NodeId> {
     }
 }
 
-fn belong_together(one: &Piece, other: &Piece) -> bool {
-    let same = match (&one.fate, &other.fate) {
-        (PieceFate::Lost(Some(a)), PieceFate::Lost(Some(b))) => a.is(b.base, b.epoch, b.digest),
-        (PieceFate::Lost(None), PieceFate::Lost(None)) => true,
+/// Neighbours in one batch of one client.
+fn belong_together(
+    (one, its): &(&Piece, Option<&Batch>),
+    (other, others): &(&Piece, Option<&Batch>),
+) -> bool {
+    let same = match (its, others) {
+        (Some(a), Some(b)) => a.is(b.base, b.epoch, b.digest),
+        (None, None) => true,
         _ => false,
     };
     same && one.ack.client == other.ack.client && one.to == other.from
@@ -291,33 +298,46 @@ fn belong_together(one: &Piece, other: &Piece) -> bool {
 
 fn span(from: u64, to: u64) -> String {
     match to - from {
-        1 => format!("at offset {from}"),
-        _ => format!("at offsets {from}..{}", to - 1),
+        1 => format!("offset {from}"),
+        _ => format!("offsets {from}..{}", to - 1),
     }
 }
 
-fn values(group: &[Piece]) -> String {
-    let all: Vec<(u64, u64)> = group
-        .iter()
-        .map(|piece| (piece.ack.value_at(piece.from), piece.to.since(piece.from)))
-        .collect();
-    let total: u64 = all.iter().map(|(_, count)| count).sum();
-    let listed: Vec<String> = all
-        .iter()
-        .take(8)
-        .map(|(first, count)| match count {
-            1 => first.to_string(),
-            _ => format!("{first}..{}", first + count - 1),
-        })
-        .collect();
-    let more = if all.len() > listed.len() { ", .." } else { "" };
-    match total {
-        1 => format!("(value {})", listed[0]),
-        _ => format!("(values {}{more})", listed.join(", ")),
+/// The values that are lost, in the order of their offsets; neighbours as a range.
+fn values(group: &[(&Piece, Option<&Batch>)]) -> String {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for (piece, _) in group {
+        let (first, count) = (piece.ack.value_at(piece.from), piece.to.since(piece.from));
+        match ranges.last_mut() {
+            Some((begin, length)) if *begin + *length == first => *length += count,
+            _ => ranges.push((first, count)),
+        }
+    }
+    let listed: Vec<String> =
+        ranges.iter().take(8).map(|(first, count)| value_range(*first, *count)).collect();
+    let more = if ranges.len() > listed.len() { ", .." } else { "" };
+    match ranges[..] {
+        [(_, 1)] => format!("value {}", listed[0]),
+        _ => format!("values {}{more}", listed.join(", ")),
     }
 }
 
-impl Piece<'_> {
+fn value_range(first: u64, count: u64) -> String {
+    match count {
+        1 => Value(first).to_string(),
+        _ => format!("{}..{}", Value(first), Value(first + count - 1).count()),
+    }
+}
+
+impl<'a> Piece<'a> {
+    /// The piece with the batch it was in, if it is lost.
+    fn lost(&self) -> Option<(&Self, Option<&'a Batch>)> {
+        match self.fate {
+            PieceFate::Lost(batch) => Some((self, batch)),
+            PieceFate::Kept => None,
+        }
+    }
+
     /// Whether it is where its producer was told it is.
     pub(super) const fn is_kept(&self) -> bool {
         matches!(self.fate, PieceFate::Kept)

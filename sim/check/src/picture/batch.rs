@@ -61,7 +61,11 @@ impl Batch {
 
     /// Its first append, as a witness.
     pub(crate) fn witness(&self) -> Witness {
-        let what = format!("appended offsets {}..{} in epoch {}", self.base, self.last, self.epoch);
+        let place = match self.base == self.last {
+            true => format!("offset {}", self.base),
+            false => format!("offsets {}..{}", self.base, self.last),
+        };
+        let what = format!("appended {place} in leader epoch {}", self.epoch);
         Witness { at: self.appended, what }
     }
 

@@ -446,7 +446,7 @@ impl Leading {
 
 impl Cut {
     pub(crate) fn witness(&self) -> Witness {
-        let what = format!("log end from {} to {}: {}", self.from, self.to, self.cause.words());
+        let what = format!("{}: log end from {} to {}", self.cause.words(), self.from, self.to);
         Witness { at: self.at, what }
     }
 }

@@ -108,7 +108,8 @@ impl Partition {
 
 impl Election {
     pub(crate) fn witness(&self) -> Witness {
-        let how = if self.clean { "elected" } else { "uncleanly elected" };
-        Witness { at: self.at, what: format!("{} {how} in epoch {}", self.leader, self.epoch) }
+        let how = if self.clean { "elected" } else { "elected uncleanly" };
+        let what = format!("{how}: {} leads in leader epoch {}", self.leader, self.epoch);
+        Witness { at: self.at, what }
     }
 }

@@ -21,8 +21,10 @@ pub struct Sends {
     pub unknown: u64,
     /// Records whose send had not ended when the run did.
     pub pending: u64,
-    /// Batches that were sent again.
+    /// Batches that were queued to be sent again.
     pub retried_batches: u64,
+    /// Records in them: Kafka's metric `record-retry-total`.
+    pub retried_records: u64,
     /// Half of the acknowledged records took no longer.
     pub p50_micros: u64,
     /// 99 of 100 acknowledged records took no longer.
@@ -41,8 +43,9 @@ pub(super) struct Latencies {
 
 impl Sends {
     pub(super) fn watch(&mut self, fact: &ClientFact) {
-        if let ClientFact::BatchRetried { .. } = fact {
+        if let ClientFact::BatchRetried { records, .. } = fact {
             self.retried_batches += 1;
+            self.retried_records += u64::from(*records);
         }
     }
 }

@@ -81,17 +81,17 @@ fn a_lost_record_is_named_with_the_truncation_and_the_election_that_lost_it() {
     let proof = &found.proofs[0];
     assert_eq!(
         proof.what,
-        "record at offset 5 (value 105) of p1, acknowledged with acks=all, is lost: \
+        "record at offset 5 (value 105), acknowledged to p1 with acks=all, is lost: \
          no replica has it, b2 leads"
     );
     let said: Vec<_> = proof.witnesses.iter().map(|witness| witness.what.as_str()).collect();
     assert_eq!(
         said,
         [
-            "appended offsets 5..5 in epoch 0",
-            "p1 acknowledged",
-            "b2 elected in epoch 1",
-            "log end from 6 to 5: truncated",
+            "appended offset 5 in leader epoch 0",
+            "is told that the broker has it",
+            "elected: b2 leads in leader epoch 1",
+            "truncated: log end from 6 to 5",
         ]
     );
 }

@@ -177,8 +177,8 @@ fn the_missing_records_of_a_new_leader_are_shown_with_their_append_and_election(
     let proof = &verdict.promise(Promise::CommittedRecordsSurvive).proofs[0];
     assert_eq!(proof.what, "b2 leads without the committed offsets 2..2, its log ends at 2");
     let said: Vec<_> = proof.witnesses.iter().map(|witness| witness.what.as_str()).collect();
-    assert!(said.contains(&"appended offsets 2..2 in epoch 0"), "{said:?}");
-    assert!(said.contains(&"b2 elected in epoch 1"), "{said:?}");
+    assert!(said.contains(&"appended offset 2 in leader epoch 0"), "{said:?}");
+    assert!(said.contains(&"elected: b2 leads in leader epoch 1"), "{said:?}");
 }
 
 #[test]

@@ -42,7 +42,11 @@ fn headline(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt
         Verdict::NotConverged => (BAD, "NOT CONVERGED"),
         Verdict::Vacuous => (ODD, "VACUOUS"),
     };
-    writeln!(out, "{style}{word}{style:#}: {}", experiment.scenario.title)?;
+    let title = &experiment.scenario.title;
+    match outcome.verdict.outcome {
+        Verdict::AsExpected => writeln!(out, "{style}{word}{style:#}: {title}")?,
+        _ => writeln!(out, "{style}{word}{style:#}: {}\nScenario: {title}", reasons(outcome))?,
+    }
     writeln!(
         out,
         "{} of simulated time, {} steps, {} messages, seed {}",
@@ -51,6 +55,22 @@ fn headline(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt
         grouped(outcome.messages),
         experiment.seed,
     )
+}
+
+/// Why a run is not as its scenario expects, in a line.
+fn reasons(outcome: &Outcome) -> String {
+    let unmet = outcome.verdict.expectations.iter().filter_map(|verdict| match verdict.met {
+        Expected::Met => None,
+        Expected::Vacuous => Some(format!("never happened: {}", verdict.expectation)),
+        Expected::Unmet | Expected::Permitted => Some(format!("not met: {}", verdict.expectation)),
+    });
+    let violated =
+        outcome.verdict.promises.iter().filter(|verdict| verdict.status == Status::Violated);
+    let violated = violated.map(|verdict| verdict.promise.to_string());
+    let nobody = outcome.verdict.unmatched_selectors.iter();
+    let nobody = nobody.map(|selector| format!("nobody was {selector:?} when a fault named it"));
+    let all: Vec<String> = violated.chain(unmet).chain(nobody).collect();
+    all.join("; ")
 }
 
 fn promises(out: &mut String, outcome: &Outcome) -> fmt::Result {
@@ -67,26 +87,40 @@ fn promises(out: &mut String, outcome: &Outcome) -> fmt::Result {
         writeln!(out, "{name:<44} {style}{word:<9}{style:#} {checked:>11}{}", broken(verdict))?;
     }
     for verdict in &outcome.verdict.promises {
-        verdict
-            .proofs
-            .iter()
-            .take(PROOFS)
-            .try_for_each(|proof| self::proof(out, verdict, proof))?;
+        let shown = verdict.proofs.iter().take(PROOFS);
+        shown.clone().try_for_each(|proof| self::proof(out, verdict, proof))?;
+        match verdict.violations + verdict.permitted - shown.len() as u64 {
+            0 => {}
+            more => writeln!(out, "  ... and {} more", times(more))?,
+        }
     }
     Ok(())
 }
 
 /// How often a promise was broken, and by whose leave.
 fn broken(verdict: &PromiseVerdict) -> String {
-    let mut text = String::new();
+    let mut parts = Vec::new();
     if verdict.violations > 0 {
-        let _ = write!(text, "  broken {} times", grouped(verdict.violations));
+        parts.push(format!("broken {}", times(verdict.violations)));
     }
     if verdict.permitted > 0 {
         let by: Vec<String> = verdict.permitted_by.iter().map(ToString::to_string).collect();
-        let _ = write!(text, "  {} permitted by {}", grouped(verdict.permitted), by.join(", "));
+        parts.push(format!("{} by {}", times(verdict.permitted), by.join(", ")));
     }
-    text
+    if verdict.records > verdict.violations + verdict.permitted {
+        parts.push(format!("{} records", grouped(verdict.records)));
+    }
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!("  {}", parts.join(", ")),
+    }
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_string(),
+        _ => format!("{} times", grouped(count)),
+    }
 }
 
 fn proof(out: &mut String, verdict: &PromiseVerdict, proof: &Proof) -> fmt::Result {
@@ -94,7 +128,9 @@ fn proof(out: &mut String, verdict: &PromiseVerdict, proof: &Proof) -> fmt::Resu
         Some(setting) => format!("permitted by {setting}"),
         None => "violated".to_string(),
     };
-    writeln!(out, "\n{HEAD}{}{HEAD:#} {leave}: {}", verdict.promise, proof.what)?;
+    let place = proof.partition.as_ref().map(|partition| format!("{partition}: "));
+    writeln!(out, "\n{HEAD}{}{HEAD:#}, {leave}", verdict.promise)?;
+    writeln!(out, "  {}{}", place.unwrap_or_default(), proof.what)?;
     for witness in &proof.witnesses {
         writeln!(out, "  {:>12} {:<4} {}", witness.at.time, witness.at.node, witness.what)?;
     }
@@ -174,12 +210,9 @@ fn clients(out: &mut String, outcome: &Outcome) -> fmt::Result {
         .filter(|(name, count)| *count > 0 || always_shown(name))
         .map(|(name, count)| format!("{} {name}", grouped(*count)))
         .collect();
-    writeln!(
-        out,
-        "  records: {}; batches retried: {}",
-        shown.join(", "),
-        grouped(sends.retried_batches)
-    )?;
+    let [records, batches] = [sends.retried_records, sends.retried_batches].map(grouped);
+    writeln!(out, "  records: {}", shown.join(", "))?;
+    writeln!(out, "  records retried: {records}, in {batches} batches")?;
     let [p50, p99, max] = [sends.p50_micros, sends.p99_micros, sends.max_micros].map(millis);
     writeln!(out, "  latency from send to ack: p50 {p50} ms, p99 {p99} ms, max {max} ms")?;
     writeln!(out, "  records polled: {}", grouped(outcome.summary.records_polled))

@@ -18,7 +18,7 @@ facts! {
         /// A batch was acknowledged.
         BatchAcknowledged { partition: TopicPartition, base: Option<Offset>, records: u32 } => "{partition} {records} records at {base:?}";
         /// A batch will be sent again.
-        BatchRetried { partition: TopicPartition, error: ErrorCode, base_sequence: Option<Sequence> } => "{partition} sequence {base_sequence:?} after {error}";
+        BatchRetried { partition: TopicPartition, error: ErrorCode, base_sequence: Option<Sequence>, records: u32 } => "{partition} sequence {base_sequence:?}, {records} records, after {error}";
         /// A batch was given up.
         BatchFailed { partition: TopicPartition, error: ErrorCode, records: u32 } => "{partition} {records} records: {error}";
         /// A batch was too large and was split in two or more.
