@@ -17,6 +17,7 @@ use crate::BrokerSetup;
 use crate::alter_partition::AlterPartitions;
 use crate::controller_channel::ControllerChannel;
 use crate::controller_link::{self, Forwarded};
+use crate::fetch_read::Look;
 use crate::fetch_session::SessionId;
 use crate::fetch_session_cache::FetchSessionCache;
 use crate::fetcher::FetcherId;
@@ -78,6 +79,8 @@ pub struct Broker {
 
     // Whom it serves.
     pub(crate) purgatory: Purgatory,
+    /// Empty: the memory of the last fetch's list, for the next one.
+    pub(crate) looks: Vec<Look>,
     /// Who is at the other end of an accepted connection.
     clients: BTreeMap<ConnectionId, NodeId>,
     /// Which fetcher a connection of the broker's own belongs to.
@@ -131,6 +134,7 @@ impl Machine for Broker {
             leader_quota: quota(&config, config.leader_replication_throttled_rate),
             follower_quota: quota(&config, config.follower_replication_throttled_rate),
             purgatory: Purgatory::new(sessions),
+            looks: Vec::new(),
             clients: BTreeMap::new(),
             routes: BTreeMap::new(),
             early: VecDeque::new(),

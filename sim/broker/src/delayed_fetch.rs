@@ -58,8 +58,8 @@ impl Broker {
     /// A throttled partition does not complete a delayed fetch.
     fn is_held_back(&self, partition: &Partition, params: &FetchParams) -> bool {
         let Some(follower) = params.replica else { return false };
-        let in_isr = partition.leader().is_some_and(|l| l.state.isr().contains(&follower.id));
-        !in_isr
-            && partition.settings.is_leader_throttled(partition.id().partition, self.identity.node)
+        let index = partition.id().partition;
+        partition.settings.is_leader_throttled(index, self.identity.node)
+            && !partition.is_in_isr(follower.id)
     }
 }

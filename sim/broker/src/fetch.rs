@@ -8,10 +8,11 @@
 //! `delayed_fetch.rs`.
 
 use crate::Broker;
-use crate::fetch_read::{Read, Reads};
+use crate::fetch_read::{Look, Reads};
 use crate::fetch_session::{FetchSession, SessionId};
 use crate::partition::Partition;
 use crate::purgatory::ReplyTo;
+use crate::replicas::Replicas;
 use klab_machine::fact::ReplicationFact;
 use klab_machine::timer::BrokerTimer;
 use klab_machine::{Outbox, Timer};
@@ -62,13 +63,13 @@ impl Broker {
     /// A Fetch request.
     pub(crate) fn handle_fetch(
         &mut self,
-        request: FetchRequest,
+        mut request: Box<FetchRequest>,
         reply_to: ReplyTo,
         now: Now,
         out: &mut Outbox,
     ) {
         let params = self.fetch_params(&request, reply_to);
-        match self.begin_fetch(request, now, out) {
+        match self.begin_fetch(&mut request, now, out) {
             Ok(session) => self.fetch(session, params, now, out),
             Err(error) => respond(reply_to, error, 0, Vec::new(), out),
         }
@@ -119,7 +120,7 @@ impl Broker {
     /// Finds or makes the session of a request and brings it up to date (`FetchManager.newContext`).
     fn begin_fetch(
         &mut self,
-        request: FetchRequest,
+        request: &mut FetchRequest,
         now: Now,
         out: &mut Outbox,
     ) -> Result<SessionId, ErrorCode> {
@@ -129,8 +130,9 @@ impl Broker {
             SessionEpoch::Initial | SessionEpoch::Final => {
                 self.end_session(id, out);
                 let wanted = request.session.epoch == SessionEpoch::Initial;
-                let (replica, partitions) = (request.replica, request.partitions);
-                Ok(self.purgatory.sessions.begin_full(replica, wanted, partitions, now.wall))
+                let partitions = std::mem::take(&mut request.partitions);
+                let sessions = &mut self.purgatory.sessions;
+                Ok(sessions.begin_full(request.replica, wanted, partitions, now.wall))
             }
         }
     }
@@ -139,7 +141,7 @@ impl Broker {
         &mut self,
         id: SessionId,
         epoch: u32,
-        request: FetchRequest,
+        request: &mut FetchRequest,
         now: Now,
         out: &mut Outbox,
     ) -> Result<SessionId, ErrorCode> {
@@ -150,9 +152,9 @@ impl Broker {
             session.replica = request.replica;
             session.mark_all_dirty();
         }
-        request.partitions.into_iter().for_each(|fetch| session.ask(fetch));
+        request.partitions.drain(..).for_each(|fetch| session.ask(fetch));
         let before = session.parked.take();
-        for partition in request.forgotten {
+        for partition in request.forgotten.drain(..) {
             session.forget(partition);
             if let Some(partition) = self.replicas.get_mut(partition) {
                 partition.unwatch(id, last_fetch);
@@ -194,22 +196,21 @@ impl Broker {
 
     /// Waits. What has something to say, though not enough, is looked at again in the end.
     fn park_fetch(&mut self, id: SessionId, params: FetchParams, reads: Reads, out: &mut Outbox) {
-        for Read { answer, is_settled, .. } in reads.reads {
-            let session = self.purgatory.sessions.get_mut(id).expect("the session fetches");
-            let known = session.partition_mut(answer.partition);
-            if !is_settled || known.is_some_and(|known| known.must_respond(&answer)) {
-                session.mark_dirty(answer.partition);
+        let session = self.purgatory.sessions.get_mut(id).expect("the session fetches");
+        for look in &reads.looks {
+            if look.is_news || !look.is_settled {
+                session.mark_dirty(look.slot);
             } else {
-                self.idle(id, &answer);
+                idle(&mut self.replicas, session, look);
             }
         }
+        self.looks = reads.looks;
         let timer = Timer::Broker(BrokerTimer::DelayedFetch(u64::from(id.0)));
         out.set_timer(timer, params.max_wait);
-        let session = self.purgatory.sessions.get_mut(id).expect("the session fetches");
         session.parked = Some(params);
     }
 
-    /// Answers with what the reader does not know, or with everything if it has no session.
+    /// Answers with what the reader does not know.
     fn answer_fetch(
         &mut self,
         id: SessionId,
@@ -218,32 +219,26 @@ impl Broker {
         now: Now,
         out: &mut Outbox,
     ) {
-        let throttled: u32 = reads.reads.iter().map(|read| read.throttled_bytes).sum();
-        if throttled > 0 {
-            self.leader_quota.record(u64::from(throttled), now.wall);
+        if reads.throttled_bytes > 0 {
+            self.leader_quota.record(u64::from(reads.throttled_bytes), now.wall);
         }
-        let mut answers = Vec::with_capacity(reads.reads.len());
-        for read in reads.reads {
-            answers.extend(self.note_answer(id, read));
+        let session = self.purgatory.sessions.get_mut(id).expect("the session fetches");
+        let mut answers = reads.answers.iter();
+        for look in &reads.looks {
+            if look.is_news
+                && let Some(known) = session.partition_mut(look.slot)
+                && let Some(answer) = answers.next()
+            {
+                known.note_response(answer);
+            }
+            match look.is_settled {
+                true => idle(&mut self.replicas, session, look),
+                false => session.mark_dirty(look.slot),
+            }
         }
+        self.looks = reads.looks;
         let session = self.session_to_answer(id, now, out);
-        respond(params.reply_to, ErrorCode::None, session, answers, out);
-    }
-
-    fn note_answer(&mut self, id: SessionId, read: Read) -> Option<FetchedPartition> {
-        let Read { answer, is_settled, .. } = read;
-        let session = self.purgatory.sessions.get_mut(id)?;
-        let is_full = session.is_full();
-        let known = session.partition_mut(answer.partition)?;
-        let is_news = known.must_respond(&answer);
-        if is_news {
-            known.note_response(&answer);
-        }
-        match is_settled {
-            true => self.idle(id, &answer),
-            false => session.mark_dirty(answer.partition),
-        }
-        (is_news || is_full).then_some(answer)
+        respond(params.reply_to, ErrorCode::None, session, reads.answers, out);
     }
 
     /// The session number that the answer carries: a full fetch may have begun a session.
@@ -269,19 +264,18 @@ impl Broker {
         }
         0
     }
+}
 
-    /// The follower has everything and knows it: until the partition moves, its fetches need not be
-    /// noted one by one.
-    fn idle(&mut self, id: SessionId, answer: &FetchedPartition) {
-        let Some(session) = self.purgatory.sessions.get(id) else { return };
-        let Some(follower) = session.replica else { return };
-        if session.is_dirty(answer.partition) {
-            return;
-        }
-        let partition = self.replicas.get_mut(answer.partition);
-        if let Some(replica) = partition.and_then(|p| p.replica_mut(follower.id)) {
-            replica.idle_in = Some(id);
-        }
+/// The follower has everything and knows it: until the partition moves, its fetches need not be noted
+/// one by one.
+fn idle(replicas: &mut Replicas, session: &mut FetchSession, look: &Look) {
+    let Some(follower) = session.replica else { return };
+    if session.partition_mut(look.slot).is_none_or(|known| known.is_dirty()) {
+        return;
+    }
+    let partition = replicas.get_mut(look.partition);
+    if let Some(replica) = partition.and_then(|partition| partition.replica_mut(follower.id)) {
+        replica.idle_in = Some(session.id);
     }
 }
 

@@ -7,32 +7,52 @@
 
 use crate::Broker;
 use crate::fetch::FetchParams;
-use crate::fetch_session::{FetchSession, SessionId};
-use crate::partition::{FollowerFetch, Partition};
+use crate::fetch_session::{CachedPartition, FetchSession, SessionId, Slot};
+use crate::partition::{FollowerFetch, Local, Partition};
+use crate::purgatory::Purgatory;
 use crate::replica_selector::{ReplicaView, rack_aware};
+use klab_log::FetchedRecords;
 use klab_machine::Outbox;
 use klab_machine::fact::ReplicationFact;
 use klab_wire::config::ReplicaSelector;
 use klab_wire::{
-    EpochEndOffset, ErrorCode, FetchPartition, FetchedPartition, FetchingReplica, NodeId, Now, Span,
+    AlterPartitionData, EpochEndOffset, ErrorCode, FetchPartition, FetchedPartition,
+    FetchingReplica, NodeId, Now, Offset, Span, TopicIdPartition,
 };
 
-/// What one partition yields.
-pub(crate) struct Read {
-    pub answer: FetchedPartition,
-    /// There is nothing more to say until the partition moves.
-    pub is_settled: bool,
-    /// A follower outside of the ISR read a throttled partition.
-    pub throttled_bytes: u32,
-}
-
-/// What all dirty partitions of a session yield.
+/// What a fetch found in the dirty partitions of its session.
 #[derive(Default)]
 pub(crate) struct Reads {
-    pub reads: Vec<Read>,
+    /// What the reader does not know yet.
+    pub answers: Vec<FetchedPartition>,
+    /// All that was looked at, in turn.
+    pub looks: Vec<Look>,
     pub bytes: u32,
+    /// What followers outside of the ISR read of throttled partitions.
+    pub throttled_bytes: u32,
     /// An error, a diverging epoch or a nearer replica: the answer goes out at once.
     pub is_urgent: bool,
+}
+
+/// What a look at one partition came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    pub partition: TopicIdPartition,
+    pub slot: Slot,
+    /// It is the next of the answers.
+    pub is_news: bool,
+    /// There is nothing more to say until the partition moves.
+    pub is_settled: bool,
+}
+
+/// Who reads, and when.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    session: SessionId,
+    params: &'a FetchParams,
+    /// It has waited: this fetch was noted when it came.
+    from_purgatory: bool,
+    now: Now,
 }
 
 impl Broker {
@@ -45,45 +65,46 @@ impl Broker {
         now: Now,
         out: &mut Outbox,
     ) -> Reads {
-        let Some(session) = self.purgatory.sessions.get(id) else { return Reads::default() };
-        let count = session.dirty_count();
-        let mut reads = Reads { reads: Vec::with_capacity(count as usize), ..Reads::default() };
+        let reader = Reader { session: id, params, from_purgatory, now };
+        let mut reads = Reads { looks: std::mem::take(&mut self.looks), ..Reads::default() };
+        reads.looks.clear();
+        let count = self.purgatory.sessions.get(id).map_or(0, FetchSession::dirty_count);
         for _ in 0..count {
             let session = self.purgatory.sessions.get_mut(id);
-            let Some(fetch) = session.and_then(FetchSession::next_dirty) else { break };
-            let limit = params.max_bytes.saturating_sub(reads.bytes);
-            let limits = Limits { max_bytes: limit, min_one: reads.bytes == 0, from_purgatory };
-            let read = self.read(id, &fetch, params, limits, now, out);
-            reads.bytes += read.answer.records_size();
-            reads.is_urgent |= read.is_urgent();
-            reads.reads.push(read);
+            let Some((slot, known)) = session.and_then(FetchSession::next_dirty) else { break };
+            self.look(reader, slot, &known, &mut reads, out);
         }
         reads
     }
 
-    /// Reads one partition.
-    fn read(
+    /// Looks at one partition.
+    fn look(
         &mut self,
-        id: SessionId,
-        fetch: &FetchPartition,
-        params: &FetchParams,
-        limits: Limits,
-        now: Now,
+        reader: Reader<'_>,
+        slot: Slot,
+        known: &CachedPartition,
+        reads: &mut Reads,
         out: &mut Outbox,
-    ) -> Read {
-        match self.read_log(id, fetch, params, limits, now, out) {
-            Ok(read) => read,
-            Err(error) => self.refused(fetch, params, error, out),
-        }
+    ) {
+        let answers = reads.answers.len();
+        let is_settled = match self.read_log(reader, slot, known, reads, out) {
+            Ok(is_settled) => is_settled,
+            Err(error) => {
+                reads.answer_at_once(self.refusal(&known.fetch, reader.params, error, out));
+                false
+            }
+        };
+        let is_news = reads.answers.len() > answers;
+        reads.looks.push(Look { partition: known.fetch.partition, slot, is_news, is_settled });
     }
 
-    fn refused(
+    fn refusal(
         &self,
         fetch: &FetchPartition,
         params: &FetchParams,
         error: ErrorCode,
         out: &mut Outbox,
-    ) -> Read {
+    ) -> FetchedPartition {
         let mut answer = FetchedPartition::of_error(fetch.partition, error);
         let is_fenced =
             matches!(error, ErrorCode::FencedLeaderEpoch | ErrorCode::UnknownLeaderEpoch);
@@ -95,49 +116,77 @@ impl Broker {
         if matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
             answer.current_leader = self.leader_of(fetch.partition);
         }
-        Read { answer, is_settled: false, throttled_bytes: 0 }
+        answer
     }
 
+    /// Reads one partition, if it may be read. Says whether there is nothing more to say until the
+    /// partition moves.
     fn read_log(
         &mut self,
-        id: SessionId,
-        fetch: &FetchPartition,
-        params: &FetchParams,
-        limits: Limits,
-        now: Now,
+        reader: Reader<'_>,
+        slot: Slot,
+        known: &CachedPartition,
+        reads: &mut Reads,
         out: &mut Outbox,
-    ) -> Result<Read, ErrorCode> {
+    ) -> Result<bool, ErrorCode> {
+        let Reader { params, now, .. } = reader;
+        let fetch = &known.fetch;
         let nearer = self.preferred_read_replica(fetch, params, now)?;
-        let is_throttled = self.is_leader_throttled(fetch, params, now, out);
-        let partition = self.hosted_mut(fetch.partition)?;
-        partition.watch(id);
-        if let Some(nearer) = nearer {
-            return Ok(preferred(partition, fetch, nearer, out));
+        let is_choosy = self.is_choosy(params);
+        let local = local!(self, now);
+        let partition = self.replicas.hosted_mut(fetch.partition, &self.metadata)?;
+        let throttling = Throttling::of(partition, params, local.broker);
+        let is_throttled = throttling.holds_back && self.leader_quota.is_exceeded(now.wall);
+        if is_throttled {
+            let partition = partition.name().clone();
+            out.state(ReplicationFact::ReplicationThrottled { partition });
+        }
+        partition.watch(reader.session, slot);
+        let offsets = Offsets::of(partition);
+        if let Some(replica) = nearer {
+            let name = partition.name().clone();
+            out.state(ReplicationFact::PreferredReadReplicaChosen { partition: name, replica });
+            let answer = offsets.answer(fetch.partition);
+            reads.answer_at_once(FetchedPartition {
+                preferred_read_replica: Some(replica),
+                ..answer
+            });
+            return Ok(false);
         }
         partition.check_log(fetch.current_leader_epoch, params.is_from_follower())?;
         if let Some(replica) = params.replica {
             partition.replica_mut(replica.id).ok_or(ErrorCode::UnknownLeaderEpoch)?;
         }
-        let mut answer = answer_of(partition, fetch);
-        answer.diverging_epoch = diverging_epoch(partition, fetch)?;
-        if answer.diverging_epoch.is_some() {
-            return Ok(Read { answer, is_settled: false, throttled_bytes: 0 });
+        if let Some(end) = diverging_epoch(partition, fetch)? {
+            let answer = offsets.answer(fetch.partition);
+            reads.answer_at_once(FetchedPartition { diverging_epoch: Some(end), ..answer });
+            return Ok(false);
         }
         let end = params.end_of(partition);
-        let max_bytes = limits.max_bytes.min(fetch.max_bytes);
-        let read = partition.log.read(fetch.fetch_offset, max_bytes, end, limits.min_one, out)?;
-        if !is_throttled {
-            answer.records = read.records;
+        let max_bytes = params.max_bytes.saturating_sub(reads.bytes).min(fetch.max_bytes);
+        let min_one = reads.bytes == 0;
+        let mut read = partition.log.read(fetch.fetch_offset, max_bytes, end, min_one, out)?;
+        if is_throttled {
+            read = FetchedRecords::default();
         }
-        let mut is_settled = fetch.fetch_offset >= end && !self.is_choosy(params);
+        let mut is_settled = fetch.fetch_offset >= end && !is_choosy;
         if let Some(replica) = params.replica {
-            if !limits.from_purgatory {
-                self.note_follower_fetch(replica, fetch, now, out)?;
+            is_settled &= partition.is_in_isr(replica.id);
+            if !reader.from_purgatory {
+                let purgatory = &mut self.purgatory;
+                let change = note_fetch(purgatory, partition, replica, fetch, &local, out)?;
+                if let Some(change) = change {
+                    self.submit_alter_partition(change, now, out);
+                }
             }
-            is_settled &= self.is_in_isr(fetch, replica.id);
         }
-        let throttled_bytes = self.throttled_bytes(&answer, params);
-        Ok(Read { answer, is_settled, throttled_bytes })
+        reads.bytes += read.size_in_bytes;
+        reads.throttled_bytes += if throttling.counts { read.size_in_bytes } else { 0 };
+        if !read.records.is_empty() || known.is_news(offsets.high_watermark, offsets.log_start) {
+            let answer = offsets.answer(fetch.partition);
+            reads.answers.push(FetchedPartition { records: read.records, ..answer });
+        }
+        Ok(is_settled)
     }
 
     /// A consumer may be sent elsewhere with every fetch, so that nothing is ever settled for it.
@@ -147,42 +196,6 @@ impl Broker {
 
     fn selects_replicas(&self) -> bool {
         self.config.replica_selector_class == Some(ReplicaSelector::RackAware)
-    }
-
-    fn is_in_isr(&self, fetch: &FetchPartition, follower: NodeId) -> bool {
-        let leader = self.replicas.get(fetch.partition).and_then(Partition::leader);
-        leader.is_some_and(|leader| leader.state.isr().contains(&follower))
-    }
-
-    /// Takes note of a follower's fetch, and of what it brings about: it may join the ISR, more may be
-    /// committed, records may be gone everywhere (`updateFollowerFetchState`).
-    fn note_follower_fetch(
-        &mut self,
-        replica: FetchingReplica,
-        fetch: &FetchPartition,
-        now: Now,
-        out: &mut Outbox,
-    ) -> Result<(), ErrorCode> {
-        let local = local!(self, now);
-        let Some(partition) = self.replicas.get_mut(fetch.partition) else { return Ok(()) };
-        let noted = FollowerFetch {
-            follower: replica.id,
-            epoch: replica.epoch,
-            offset: fetch.fetch_offset,
-            log_start_offset: fetch.log_start_offset,
-        };
-        let moved = partition.note_follower_fetch(noted, &local, out)?;
-        let change = partition.maybe_expand_isr(replica.id, &local, out);
-        if moved && partition.maybe_advance_high_watermark(&local, out) {
-            self.purgatory.high_watermark_moved(partition, out);
-        }
-        if partition.leader().is_some_and(|leader| !leader.awaiting_low_watermark.is_empty()) {
-            self.purgatory.low_watermark_moved(partition, &self.metadata.image().cluster, out);
-        }
-        if let Some(change) = change {
-            self.submit_alter_partition(change, now, out);
-        }
-        Ok(())
     }
 
     /// The replica that a consumer had better read from, if it is not this one
@@ -221,75 +234,88 @@ impl Broker {
         let chosen = rack_aware(params.rack.as_ref(), self.identity.node, views.chain([own]));
         Ok((chosen != self.identity.node).then_some(chosen))
     }
+}
 
-    /// A follower outside of the ISR gets nothing of a throttled partition while the quota is used up
-    /// (`shouldLeaderThrottle`, KIP-73).
-    fn is_leader_throttled(
-        &mut self,
-        fetch: &FetchPartition,
-        params: &FetchParams,
-        now: Now,
-        out: &mut Outbox,
-    ) -> bool {
-        let Some(follower) = params.replica else { return false };
-        let Some(partition) = self.replicas.get(fetch.partition) else { return false };
-        let index = fetch.partition.partition;
-        let is_subject = partition.settings.is_leader_throttled(index, self.identity.node)
-            && !self.is_in_isr(fetch, follower.id);
-        let is_throttled = is_subject && self.leader_quota.is_exceeded(now.wall);
-        if is_throttled {
-            let partition = partition.name().clone();
-            out.state(ReplicationFact::ReplicationThrottled { partition });
-        }
-        is_throttled
-    }
-
-    fn throttled_bytes(&self, answer: &FetchedPartition, params: &FetchParams) -> u32 {
-        let Some(partition) = self.replicas.get(answer.partition) else { return 0 };
-        let index = answer.partition.partition;
-        let counts = params.is_from_follower()
-            && partition.settings.is_leader_throttled(index, self.identity.node);
-        if counts { answer.records_size() } else { 0 }
+impl Reads {
+    fn answer_at_once(&mut self, answer: FetchedPartition) {
+        self.answers.push(answer);
+        self.is_urgent = true;
     }
 }
 
-/// How much may be read.
+/// Where a log stood before a read.
 #[derive(Clone, Copy)]
-struct Limits {
-    max_bytes: u32,
-    min_one: bool,
-    from_purgatory: bool,
+struct Offsets {
+    high_watermark: Offset,
+    last_stable: Offset,
+    log_start: Offset,
 }
 
-impl Read {
-    fn is_urgent(&self) -> bool {
-        !self.answer.error.is_ok()
-            || self.answer.diverging_epoch.is_some()
-            || self.answer.preferred_read_replica.is_some()
+impl Offsets {
+    fn of(partition: &Partition) -> Self {
+        Offsets {
+            high_watermark: partition.log.high_watermark(),
+            last_stable: partition.log.last_stable_offset(),
+            log_start: partition.log.log_start(),
+        }
+    }
+
+    /// An answer without records.
+    fn answer(self, partition: TopicIdPartition) -> FetchedPartition {
+        FetchedPartition {
+            high_watermark: self.high_watermark,
+            last_stable_offset: self.last_stable,
+            log_start_offset: self.log_start,
+            ..FetchedPartition::of_error(partition, ErrorCode::None)
+        }
     }
 }
 
-/// An answer without records yet: where the log stands before the read.
-fn answer_of(partition: &Partition, fetch: &FetchPartition) -> FetchedPartition {
-    FetchedPartition {
-        high_watermark: partition.log.high_watermark(),
-        last_stable_offset: partition.log.last_stable_offset(),
-        log_start_offset: partition.log.log_start(),
-        ..FetchedPartition::of_error(fetch.partition, ErrorCode::None)
+/// What the leaders' replication quota is to a read (KIP-73).
+#[derive(Clone, Copy)]
+struct Throttling {
+    /// What is read uses the quota.
+    counts: bool,
+    /// Nothing is read while the quota is used up: the follower is outside of the ISR
+    /// (`shouldLeaderThrottle`).
+    holds_back: bool,
+}
+
+impl Throttling {
+    fn of(partition: &Partition, params: &FetchParams, broker: NodeId) -> Self {
+        let Some(follower) = params.replica else {
+            return Throttling { counts: false, holds_back: false };
+        };
+        let counts = partition.settings.is_leader_throttled(partition.id().partition, broker);
+        Throttling { counts, holds_back: counts && !partition.is_in_isr(follower.id) }
     }
 }
 
-fn preferred(
-    partition: &Partition,
+/// Takes note of a follower's fetch, and of what it brings about: it may join the ISR, which is asked
+/// for, more may be committed, records may be gone everywhere (`updateFollowerFetchState`).
+fn note_fetch(
+    purgatory: &mut Purgatory,
+    partition: &mut Partition,
+    replica: FetchingReplica,
     fetch: &FetchPartition,
-    replica: NodeId,
+    local: &Local<'_>,
     out: &mut Outbox,
-) -> Read {
-    let name = partition.name().clone();
-    out.state(ReplicationFact::PreferredReadReplicaChosen { partition: name, replica });
-    let answer =
-        FetchedPartition { preferred_read_replica: Some(replica), ..answer_of(partition, fetch) };
-    Read { answer, is_settled: false, throttled_bytes: 0 }
+) -> Result<Option<AlterPartitionData>, ErrorCode> {
+    let noted = FollowerFetch {
+        follower: replica.id,
+        epoch: replica.epoch,
+        offset: fetch.fetch_offset,
+        log_start_offset: fetch.log_start_offset,
+    };
+    let moved = partition.note_follower_fetch(noted, local, out)?;
+    let change = partition.maybe_expand_isr(replica.id, local, out);
+    if moved && partition.maybe_advance_high_watermark(local, out) {
+        purgatory.high_watermark_moved(partition, out);
+    }
+    if partition.leader().is_some_and(|leader| !leader.awaiting_low_watermark.is_empty()) {
+        purgatory.low_watermark_moved(partition, local.cluster, out);
+    }
+    Ok(change)
 }
 
 /// Where the reader's log leaves this one, if its last epoch says that it does (KIP-595; consumers ask

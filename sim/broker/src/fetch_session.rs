@@ -21,6 +21,10 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u32);
 
+/// Where a session keeps a partition, for as long as it has it: what moves is found without a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(u32);
+
 /// A partition of a session: what was asked last, and what was answered last (`CachedPartition`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedPartition {
@@ -48,8 +52,12 @@ pub struct FetchSession {
     pub parked: Option<ParkedFetch>,
     /// What of it the cache knows; none for a fetch that is in no session.
     pub(crate) cached: Option<Cached>,
-    partitions: BTreeMap<TopicIdPartition, CachedPartition>,
-    dirty: VecDeque<TopicIdPartition>,
+    /// Where each partition is cached.
+    slots: BTreeMap<TopicIdPartition, Slot>,
+    cache: Vec<Option<CachedPartition>>,
+    /// Slots of partitions that were dropped.
+    free: Vec<Slot>,
+    dirty: VecDeque<Slot>,
     pub(crate) is_woken: bool,
 }
 
@@ -60,6 +68,8 @@ pub(crate) struct Cached {
     pub next_epoch: u32,
     pub created: Timestamp,
     pub last_used: Timestamp,
+    /// The use under which the cache has it among the last used: this one or an earlier one.
+    pub noted: Timestamp,
     pub size: u32,
 }
 
@@ -68,14 +78,16 @@ impl CachedPartition {
         CachedPartition { fetch, high_watermark: None, log_start_offset: None, is_dirty: false }
     }
 
-    /// The answer says something that the reader does not know (`maybeUpdateResponseData`).
-    pub fn must_respond(&self, answer: &FetchedPartition) -> bool {
-        !answer.records.is_empty()
-            || !answer.error.is_ok()
-            || self.high_watermark != Some(answer.high_watermark)
-            || self.log_start_offset != Some(answer.log_start_offset)
-            || answer.preferred_read_replica.is_some()
-            || answer.diverging_epoch.is_some()
+    /// It may have something to say.
+    pub fn is_dirty(&self) -> bool {
+        self.is_dirty
+    }
+
+    /// Beside records, errors and directions: the offsets are others than the reader was told
+    /// (`maybeUpdateResponseData`). After an error it was told nothing.
+    pub fn is_news(&self, high_watermark: Offset, log_start_offset: Offset) -> bool {
+        self.high_watermark != Some(high_watermark)
+            || self.log_start_offset != Some(log_start_offset)
     }
 
     /// The answer goes out. After an error the partition is told again, whatever it says.
@@ -99,7 +111,9 @@ impl FetchSession {
             last_fetch: now,
             parked: None,
             cached: None,
-            partitions: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            cache: Vec::new(),
+            free: Vec::new(),
             dirty: VecDeque::new(),
             is_woken: false,
         }
@@ -117,39 +131,41 @@ impl FetchSession {
 
     /// How many partitions it has.
     pub fn len(&self) -> u32 {
-        self.partitions.len() as u32
+        self.slots.len() as u32
     }
 
     /// It has no partitions.
     pub fn is_empty(&self) -> bool {
-        self.partitions.is_empty()
+        self.slots.is_empty()
     }
 
     /// Every partition of it.
     pub fn partitions(&self) -> impl Iterator<Item = TopicIdPartition> + '_ {
-        self.partitions.keys().copied()
+        self.slots.keys().copied()
     }
 
     /// One partition of it.
-    pub fn partition_mut(&mut self, id: TopicIdPartition) -> Option<&mut CachedPartition> {
-        self.partitions.get_mut(&id)
+    pub fn partition_mut(&mut self, slot: Slot) -> Option<&mut CachedPartition> {
+        self.cache[slot.0 as usize].as_mut()
     }
 
     /// A request asks for a partition, for the first time or from another place.
     pub fn ask(&mut self, fetch: FetchPartition) {
-        let id = fetch.partition;
-        match self.partitions.get_mut(&id) {
-            Some(known) => known.fetch = fetch,
-            None => drop(self.partitions.insert(id, CachedPartition::new(fetch))),
-        }
-        self.mark_dirty(id);
+        let slot = match self.slots.get(&fetch.partition) {
+            Some(slot) => *slot,
+            None => self.new_slot(&fetch),
+        };
+        self.partition_mut(slot).expect("a slot is taken").fetch = fetch;
+        self.mark_dirty(slot);
     }
 
     /// A request drops a partition.
     pub fn forget(&mut self, id: TopicIdPartition) {
-        if self.partitions.remove(&id).is_some_and(|known| known.is_dirty) {
-            self.dirty.retain(|dirty| *dirty != id);
+        let Some(slot) = self.slots.remove(&id) else { return };
+        if self.cache[slot.0 as usize].take().is_some_and(|known| known.is_dirty) {
+            self.dirty.retain(|dirty| *dirty != slot);
         }
+        self.free.push(slot);
     }
 
     /// How many partitions may have something to say.
@@ -159,36 +175,49 @@ impl FetchSession {
 
     /// The partitions that may have something to say, in turn.
     pub fn dirty(&self) -> impl Iterator<Item = &FetchPartition> + '_ {
-        self.dirty.iter().map(|id| &self.partitions[id].fetch)
+        let cached = self.dirty.iter().filter_map(|slot| self.cache[slot.0 as usize].as_ref());
+        cached.map(|known| &known.fetch)
     }
 
     /// Takes the next partition that may have something to say; until it is marked again, it has not.
-    pub fn next_dirty(&mut self) -> Option<FetchPartition> {
-        let known = self.partitions.get_mut(&self.dirty.pop_front()?)?;
+    pub fn next_dirty(&mut self) -> Option<(Slot, CachedPartition)> {
+        let slot = self.dirty.pop_front()?;
+        let known = self.partition_mut(slot)?;
         known.is_dirty = false;
-        Some(known.fetch.clone())
+        Some((slot, known.clone()))
     }
 
     /// The partition may have something to say.
-    pub fn mark_dirty(&mut self, id: TopicIdPartition) {
-        let Some(known) = self.partitions.get_mut(&id) else { return };
+    pub fn mark_dirty(&mut self, slot: Slot) {
+        let Some(known) = &mut self.cache[slot.0 as usize] else { return };
         if !std::mem::replace(&mut known.is_dirty, true) {
-            self.dirty.push_back(id);
+            self.dirty.push_back(slot);
         }
-    }
-
-    /// Whether the partition may have something to say.
-    pub fn is_dirty(&self, id: TopicIdPartition) -> bool {
-        self.partitions.get(&id).is_some_and(|known| known.is_dirty)
     }
 
     /// All partitions may have something to say.
     pub fn mark_all_dirty(&mut self) {
-        for (id, known) in &mut self.partitions {
-            if !std::mem::replace(&mut known.is_dirty, true) {
-                self.dirty.push_back(*id);
+        let clean = self.slots.values().filter(|slot| {
+            let known = self.cache[slot.0 as usize].as_mut().expect("a slot is taken");
+            !std::mem::replace(&mut known.is_dirty, true)
+        });
+        self.dirty.extend(clean);
+    }
+
+    fn new_slot(&mut self, fetch: &FetchPartition) -> Slot {
+        let known = Some(CachedPartition::new(fetch.clone()));
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.cache[slot.0 as usize] = known;
+                slot
             }
-        }
+            None => {
+                self.cache.push(known);
+                Slot(self.cache.len() as u32 - 1)
+            }
+        };
+        self.slots.insert(fetch.partition, slot);
+        slot
     }
 
     pub(crate) fn worth(&self, cached: &Cached) -> Worth {
@@ -227,29 +256,27 @@ pub(crate) mod tests {
         let mut known = CachedPartition::new(fetch(0));
         let mut answer = FetchedPartition::of_error(partition(0), ErrorCode::None);
         answer.high_watermark = Offset(5);
-        assert!(known.must_respond(&answer), "nothing was told yet");
+        assert!(known.is_news(Offset(5), Offset(0)), "nothing was told yet");
         known.note_response(&answer);
-        assert!(!known.must_respond(&answer));
-        let higher = FetchedPartition { high_watermark: Offset(6), ..answer.clone() };
-        assert!(known.must_respond(&higher));
-        let cut = FetchedPartition { log_start_offset: Offset(1), ..answer.clone() };
-        assert!(known.must_respond(&cut));
-        let error = FetchedPartition { error: ErrorCode::NotLeaderOrFollower, ..answer.clone() };
-        assert!(known.must_respond(&error));
-        known.note_response(&error);
-        assert!(known.must_respond(&answer), "after an error it is told again");
+        let news = |high_watermark, start| known.is_news(Offset(high_watermark), Offset(start));
+        assert_eq!([news(5, 0), news(6, 0), news(5, 1)], [false, true, true]);
+        known.note_response(&FetchedPartition { error: ErrorCode::NotLeaderOrFollower, ..answer });
+        assert!(known.is_news(Offset(5), Offset(0)), "after an error it is told again");
     }
 
     #[test]
     fn partitions_take_turns() {
         let session = &mut FetchSession::new(SessionId(1), None, false, Timestamp(0));
         (0..3).for_each(|index| session.ask(fetch(index)));
-        let turn =
-            |session: &mut FetchSession| session.next_dirty().map(|f| f.partition.partition.0);
+        let turn = |session: &mut FetchSession| {
+            session.next_dirty().map(|(_, known)| known.fetch.partition.partition.0)
+        };
         assert_eq!(turn(session), Some(0));
-        session.mark_dirty(partition(0));
-        session.mark_dirty(partition(0));
+        session.mark_dirty(Slot(0));
+        session.mark_dirty(Slot(0));
         session.forget(partition(1));
-        assert_eq!([turn(session), turn(session), turn(session)], [Some(2), Some(0), None]);
+        session.ask(fetch(3));
+        let turns = [(); 4].map(|()| turn(session));
+        assert_eq!(turns, [Some(2), Some(0), Some(3), None]);
     }
 }

@@ -35,6 +35,8 @@ pub struct FetchSessionCache {
     slots: u32,
     numbers: Stream,
     sessions: BTreeMap<SessionId, FetchSession>,
+    /// By the time of their last use, or of an earlier one: a use is noted here only when somebody has
+    /// to go.
     last_used: BTreeSet<(Timestamp, SessionId)>,
     evictable_by_all: BTreeSet<Worth>,
     evictable_by_privileged: BTreeSet<Worth>,
@@ -122,7 +124,7 @@ impl FetchSessionCache {
                 return (false, None);
             }
         }
-        let cached = Cached { next_epoch: 1, created: now, last_used: now, size: 0 };
+        let cached = Cached { next_epoch: 1, created: now, last_used: now, noted: now, size: 0 };
         self.sessions.get_mut(&id).expect("it is there").cached = Some(cached);
         self.touch(id, now);
         (true, evicted)
@@ -132,22 +134,21 @@ impl FetchSessionCache {
     pub fn remove(&mut self, id: SessionId) -> Option<FetchSession> {
         let session = self.sessions.remove(&id)?;
         if let Some(cached) = session.cached {
-            self.forget_keys(session.worth(&cached), cached.last_used);
+            self.forget_keys(session.worth(&cached), cached.noted);
         }
         Some(session)
     }
 
     /// A partition moved: whoever watches it has to look at it, and some are to be woken.
     pub fn partition_moved(&mut self, partition: &mut Partition, moved: Moved) {
-        let id = partition.id();
         for index in 0..partition.watchers().len() {
-            let watcher = partition.watchers()[index];
+            let (watcher, slot) = partition.watchers()[index];
             let Some(session) = self.sessions.get_mut(&watcher) else { continue };
             let is_follower = session.is_privileged();
             if moved == Moved::LogEnd && !is_follower {
                 continue;
             }
-            session.mark_dirty(id);
+            session.mark_dirty(slot);
             if is_follower {
                 partition.make_up_idle_fetches(watcher, session.last_fetch);
             }
@@ -184,7 +185,7 @@ impl FetchSessionCache {
     /// Whoever has to go for a session of this worth (`tryEvict`): one unused for long, or else one
     /// worth less.
     fn evict_for(&mut self, worth: Worth, now: Timestamp) -> Option<FetchSession> {
-        let (last_used, oldest) = *self.last_used.first()?;
+        let (last_used, oldest) = self.least_recently_used()?;
         if now.since(last_used) > MIN_EVICTION_AGE {
             return self.remove(oldest);
         }
@@ -197,22 +198,39 @@ impl FetchSessionCache {
         self.remove(least.2)
     }
 
+    /// The session whose last use is the longest ago. Those that were used since it was noted are put in
+    /// their places until one comes first that was not.
+    fn least_recently_used(&mut self) -> Option<(Timestamp, SessionId)> {
+        loop {
+            let (noted, id) = *self.last_used.first()?;
+            let session = self.sessions.get_mut(&id).expect("only a known session is used");
+            let cached = session.cached.as_mut().expect("only a session of the cache is used");
+            if cached.last_used == noted {
+                return Some((noted, id));
+            }
+            cached.noted = cached.last_used;
+            self.last_used.remove(&(noted, id));
+            self.last_used.insert((cached.noted, id));
+        }
+    }
+
     /// A session is used: it is the most recent one now, and has its present size (`touch`).
     fn touch(&mut self, id: SessionId, now: Timestamp) {
         let session = self.sessions.get_mut(&id).expect("only a known session is used");
         let before = session.cached.expect("only a session of the cache is used");
         let old_worth = session.worth(&before);
         let after = Cached { last_used: now, size: session.len(), ..before };
-        session.cached = Some(after);
         let (worth, privileged) = (session.worth(&after), session.is_privileged());
         let is_old = |cached: &Cached| cached.last_used.since(cached.created) > MIN_EVICTION_AGE;
-        if (worth, is_old(&after)) == (old_worth, is_old(&before)) {
-            // As with nearly every fetch: only the place among the last used changes.
-            self.last_used.remove(&(before.last_used, id));
-            self.last_used.insert((now, id));
+        // The clock may have been set back.
+        let is_later = now >= before.noted;
+        if is_later && (worth, is_old(&after)) == (old_worth, is_old(&before)) {
+            // As with nearly every fetch: it stays worth the same.
+            session.cached = Some(after);
             return;
         }
-        self.forget_keys(old_worth, before.last_used);
+        session.cached = Some(Cached { noted: now, ..after });
+        self.forget_keys(old_worth, before.noted);
         self.last_used.insert((now, id));
         let is_old = is_old(&after);
         if !privileged || is_old {
@@ -223,8 +241,8 @@ impl FetchSessionCache {
         }
     }
 
-    fn forget_keys(&mut self, worth: Worth, last_used: Timestamp) {
-        self.last_used.remove(&(last_used, worth.2));
+    fn forget_keys(&mut self, worth: Worth, noted: Timestamp) {
+        self.last_used.remove(&(noted, worth.2));
         self.evictable_by_all.remove(&worth);
         self.evictable_by_privileged.remove(&worth);
     }

@@ -10,7 +10,7 @@
 
 use crate::fetch_session::next_epoch;
 use crate::partition_fetch_state::{PartitionFetchState, ask, is_news, is_ready};
-use klab_machine::FlushId;
+use klab_machine::{Address, ConnectionId, FlushId};
 use klab_network::NetworkClient;
 use klab_wire::{
     ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, FetchingReplica,
@@ -65,14 +65,17 @@ pub struct Fetcher {
     config: FetcherConfig,
     partitions: BTreeMap<TopicIdPartition, PartitionFetchState>,
     session: FetchSession,
-    /// What to tell the session with the next request.
-    changed: BTreeSet<TopicIdPartition>,
+    /// What to tell the session with the next request, in no order: every partition whose state says
+    /// that it is in here, and some that were removed since.
+    changed: Vec<TopicIdPartition>,
     forgotten: Vec<TopicIdPartition>,
     session_size: u32,
     throttled: BTreeSet<TopicIdPartition>,
     delayed: BTreeSet<(Time, TopicIdPartition)>,
     paused_until: Time,
     requests_in_flight: u32,
+    /// The connection that [`Self::new_connection`] told last.
+    connection: Option<ConnectionId>,
 }
 
 impl Fetcher {
@@ -89,13 +92,14 @@ impl Fetcher {
             config,
             partitions: BTreeMap::new(),
             session: FetchSession::INITIAL,
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             forgotten: Vec::new(),
             session_size: 0,
             throttled: BTreeSet::new(),
             delayed: BTreeSet::new(),
             paused_until: Time::ZERO,
             requests_in_flight: 0,
+            connection: None,
         }
     }
 
@@ -115,8 +119,8 @@ impl Fetcher {
         if state.is_throttled {
             self.throttled.insert(id);
         }
-        self.partitions.insert(id, state);
-        self.changed.insert(id);
+        let state = self.partitions.entry(id).insert_entry(state).into_mut();
+        note_change(&mut self.changed, id, state);
         // Added again: the session is told the new state, not to forget.
         self.forgotten.retain(|forgotten| *forgotten != id);
     }
@@ -132,7 +136,6 @@ impl Fetcher {
             self.forgotten.push(id);
         }
         self.throttled.remove(&id);
-        self.changed.remove(&id);
     }
 
     /// The quota applies to a partition, or not any more.
@@ -143,7 +146,7 @@ impl Fetcher {
             true => self.throttled.insert(id),
             false => self.throttled.remove(&id),
         };
-        self.changed.insert(id);
+        note_change(&mut self.changed, id, state);
     }
 
     /// An answer for this partition is of the question that was asked last, and the partition is being
@@ -152,6 +155,22 @@ impl Fetcher {
         let Some(state) = self.partitions.get(&id) else { return false };
         let asked = state.in_session == Some((state.fetch_offset, state.leader_epoch));
         asked && state.delayed_until.is_none() && !state.is_resetting
+    }
+
+    /// What was fetched is in the log, which ends here now. The epoch is that of the last record that was
+    /// fetched, if there was one.
+    pub fn follow(
+        &mut self,
+        id: TopicIdPartition,
+        to: Offset,
+        epoch: Option<LeaderEpoch>,
+        lag: u64,
+    ) {
+        let Some(state) = self.partitions.get_mut(&id) else { return };
+        let epoch = epoch.or(state.last_fetched_epoch);
+        if state.advance(to, epoch, lag) {
+            note_change(&mut self.changed, id, state);
+        }
     }
 
     /// The partition goes on from here.
@@ -163,12 +182,8 @@ impl Fetcher {
         lag: u64,
     ) {
         let Some(state) = self.partitions.get_mut(&id) else { return };
-        state.lag = Some(lag);
-        state.is_resetting = false;
-        if state.fetch_offset != to || state.last_fetched_epoch != epoch {
-            state.fetch_offset = to;
-            state.last_fetched_epoch = epoch;
-            self.changed.insert(id);
+        if state.advance(to, epoch, lag) {
+            note_change(&mut self.changed, id, state);
         }
     }
 
@@ -177,7 +192,7 @@ impl Fetcher {
         let Some(state) = self.partitions.get_mut(&id) else { return };
         if state.log_start_offset != to {
             state.log_start_offset = to;
-            self.changed.insert(id);
+            note_change(&mut self.changed, id, state);
         }
     }
 
@@ -191,20 +206,27 @@ impl Fetcher {
         let until = now + self.config.backoff;
         state.delayed_until = Some(until);
         self.delayed.insert((until, id));
-        self.changed.insert(id);
+        note_change(&mut self.changed, id, state);
     }
 
     /// The leader is asked where its log starts and ends; nothing is fetched meanwhile.
     pub fn begin_reset(&mut self, id: TopicIdPartition) {
         if let Some(state) = self.partitions.get_mut(&id) {
             state.is_resetting = true;
-            self.changed.insert(id);
+            note_change(&mut self.changed, id, state);
         }
     }
 
     /// The partition waits for the leader's word.
     pub fn is_resetting(&self, id: TopicIdPartition) -> bool {
         self.partitions.get(&id).is_some_and(|state| state.is_resetting)
+    }
+
+    /// The connection, if it is another one than when this was asked before.
+    pub fn new_connection(&mut self) -> Option<ConnectionId> {
+        let connection = self.network.connection(Address::broker(self.id.source));
+        let before = std::mem::replace(&mut self.connection, connection);
+        connection.filter(|_| connection != before)
     }
 
     /// A request has left.
@@ -270,7 +292,10 @@ impl Fetcher {
         }
         self.wake_delayed(now);
         let holds_back = !self.throttled.is_empty() && is_quota_exceeded();
-        self.changed.extend(self.throttled.iter().copied());
+        for id in &self.throttled {
+            let state = self.partitions.get_mut(id).expect("only what is fetched is throttled");
+            note_change(&mut self.changed, *id, state);
+        }
         let partitions = match self.session.epoch {
             SessionEpoch::Incremental(_) => self.changes(holds_back),
             SessionEpoch::Initial | SessionEpoch::Final => self.everything(holds_back),
@@ -311,7 +336,7 @@ impl Fetcher {
             self.delayed.remove(&(until, id));
             if let Some(state) = self.partitions.get_mut(&id) {
                 state.delayed_until = None;
-                self.changed.insert(id);
+                note_change(&mut self.changed, id, state);
             }
         }
     }
@@ -325,6 +350,7 @@ impl Fetcher {
         let mut fetches = Vec::with_capacity(self.partitions.len());
         for (id, state) in &mut self.partitions {
             state.in_session = None;
+            state.is_changed = false;
             if is_ready(state, holds_back) {
                 fetches.push(ask(*id, state, max_bytes));
             }
@@ -336,8 +362,12 @@ impl Fetcher {
     fn changes(&mut self, holds_back: bool) -> Vec<FetchPartition> {
         let max_bytes = self.config.partition_max_bytes;
         let mut fetches = Vec::with_capacity(self.changed.len());
-        for id in std::mem::take(&mut self.changed) {
-            let Some(state) = self.partitions.get_mut(&id) else { continue };
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        for id in changed.drain(..) {
+            let state = self.partitions.get_mut(&id).filter(|state| state.is_changed);
+            let Some(state) = state else { continue };
+            state.is_changed = false;
             let was_in_session = state.in_session.is_some();
             let is_ready = is_ready(state, holds_back);
             if is_ready && state.is_throttled && was_in_session && !is_news(state) {
@@ -352,7 +382,19 @@ impl Fetcher {
                 self.forgotten.push(id);
             }
         }
+        self.changed = changed;
         fetches
+    }
+}
+
+/// There is something to tell the session of this partition.
+fn note_change(
+    changed: &mut Vec<TopicIdPartition>,
+    id: TopicIdPartition,
+    state: &mut PartitionFetchState,
+) {
+    if !std::mem::replace(&mut state.is_changed, true) {
+        changed.push(id);
     }
 }
 

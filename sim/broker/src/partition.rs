@@ -6,7 +6,7 @@
 //!
 //! Facts: `BecameLeader`, `BecameFollower`, `HighWatermarkAdvanced`, `FollowerFetched`.
 
-use crate::fetch_session::SessionId;
+use crate::fetch_session::{SessionId, Slot};
 use crate::high_watermark::{FollowerProgress, high_watermark};
 use crate::isr::{BrokerStanding, CommittedState, PartitionState, is_eligible};
 use crate::purgatory::{AwaitingCommit, AwaitingLowWatermark, ProduceKey};
@@ -36,7 +36,7 @@ pub struct Partition {
     pub unflushed: VecDeque<Unflushed>,
     leader_epoch: Option<LeaderEpoch>,
     partition_epoch: Option<PartitionEpoch>,
-    watchers: Vec<SessionId>,
+    watchers: Vec<(SessionId, Slot)>,
 }
 
 /// What a replica is.
@@ -212,21 +212,21 @@ impl Partition {
         self.leader().map_or(self.log.log_end(), |leader| leader.visible_end)
     }
 
-    /// The fetch sessions that want to know of its moves.
-    pub fn watchers(&self) -> &[SessionId] {
+    /// The fetch sessions that want to know of its moves, and where each keeps this partition.
+    pub fn watchers(&self) -> &[(SessionId, Slot)] {
         &self.watchers
     }
 
     /// A fetch session wants to know of its moves.
-    pub fn watch(&mut self, session: SessionId) {
-        if !self.watchers.contains(&session) {
-            self.watchers.push(session);
+    pub fn watch(&mut self, session: SessionId, slot: Slot) {
+        if !self.watchers.iter().any(|(watcher, _)| *watcher == session) {
+            self.watchers.push((session, slot));
         }
     }
 
     /// A fetch session, whose last fetch of this partition was at `last`, does not want to know any more.
     pub fn unwatch(&mut self, session: SessionId, last: Timestamp) {
-        self.watchers.retain(|watcher| *watcher != session);
+        self.watchers.retain(|(watcher, _)| *watcher != session);
         self.make_up_idle_fetches(session, last);
     }
 
@@ -237,6 +237,11 @@ impl Partition {
         if let Some(replica) = idle {
             replica.make_up_idle_fetches(last);
         }
+    }
+
+    /// A replica is in the committed ISR of this leader.
+    pub fn is_in_isr(&self, replica: NodeId) -> bool {
+        self.leader().is_some_and(|leader| leader.state.isr().contains(&replica))
     }
 
     /// How many replicas an `acks=all` record needs: never more than there are (`effectiveMinIsr`).

@@ -23,6 +23,8 @@ pub struct PartitionFetchState {
     pub(crate) is_resetting: bool,
     /// What the session has of it: offset and leader epoch.
     pub(crate) in_session: Option<(Offset, LeaderEpoch)>,
+    /// It stands in its fetcher's list of what to tell the session.
+    pub(crate) is_changed: bool,
 }
 
 impl PartitionFetchState {
@@ -44,7 +46,18 @@ impl PartitionFetchState {
             delayed_until: None,
             is_resetting: false,
             in_session: None,
+            is_changed: false,
         }
+    }
+
+    /// The partition goes on from here; says whether that is elsewhere than before.
+    pub(crate) fn advance(&mut self, to: Offset, epoch: Option<LeaderEpoch>, lag: u64) -> bool {
+        let moves = self.fetch_offset != to || self.last_fetched_epoch != epoch;
+        self.fetch_offset = to;
+        self.last_fetched_epoch = epoch;
+        self.lag = Some(lag);
+        self.is_resetting = false;
+        moves
     }
 
     /// The leader is not ahead.

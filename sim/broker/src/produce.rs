@@ -7,15 +7,16 @@
 //! Facts: `ProduceParked`; `ProduceAnswered` when the answer goes.
 
 use crate::Broker;
-use crate::partition::{Partition, Role, Unflushed};
-use crate::purgatory::{AwaitingCommit, ProduceKey, ProduceStatus, ReplyTo};
+use crate::partition::{Local, Partition, Role, Unflushed};
+use crate::purgatory::{AwaitingCommit, ProduceKey, ProduceStatus, Purgatory, ReplyTo};
 use klab_log::{AppendInfo, AppendOrigin};
 use klab_machine::fact::ReplicationFact;
 use klab_machine::{FlushId, Outbox};
 use klab_wire::{
     Acks, ErrorCode, Now, Offset, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    TopicIdPartition, TopicPartition,
+    RecordBatch, TopicIdPartition, TopicPartition,
 };
+use std::sync::Arc;
 
 impl Broker {
     /// A Produce request.
@@ -61,59 +62,41 @@ impl Broker {
         now: Now,
         out: &mut Outbox,
     ) -> ProduceStatus {
-        let name = data.partition.clone();
-        match self.append_to(data, acks, now, out) {
-            Ok((partition, info)) => {
-                let is_pending = await_acks(partition, &info, acks, key, out);
-                status_of(partition, &info, is_pending)
-            }
+        let PartitionProduceData { partition: name, batch } = data;
+        let appended = self.append_to(&name, batch, acks, now, out).map(|(partition, info)| {
+            let is_pending = await_acks(partition, &info, acks, key, out);
+            (info, partition.log.log_start(), is_pending)
+        });
+        match appended {
+            Ok((info, log_start, is_pending)) => status_of(name, &info, log_start, is_pending),
             Err(error) => self.produce_refused(name, error),
         }
     }
 
     fn append_to(
         &mut self,
-        data: PartitionProduceData,
+        name: &TopicPartition,
+        batch: Arc<RecordBatch>,
         acks: Acks,
         now: Now,
         out: &mut Outbox,
     ) -> Result<(&mut Partition, AppendInfo), ErrorCode> {
-        let id = self.identified(&data.partition)?;
-        self.hosted(id)?;
-        let partition = self.replicas.get_mut(id).expect("the partition is hosted");
+        let id = self.identified(name)?;
+        let local = local!(self, now);
+        let partition = self.replicas.hosted_mut(id, &self.metadata)?;
         let in_sync = partition.leader().ok_or(ErrorCode::NotLeaderOrFollower)?.state.isr().len();
         if acks == Acks::All && (in_sync as u32) < partition.effective_min_isr() {
             return Err(ErrorCode::NotEnoughReplicas);
         }
         let (epoch, origin) = (partition.leader_epoch(), AppendOrigin::Client);
-        let info = partition.log.append_as_leader(data.batch, epoch, origin, now, out)?;
+        let info = partition.log.append_as_leader(batch, epoch, origin, now, out)?;
         self.storage.claim_flushes(partition);
         let end = partition.log.log_end();
         if let Some(flush) = info.durable_after {
             partition.unflushed.push_back(Unflushed { flush, end, acks: Vec::new() });
         }
-        self.show_append(id, end, now, out);
-        let partition = self.replicas.get_mut(id).expect("the partition is hosted");
+        show_append(&mut self.purgatory, partition, end, &local, out);
         Ok((partition, info))
-    }
-
-    /// What was appended is shown, and committed if nobody else is needed. While an fsync is under way it
-    /// is not: Kafka fsyncs within the append and under the log's lock, so that an append also waits for
-    /// the fsync of the one before.
-    fn show_append(&mut self, id: TopicIdPartition, end: Offset, now: Now, out: &mut Outbox) {
-        let local = local!(self, now);
-        let Some(partition) = self.replicas.get_mut(id) else { return };
-        if let Some(unflushed) = partition.unflushed.back_mut() {
-            unflushed.end = end;
-            return;
-        }
-        if let Role::Leader(leader) = &mut partition.role {
-            leader.visible_end = end;
-        }
-        self.purgatory.log_end_moved(partition);
-        if partition.maybe_advance_high_watermark(&local, out) {
-            self.purgatory.high_watermark_moved(partition, out);
-        }
     }
 
     fn produce_refused(&self, partition: TopicPartition, error: ErrorCode) -> ProduceStatus {
@@ -153,6 +136,29 @@ impl Broker {
     }
 }
 
+/// What was appended is shown, and committed if nobody else is needed. While an fsync is under way it
+/// is not: Kafka fsyncs within the append and under the log's lock, so that an append also waits for
+/// the fsync of the one before.
+fn show_append(
+    purgatory: &mut Purgatory,
+    partition: &mut Partition,
+    end: Offset,
+    local: &Local<'_>,
+    out: &mut Outbox,
+) {
+    if let Some(unflushed) = partition.unflushed.back_mut() {
+        unflushed.end = end;
+        return;
+    }
+    if let Role::Leader(leader) = &mut partition.role {
+        leader.visible_end = end;
+    }
+    purgatory.log_end_moved(partition);
+    if partition.maybe_advance_high_watermark(local, out) {
+        purgatory.high_watermark_moved(partition, out);
+    }
+}
+
 /// Notes what the request waits for at this partition. Says whether it waits.
 fn await_acks(
     partition: &mut Partition,
@@ -185,14 +191,19 @@ fn await_flush(partition: &mut Partition, key: ProduceKey) -> bool {
     true
 }
 
-fn status_of(partition: &Partition, info: &AppendInfo, is_pending: bool) -> ProduceStatus {
+fn status_of(
+    partition: TopicPartition,
+    info: &AppendInfo,
+    log_start: Offset,
+    is_pending: bool,
+) -> ProduceStatus {
     let response = PartitionProduceResponse {
-        partition: partition.name().clone(),
+        partition,
         // What is pending has timed out, unless it is settled in time.
         error: if is_pending { ErrorCode::RequestTimedOut } else { ErrorCode::None },
         base_offset: Some(info.first_offset),
         log_append_time: info.log_append_time,
-        log_start_offset: Some(partition.log.log_start()),
+        log_start_offset: Some(log_start),
         current_leader: None,
     };
     ProduceStatus { response, last_offset: Some(info.last_offset), is_pending }

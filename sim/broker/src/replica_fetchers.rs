@@ -21,7 +21,7 @@ use klab_wire::{
     EpochEndOffset, ErrorCode, FetchResponse, FetchedPartition, FetchingReplica, NodeId, Now,
     Request, Response, Span, TopicIdPartition,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The first number of a fetcher's network client; below are the broker's other clients.
 const FIRST_NETWORK_CLIENT: u32 = 8;
@@ -33,8 +33,8 @@ pub struct ReplicaFetchers {
     by_network_client: BTreeMap<u32, FetcherId>,
     /// Which fetcher has a partition.
     fetcher_of: BTreeMap<TopicIdPartition, FetcherId>,
-    /// Those that may have something to ask.
-    to_pump: BTreeSet<FetcherId>,
+    /// Those that may have something to ask, in the order of their names: rarely more than one.
+    to_pump: Vec<FetcherId>,
     created: u32,
 }
 
@@ -57,7 +57,9 @@ impl ReplicaFetchers {
 
     /// A fetcher may have something to ask, or nothing to do any more.
     pub fn wake(&mut self, id: FetcherId) {
-        self.to_pump.insert(id);
+        if let Err(place) = self.to_pump.binary_search(&id) {
+            self.to_pump.insert(place, id);
+        }
     }
 
     /// Stops fetching a partition; the fsyncs of its appends are nobody's to wait for any more.
@@ -120,7 +122,7 @@ impl Broker {
     ) {
         let Some(fetcher) = self.fetchers.get_mut(id) else { return };
         let events = fetcher.network.handle(now, input, out);
-        self.note_route(id);
+        self.routes.extend(fetcher.new_connection().map(|connection| (connection, id)));
         for event in events {
             self.fetcher_event(id, event, now, out);
         }
@@ -129,7 +131,8 @@ impl Broker {
 
     /// Sends whatever the fetchers have to ask, and lets those go that have nothing to fetch.
     pub(crate) fn pump_fetchers(&mut self, now: Now, out: &mut Outbox) {
-        while let Some(id) = self.fetchers.to_pump.pop_first() {
+        while !self.fetchers.to_pump.is_empty() {
+            let id = self.fetchers.to_pump.remove(0);
             self.pump_fetcher(id, now, out);
         }
     }
@@ -177,15 +180,7 @@ impl Broker {
         let to = Address::broker(id.source);
         fetcher.request_sent();
         fetcher.network.send(to, request, purpose, now, out);
-        self.note_route(id);
-    }
-
-    /// Inputs of the fetcher's connection find their way to it.
-    fn note_route(&mut self, id: FetcherId) {
-        let Some(fetcher) = self.fetchers.fetchers.get(&id) else { return };
-        if let Some(connection) = fetcher.network.connection(Address::broker(id.source)) {
-            self.routes.insert(connection, id);
-        }
+        self.routes.extend(fetcher.new_connection().map(|connection| (connection, id)));
     }
 
     fn shut_down_fetcher(&mut self, id: FetcherId, now: Now, out: &mut Outbox) {
@@ -339,10 +334,10 @@ impl Broker {
         }
         let end = partition.log.log_end();
         let epoch = answer.records.last().map(|batch| batch.partition_leader_epoch);
-        let last_epoch = fetcher.partition(answer.partition).and_then(|p| p.last_fetched_epoch);
-        let lag = answer.high_watermark.since(end);
-        fetcher.advance(answer.partition, end, epoch.or(last_epoch), lag);
-        self.recovery_point_may_have_fallen(answer.partition, before, out);
+        fetcher.follow(answer.partition, end, epoch, answer.high_watermark.since(end));
+        if partition.log.recovery_point() < before {
+            self.store_recovery_points(out);
+        }
         self.follow_leader(answer, out);
     }
 

@@ -1,6 +1,7 @@
 //! The replicas on this broker, and which of them a request may use (`ReplicaManager`).
 
 use crate::Broker;
+use crate::metadata_cache::MetadataCache;
 use crate::partition::{Partition, Role};
 use klab_wire::{ErrorCode, LeaderIdAndEpoch, TopicIdPartition, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,16 @@ impl Replicas {
     /// A replica, to change it.
     pub fn get_mut(&mut self, id: TopicIdPartition) -> Option<&mut Partition> {
         self.partitions.get_mut(&id)
+    }
+
+    /// The replica that a request is for, to change it: a partition that exists, but not here, is
+    /// another broker's (`getPartitionOrException`).
+    pub fn hosted_mut(
+        &mut self,
+        id: TopicIdPartition,
+        metadata: &MetadataCache,
+    ) -> Result<&mut Partition, ErrorCode> {
+        self.partitions.get_mut(&id).ok_or_else(|| why_not_hosted(metadata, id))
     }
 
     /// There is another one.
@@ -74,15 +85,7 @@ impl Broker {
     /// The replica that a request is for (`getPartitionOrException`): a partition that exists, but not
     /// here, is another broker's.
     pub(crate) fn hosted(&self, id: TopicIdPartition) -> Result<&Partition, ErrorCode> {
-        self.replicas.get(id).ok_or_else(|| self.why_not_hosted(id))
-    }
-
-    /// The same, to change it.
-    pub(crate) fn hosted_mut(&mut self, id: TopicIdPartition) -> Result<&mut Partition, ErrorCode> {
-        match self.replicas.partitions.get_mut(&id) {
-            Some(partition) => Ok(partition),
-            None => Err(not_hosted(&self.metadata, id)),
-        }
+        self.replicas.get(id).ok_or_else(|| why_not_hosted(&self.metadata, id))
     }
 
     /// Who leads a partition, as far as this broker knows (KIP-951).
@@ -93,13 +96,9 @@ impl Broker {
             Some(LeaderIdAndEpoch { leader: known.leader, epoch: known.leader_epoch })
         })
     }
-
-    fn why_not_hosted(&self, id: TopicIdPartition) -> ErrorCode {
-        not_hosted(&self.metadata, id)
-    }
 }
 
-fn not_hosted(metadata: &crate::metadata_cache::MetadataCache, id: TopicIdPartition) -> ErrorCode {
+fn why_not_hosted(metadata: &MetadataCache, id: TopicIdPartition) -> ErrorCode {
     match metadata.image().topics.topic(id.topic) {
         None => ErrorCode::UnknownTopicId,
         Some(topic) if topic.partition(id.partition).is_none() => {

@@ -25,7 +25,7 @@ impl Broker {
             Request::Produce(request) => {
                 return self.handle_produce(request, reply_to, now, out);
             }
-            Request::Fetch(request) => return self.handle_fetch(*request, reply_to, now, out),
+            Request::Fetch(request) => return self.handle_fetch(request, reply_to, now, out),
             Request::DeleteRecords(request) => {
                 return self.handle_delete_records(request, reply_to, out);
             }

@@ -183,7 +183,7 @@ impl Broker {
         }
     }
 
-    /// Writes recovery points and log starts down.
+    /// Writes recovery points and log starts down from time to time.
     pub(crate) fn checkpoint_recovery_points(&mut self, out: &mut Outbox) {
         let interval = self.config.log.log_flush_offset_checkpoint_interval_ms;
         out.set_timer(Timer::Broker(BrokerTimer::CheckpointRecoveryPoints), interval);
@@ -281,7 +281,8 @@ impl Broker {
         out.state(ReplicationFact::HighWatermarksCheckpointed { partitions });
     }
 
-    fn store_recovery_points(&self, out: &mut Outbox) {
+    /// Writes recovery points and log starts down.
+    pub(crate) fn store_recovery_points(&self, out: &mut Outbox) {
         store_recovery_points(self.replicas.iter().map(|partition| &partition.log), out);
         store_log_starts(self.replicas.iter().map(|partition| &partition.log), out);
     }

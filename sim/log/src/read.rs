@@ -44,9 +44,11 @@ impl Log {
 
     /// The first segment, from that of `offset` on, that has a batch reaching it: there may be gaps.
     fn segment_with(&self, offset: Offset) -> Option<&Segment> {
-        self.segments
-            .from(offset)
-            .find(|segment| segment.next_offset() > offset && !segment.is_empty())
+        let active = self.segments.active();
+        if offset >= active.base {
+            return active.reaches(offset).then_some(active);
+        }
+        self.segments.from(offset).find(|segment| segment.reaches(offset))
     }
 
     fn read_segment(

@@ -4,6 +4,9 @@ use klab_machine::File;
 use klab_wire::{Offset, RecordBatch, Timestamp, TopicIdPartition};
 use std::sync::Arc;
 
+/// How many of the last batches a reader that follows the end is taken to be at.
+const LATEST: usize = 4;
+
 /// The batches of one segment, with the index over them.
 ///
 /// Kafka's offset index has an entry every few KiB; this one has one per batch, as small as Kafka's:
@@ -77,10 +80,22 @@ impl Segment {
         offset >= self.base && offset.since(self.base) <= i32::MAX as u64
     }
 
-    /// The first place whose batch reaches `offset` or beyond (`translateOffset`).
+    /// The last batch reaches `offset` or beyond.
+    pub fn reaches(&self, offset: Offset) -> bool {
+        let relative = offset.since(self.base);
+        self.entries.last().is_some_and(|entry| u64::from(entry.relative_last) >= relative)
+    }
+
+    /// The first place whose batch reaches `offset` or beyond (`translateOffset`). Nearly every reader
+    /// follows the end, so the last few batches are looked at first.
     pub fn place_of(&self, offset: Offset) -> u32 {
         let relative = offset.since(self.base);
-        self.entries.partition_point(|entry| u64::from(entry.relative_last) < relative) as u32
+        let is_below = |entry: &Entry| u64::from(entry.relative_last) < relative;
+        let (older, latest) = self.entries.split_at(self.entries.len().saturating_sub(LATEST));
+        match latest.iter().rposition(is_below) {
+            Some(below) => (older.len() + below + 1) as u32,
+            None => older.partition_point(is_below) as u32,
+        }
     }
 
     /// The bytes before a place; the segment's size after its last batch.
