@@ -3,8 +3,8 @@
 use crate::compression::CompressionRatioEstimator;
 use klab_machine::OperationId;
 use klab_wire::{
-    BATCH_OVERHEAD, BatchProducer, CompressionType, ErrorCode, LeaderEpoch, Payload, RecordBatch,
-    RecordView, Records, Sequence, Span, Time, Timestamp, record_size,
+    BATCH_OVERHEAD, BatchProducer, CompressionType, ErrorCode, LeaderEpoch, Payload, Record,
+    RecordBatch, RecordView, Records, Sequence, Span, Time, Timestamp, record_size,
 };
 use std::sync::Arc;
 
@@ -60,20 +60,6 @@ pub(crate) struct Compression {
     pub(crate) codec: CompressionType,
     /// The compressed size of 1000 bytes of records.
     pub(crate) permille: u32,
-}
-
-impl Compression {
-    /// A counted batch, which comes uncompressed, as large as it is compressed.
-    fn applied_to(self, mut batch: RecordBatch) -> RecordBatch {
-        if self.codec == CompressionType::None {
-            return batch;
-        }
-        let body =
-            u64::from(batch.size_in_bytes - BATCH_OVERHEAD) * u64::from(self.permille) / 1000;
-        batch.attributes.compression = self.codec;
-        batch.size_in_bytes = BATCH_OVERHEAD + body as u32;
-        batch.sealed()
-    }
 }
 
 /// A batch with its calls and its history.
@@ -132,7 +118,7 @@ struct OpenRecords {
 
 #[derive(Clone, Debug)]
 enum OpenContent {
-    Records(Vec<(Timestamp, Option<Payload>, Option<Payload>)>),
+    Records { base: Timestamp, latest: Timestamp, records: Vec<Record> },
     Counted { first_value: u64, value_size: u32, timestamp: Timestamp },
 }
 
@@ -148,7 +134,7 @@ impl ProducerBatch {
         operation: OperationId,
     ) -> Self {
         let records = match content {
-            Content::Record { .. } => OpenContent::Records(Vec::new()),
+            Content::Record { .. } => OpenContent::no_records(timestamp),
             Content::Counted { first_value, value_size, .. } => OpenContent::Counted {
                 first_value: *first_value,
                 value_size: *value_size,
@@ -196,7 +182,7 @@ impl ProducerBatch {
     fn has_room_for(&self, content: &Content, timestamp: Timestamp) -> bool {
         let Body::Open(open) = &self.body else { return false };
         let follows = match (&open.records, content) {
-            (OpenContent::Records(_), Content::Record { .. }) => true,
+            (OpenContent::Records { .. }, Content::Record { .. }) => true,
             (
                 OpenContent::Counted { first_value, value_size, .. },
                 Content::Counted { first_value: next, value_size: size, .. },
@@ -215,8 +201,14 @@ impl ProducerBatch {
         };
         open.size += open.size_of(content, count, timestamp);
         let records = match (&mut open.records, content) {
-            (OpenContent::Records(records), Content::Record { key, value }) => {
-                records.push((timestamp, key.clone(), value.clone()));
+            (OpenContent::Records { base, latest, records }, Content::Record { key, value }) => {
+                *latest = timestamp.max(*latest);
+                records.push(Record {
+                    offset_delta: count,
+                    timestamp_delta: timestamp.0 - base.0,
+                    key: key.clone(),
+                    value: value.clone(),
+                });
                 1
             }
             (OpenContent::Counted { .. }, Content::Counted { count, .. }) => *count,
@@ -320,7 +312,8 @@ impl ProducerBatch {
         for (content, timestamp, operation) in self.pieces() {
             let last = parts.last_mut();
             if last.is_none_or(|part| !part.try_append(&content, timestamp, operation)) {
-                let size = OpenRecords::EMPTY.size_of(&content, 0, timestamp) + BATCH_OVERHEAD;
+                let empty = OpenRecords { size: 0, records: OpenContent::no_records(timestamp) };
+                let size = empty.size_of(&content, 0, timestamp) + BATCH_OVERHEAD;
                 let mut part = ProducerBatch::new(
                     self.slot,
                     self.created,
@@ -373,17 +366,20 @@ impl ProducerBatch {
     }
 }
 
-impl OpenRecords {
-    const EMPTY: OpenRecords = OpenRecords { size: 0, records: OpenContent::Records(Vec::new()) };
+impl OpenContent {
+    /// A batch begins whose records count their timestamps from this one.
+    fn no_records(base: Timestamp) -> Self {
+        OpenContent::Records { base, latest: base, records: Vec::new() }
+    }
+}
 
+impl OpenRecords {
     /// What content takes after `count` records, uncompressed.
     fn size_of(&self, content: &Content, count: u32, timestamp: Timestamp) -> u32 {
         match content {
             Content::Record { key, value } => {
-                let base = match &self.records {
-                    OpenContent::Records(records) => records.first().map_or(timestamp, |r| r.0),
-                    OpenContent::Counted { timestamp, .. } => *timestamp,
-                };
+                let (OpenContent::Records { base, .. }
+                | OpenContent::Counted { timestamp: base, .. }) = &self.records;
                 let (key, value) =
                     (key.as_ref().map(Payload::len), value.as_ref().map(Payload::len));
                 record_size(count, timestamp.0 - base.0, key, value)
@@ -401,16 +397,16 @@ impl OpenRecords {
         producer: Option<BatchProducer>,
     ) -> RecordBatch {
         match &mut self.records {
-            OpenContent::Records(records) => RecordBatch::of_records(
-                std::mem::take(records),
-                producer,
-                compression.codec,
-                compression.permille,
-            ),
+            OpenContent::Records { base, latest, records } => {
+                let timestamps = (*base, *latest);
+                let records = std::mem::take(records);
+                let batch = RecordBatch::of_data(records, self.size, timestamps, producer);
+                batch.compressed(compression.codec, compression.permille)
+            }
             OpenContent::Counted { first_value, value_size, timestamp } => {
                 let (first, size) = (*first_value, *value_size);
                 let batch = RecordBatch::of_counted(first, count, size, *timestamp, producer);
-                compression.applied_to(batch)
+                batch.compressed(compression.codec, compression.permille)
             }
         }
     }

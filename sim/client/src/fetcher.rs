@@ -220,8 +220,11 @@ impl Fetcher {
     /// Hands out up to `max.poll.records` of what has been fetched (`collectFetch`). An error comes alone: if
     /// there are records before it, they come first, and it comes with the next poll.
     pub(crate) fn collect(&mut self, with: &mut Surroundings<'_>) -> Result<Collected, ErrorCode> {
-        let (mut collected, mut paused) = (Collected::default(), VecDeque::new());
-        let mut result = Ok(());
+        let mut collected = Collected::default();
+        if self.buffer.is_empty() {
+            return Ok(collected);
+        }
+        let (mut paused, mut result) = (VecDeque::new(), Ok(()));
         while collected.count < self.config.max_poll_records
             && let Some(mut fetch) = self.buffer.pop_front()
         {

@@ -112,11 +112,17 @@ impl Subscriptions {
         change: impl FnOnce(&mut Subscription) -> R,
     ) -> R {
         let subscription = &mut self.partitions[index as usize];
+        let was_settled = subscription.is_settled();
         let result = change(subscription);
-        match subscription.state {
-            State::Fetching(_) => self.unsettled.remove(&index),
-            _ => self.unsettled.insert(index),
-        };
+        match (was_settled, subscription.is_settled()) {
+            (true, false) => {
+                self.unsettled.insert(index);
+            }
+            (false, true) => {
+                self.unsettled.remove(&index);
+            }
+            _ => {}
+        }
         self.touch(index);
         result
     }
@@ -164,6 +170,10 @@ impl Subscription {
             State::AwaitReset(_) => FetchState::AwaitReset,
             State::AwaitValidation(_) => FetchState::AwaitValidation,
         }
+    }
+
+    fn is_settled(&self) -> bool {
+        matches!(self.state, State::Fetching(_))
     }
 
     /// The position, valid or to be validated.

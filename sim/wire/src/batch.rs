@@ -190,7 +190,7 @@ impl RecordBatch {
         assert!(!records.is_empty(), "a batch has at least one record");
         let base_timestamp = records[0].0;
         let max_timestamp = records.iter().map(|r| r.0).max().unwrap_or(base_timestamp);
-        let records: Arc<[Record]> = records
+        let records: Vec<Record> = records
             .into_iter()
             .enumerate()
             .map(|(index, (timestamp, key, value))| Record {
@@ -200,21 +200,39 @@ impl RecordBatch {
                 value,
             })
             .collect();
+        let body: u32 = records.iter().map(Record::size_in_bytes).sum();
+        let batch = Self::of_data(records, body, (base_timestamp, max_timestamp), producer);
+        batch.compressed(compression, compressed_permille)
+    }
+
+    /// A batch of records without offsets yet, which together have `body` bytes. Their timestamps count from the
+    /// first of `timestamps`; the second is the highest.
+    pub fn of_data(
+        records: Vec<Record>,
+        body: u32,
+        (base_timestamp, max_timestamp): (Timestamp, Timestamp),
+        producer: Option<BatchProducer>,
+    ) -> Self {
         let count = records.len() as u32;
-        let body: u64 = records.iter().map(|record| u64::from(record.size_in_bytes())).sum();
-        let compressed = match compression {
-            CompressionType::None => body,
-            _ => body * u64::from(compressed_permille) / 1000,
-        };
         RecordBatch {
             base_timestamp,
             max_timestamp,
             producer,
-            attributes: Attributes { compression, ..Attributes::default() },
-            size_in_bytes: BATCH_OVERHEAD + compressed as u32,
-            ..Self::empty(Records::Data(records), count)
+            size_in_bytes: BATCH_OVERHEAD + body,
+            ..Self::empty(Records::Data(records.into()), count)
         }
         .sealed()
+    }
+
+    /// The same batch, which is not compressed yet, so that 1000 bytes of records take `permille` bytes.
+    pub fn compressed(mut self, compression: CompressionType, permille: u32) -> Self {
+        if compression == CompressionType::None {
+            return self;
+        }
+        let body = u64::from(self.size_in_bytes - BATCH_OVERHEAD) * u64::from(permille) / 1000;
+        self.attributes.compression = compression;
+        self.size_in_bytes = BATCH_OVERHEAD + body as u32;
+        self.sealed()
     }
 
     /// A batch of `count` generated records, numbered from `first_value`.

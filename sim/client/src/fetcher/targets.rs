@@ -60,16 +60,21 @@ impl Targets {
         if *known == target {
             return;
         }
-        let before = std::mem::replace(known, target.clone());
-        if let Some((node, fetch)) = before {
-            let broker = self.broker(node);
-            broker.wanted -= 1;
-            broker.changed.insert((fetch.partition, index));
+        let place = |target: &(NodeId, FetchPartition)| (target.0, target.1.partition);
+        let (before, now) = (known.as_ref().map(place), target.as_ref().map(place));
+        *known = target;
+        if before != now {
+            if let Some((node, partition)) = before {
+                let broker = self.broker(node);
+                broker.wanted -= 1;
+                broker.changed.insert((partition, index));
+            }
+            if let Some((node, _)) = now {
+                self.broker(node).wanted += 1;
+            }
         }
-        if let Some((node, fetch)) = target {
-            let broker = self.broker(node);
-            broker.wanted += 1;
-            broker.changed.insert((fetch.partition, index));
+        if let Some((node, partition)) = now {
+            self.broker(node).changed.insert((partition, index));
         }
     }
 
