@@ -127,7 +127,7 @@ impl Machine for Broker {
             topics_being_created: BTreeSet::new(),
             producer_ids: ProducerIds::default(),
             storage,
-            replicas: Replicas::default(),
+            replicas: Replicas::new(),
             topic_settings: BTreeMap::new(),
             default_settings,
             fetchers: ReplicaFetchers::default(),
@@ -278,7 +278,7 @@ impl Broker {
             }
             BrokerTimer::DelayedProduce(request) => self.produce_expired(request, out),
             BrokerTimer::DelayedFetch(session) => {
-                self.complete_fetch(SessionId(session as u32), now, out);
+                self.fetch_expired(SessionId(session as u32), now, out);
             }
             BrokerTimer::DelayedDeleteRecords(request) => {
                 self.purgatory.deletion_expired(request, out);

@@ -3,9 +3,9 @@
 use crate::Broker;
 use crate::fetch::FetchParams;
 use crate::fetch_read::diverging_epoch;
-use crate::fetch_session::FetchSession;
+use crate::fetch_session::{CachedPartition, FetchSession};
 use crate::partition::Partition;
-use klab_wire::{ErrorCode, FetchPartition};
+use klab_wire::ErrorCode;
 
 /// Where a delayed fetch stands with one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ impl Broker {
     /// Whether a parked fetch is complete (`DelayedFetch.tryComplete`).
     pub(crate) fn is_fetch_complete(&self, session: &FetchSession, params: &FetchParams) -> bool {
         let mut bytes = 0;
-        for fetch in session.dirty() {
-            match self.available(fetch, params) {
+        for known in session.dirty() {
+            match self.available(known, params) {
                 Ok(Available::Bytes(more)) => bytes += more,
                 Ok(Available::Complete) | Err(_) => return true,
             }
@@ -33,10 +33,13 @@ impl Broker {
 
     fn available(
         &self,
-        fetch: &FetchPartition,
+        known: &CachedPartition,
         params: &FetchParams,
     ) -> Result<Available, ErrorCode> {
-        let partition = self.hosted(fetch.partition)?;
+        let fetch = &known.fetch;
+        let Some(partition) = self.replicas.recall(known.replica, fetch.partition) else {
+            return Ok(Available::Complete);
+        };
         partition.check_log(fetch.current_leader_epoch, params.is_from_follower())?;
         let end = params.end_of(partition);
         if fetch.fetch_offset > end {

@@ -9,7 +9,7 @@
 
 use crate::Broker;
 use crate::fetch_read::{Look, Reads};
-use crate::fetch_session::{FetchSession, SessionId};
+use crate::fetch_session::{FetchSession, SessionHandle, SessionId};
 use crate::partition::Partition;
 use crate::purgatory::ReplyTo;
 use crate::replicas::Replicas;
@@ -76,18 +76,24 @@ impl Broker {
     }
 
     /// A parked fetch may be complete, because a partition of its session moved.
-    pub(crate) fn try_complete_fetch(&mut self, id: SessionId, now: Now, out: &mut Outbox) {
+    pub(crate) fn try_complete_fetch(&mut self, id: SessionHandle, now: Now, out: &mut Outbox) {
         let Some(session) = self.purgatory.sessions.get(id) else { return };
         let Some(params) = &session.parked else { return };
         if !self.is_fetch_complete(session, params) {
             return;
         }
-        out.stop_timer(Timer::Broker(BrokerTimer::DelayedFetch(u64::from(id.0))));
+        out.stop_timer(timer_of(id.id));
         self.complete_fetch(id, now, out);
     }
 
-    /// A parked fetch has waited long enough, or may be answered.
-    pub(crate) fn complete_fetch(&mut self, id: SessionId, now: Now, out: &mut Outbox) {
+    /// A parked fetch has waited long enough.
+    pub(crate) fn fetch_expired(&mut self, id: SessionId, now: Now, out: &mut Outbox) {
+        if let Some(session) = self.purgatory.sessions.find(id) {
+            self.complete_fetch(session, now, out);
+        }
+    }
+
+    fn complete_fetch(&mut self, id: SessionHandle, now: Now, out: &mut Outbox) {
         let session = self.purgatory.sessions.get_mut(id);
         let Some(params) = session.and_then(|session| session.parked.take()) else { return };
         let reads = self.read_dirty(id, &params, true, now, out);
@@ -123,7 +129,7 @@ impl Broker {
         request: &mut FetchRequest,
         now: Now,
         out: &mut Outbox,
-    ) -> Result<SessionId, ErrorCode> {
+    ) -> Result<SessionHandle, ErrorCode> {
         let id = SessionId(request.session.id);
         match request.session.epoch {
             SessionEpoch::Incremental(epoch) => self.continue_session(id, epoch, request, now, out),
@@ -144,8 +150,9 @@ impl Broker {
         request: &mut FetchRequest,
         now: Now,
         out: &mut Outbox,
-    ) -> Result<SessionId, ErrorCode> {
-        let session = self.purgatory.sessions.begin_incremental(id, epoch, now.wall)?;
+    ) -> Result<SessionHandle, ErrorCode> {
+        let handle = self.purgatory.sessions.begin_incremental(id, epoch, now.wall)?;
+        let session = self.purgatory.sessions.get_mut(handle).expect("the session goes on");
         let last_fetch = std::mem::replace(&mut session.last_fetch, now.wall);
         if session.replica != request.replica {
             // Another life of the follower: everything noted of it is of the one before.
@@ -162,25 +169,25 @@ impl Broker {
         }
         if let Some(before) = before {
             // The reader gave the one before up; should it still be there, it learns why.
-            out.stop_timer(Timer::Broker(BrokerTimer::DelayedFetch(u64::from(id.0))));
+            out.stop_timer(timer_of(id));
             let error = ErrorCode::InvalidFetchSessionEpoch;
             respond(before.reply_to, error, id.0, Vec::new(), out);
         }
-        Ok(id)
+        Ok(handle)
     }
 
     fn end_session(&mut self, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.purgatory.sessions.remove(id) else { return };
         self.unwatch_all(&session);
         if let Some(parked) = session.parked {
-            out.stop_timer(Timer::Broker(BrokerTimer::DelayedFetch(u64::from(id.0))));
+            out.stop_timer(timer_of(id));
             let error = ErrorCode::FetchSessionIdNotFound;
             respond(parked.reply_to, error, 0, Vec::new(), out);
         }
     }
 
     /// Reads what there is, and answers or waits.
-    fn fetch(&mut self, id: SessionId, params: FetchParams, now: Now, out: &mut Outbox) {
+    fn fetch(&mut self, id: SessionHandle, params: FetchParams, now: Now, out: &mut Outbox) {
         let reads = self.read_dirty(id, &params, false, now, out);
         let session = &self.purgatory.sessions.get(id).expect("the session was just begun");
         let answers_now = params.max_wait == Span::ZERO
@@ -195,7 +202,13 @@ impl Broker {
     }
 
     /// Waits. What has something to say, though not enough, is looked at again in the end.
-    fn park_fetch(&mut self, id: SessionId, params: FetchParams, reads: Reads, out: &mut Outbox) {
+    fn park_fetch(
+        &mut self,
+        id: SessionHandle,
+        params: FetchParams,
+        reads: Reads,
+        out: &mut Outbox,
+    ) {
         let session = self.purgatory.sessions.get_mut(id).expect("the session fetches");
         for look in &reads.looks {
             if look.is_news || !look.is_settled {
@@ -205,15 +218,14 @@ impl Broker {
             }
         }
         self.looks = reads.looks;
-        let timer = Timer::Broker(BrokerTimer::DelayedFetch(u64::from(id.0)));
-        out.set_timer(timer, params.max_wait);
+        out.set_timer(timer_of(id.id), params.max_wait);
         session.parked = Some(params);
     }
 
     /// Answers with what the reader does not know.
     fn answer_fetch(
         &mut self,
-        id: SessionId,
+        id: SessionHandle,
         params: &FetchParams,
         reads: Reads,
         now: Now,
@@ -242,10 +254,10 @@ impl Broker {
     }
 
     /// The session number that the answer carries: a full fetch may have begun a session.
-    fn session_to_answer(&mut self, id: SessionId, now: Now, out: &mut Outbox) -> u32 {
+    fn session_to_answer(&mut self, id: SessionHandle, now: Now, out: &mut Outbox) -> u32 {
         let Some(session) = self.purgatory.sessions.get(id) else { return 0 };
         if !session.is_full() && !session.is_empty() {
-            return id.0;
+            return id.id.0;
         }
         let partitions = session.len();
         let (is_kept, evicted) = match session.wants_to_be_kept && !session.is_empty() {
@@ -256,10 +268,10 @@ impl Broker {
             self.unwatch_all(&evicted);
         }
         if is_kept {
-            out.state(ReplicationFact::FetchSessionCreated { session: id.0, partitions });
-            return id.0;
+            out.state(ReplicationFact::FetchSessionCreated { session: id.id.0, partitions });
+            return id.id.0;
         }
-        if let Some(session) = self.purgatory.sessions.remove(id) {
+        if let Some(session) = self.purgatory.sessions.remove(id.id) {
             self.unwatch_all(&session);
         }
         0
@@ -270,13 +282,17 @@ impl Broker {
 /// one by one.
 fn idle(replicas: &mut Replicas, session: &mut FetchSession, look: &Look) {
     let Some(follower) = session.replica else { return };
-    if session.partition_mut(look.slot).is_none_or(|known| known.is_dirty()) {
+    let Some(known) = session.partition_mut(look.slot).filter(|known| !known.is_dirty()) else {
         return;
-    }
-    let partition = replicas.get_mut(look.partition);
+    };
+    let partition = replicas.recall_mut(&mut known.replica, known.fetch.partition);
     if let Some(replica) = partition.and_then(|partition| partition.replica_mut(follower.id)) {
         replica.idle_in = Some(session.id);
     }
+}
+
+fn timer_of(session: SessionId) -> Timer {
+    Timer::Broker(BrokerTimer::DelayedFetch(u64::from(session.0)))
 }
 
 fn respond(

@@ -7,17 +7,19 @@
 
 use crate::Broker;
 use crate::fetch::FetchParams;
-use crate::fetch_session::{CachedPartition, FetchSession, SessionId, Slot};
-use crate::partition::{FollowerFetch, Local, Partition};
+use crate::fetch_session::{FetchSession, SessionHandle};
+use crate::partition::{FollowerFetch, Local, Partition, Watcher};
 use crate::purgatory::Purgatory;
 use crate::replica_selector::{ReplicaView, rack_aware};
+use crate::replicas::why_not_hosted;
+use crate::slots::Slot;
 use klab_log::FetchedRecords;
 use klab_machine::Outbox;
 use klab_machine::fact::ReplicationFact;
 use klab_wire::config::ReplicaSelector;
 use klab_wire::{
-    AlterPartitionData, EpochEndOffset, ErrorCode, FetchPartition, FetchedPartition,
-    FetchingReplica, NodeId, Now, Offset, Span, TopicIdPartition,
+    AlterPartitionData, EpochEndOffset, ErrorCode, FetchPartition, FetchedPartition, NodeId, Now,
+    Offset, Span, TopicIdPartition,
 };
 
 /// What a fetch found in the dirty partitions of its session.
@@ -37,7 +39,7 @@ pub(crate) struct Reads {
 /// What a look at one partition came to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
-    pub partition: TopicIdPartition,
+    /// Where the session keeps the partition.
     pub slot: Slot,
     /// It is the next of the answers.
     pub is_news: bool,
@@ -48,7 +50,7 @@ pub(crate) struct Look {
 /// Who reads, and when.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
-    session: SessionId,
+    session: SessionHandle,
     params: &'a FetchParams,
     /// It has waited: this fetch was noted when it came.
     from_purgatory: bool,
@@ -59,7 +61,7 @@ impl Broker {
     /// Reads every dirty partition of a session, once.
     pub(crate) fn read_dirty(
         &mut self,
-        id: SessionId,
+        id: SessionHandle,
         params: &FetchParams,
         from_purgatory: bool,
         now: Now,
@@ -71,45 +73,45 @@ impl Broker {
         let count = self.purgatory.sessions.get(id).map_or(0, FetchSession::dirty_count);
         for _ in 0..count {
             let session = self.purgatory.sessions.get_mut(id);
-            let Some((slot, known)) = session.and_then(FetchSession::next_dirty) else { break };
-            self.look(reader, slot, &known, &mut reads, out);
+            let Some(slot) = session.and_then(FetchSession::next_dirty) else { break };
+            self.look(reader, slot, &mut reads, out);
         }
         reads
     }
 
     /// Looks at one partition.
-    fn look(
-        &mut self,
-        reader: Reader<'_>,
-        slot: Slot,
-        known: &CachedPartition,
-        reads: &mut Reads,
-        out: &mut Outbox,
-    ) {
+    fn look(&mut self, reader: Reader<'_>, slot: Slot, reads: &mut Reads, out: &mut Outbox) {
         let answers = reads.answers.len();
-        let is_settled = match self.read_log(reader, slot, known, reads, out) {
+        let is_settled = match self.read_log(reader, slot, reads, out) {
             Ok(is_settled) => is_settled,
             Err(error) => {
-                reads.answer_at_once(self.refusal(&known.fetch, reader.params, error, out));
+                reads.answer_at_once(self.refusal(reader, slot, error, out));
                 false
             }
         };
         let is_news = reads.answers.len() > answers;
-        reads.looks.push(Look { partition: known.fetch.partition, slot, is_news, is_settled });
+        reads.looks.push(Look { slot, is_news, is_settled });
+    }
+
+    fn asked(&self, reader: Reader<'_>, slot: Slot) -> &FetchPartition {
+        let session = self.purgatory.sessions.get(reader.session);
+        let known = session.and_then(|session| session.partition(slot));
+        &known.expect("the session has what is dirty").fetch
     }
 
     fn refusal(
         &self,
-        fetch: &FetchPartition,
-        params: &FetchParams,
+        reader: Reader<'_>,
+        slot: Slot,
         error: ErrorCode,
         out: &mut Outbox,
     ) -> FetchedPartition {
+        let fetch = self.asked(reader, slot);
         let mut answer = FetchedPartition::of_error(fetch.partition, error);
         let is_fenced =
             matches!(error, ErrorCode::FencedLeaderEpoch | ErrorCode::UnknownLeaderEpoch);
         if let Some(partition) = is_fenced.then(|| self.replicas.get(fetch.partition)).flatten() {
-            let from = params.replica.map(|replica| replica.id);
+            let from = reader.params.replica.map(|replica| replica.id);
             let partition = partition.name().clone();
             out.state(ReplicationFact::FetchFenced { partition, from, error });
         }
@@ -125,28 +127,34 @@ impl Broker {
         &mut self,
         reader: Reader<'_>,
         slot: Slot,
-        known: &CachedPartition,
         reads: &mut Reads,
         out: &mut Outbox,
     ) -> Result<bool, ErrorCode> {
         let Reader { params, now, .. } = reader;
-        let fetch = &known.fetch;
-        let nearer = self.preferred_read_replica(fetch, params, now)?;
         let is_choosy = self.is_choosy(params);
+        let nearer = match is_choosy {
+            true => self.preferred_read_replica(self.asked(reader, slot), params, now)?,
+            false => None,
+        };
         let local = local!(self, now);
-        let partition = self.replicas.hosted_mut(fetch.partition, &self.metadata)?;
+        let session = self.purgatory.sessions.get_mut(reader.session);
+        let known = session.and_then(|session| session.partition_mut(slot));
+        let known = known.expect("the session has what is dirty");
+        let (id, fetch) = (known.fetch.partition, &known.fetch);
+        let partition = self.replicas.recall_mut(&mut known.replica, id);
+        let partition = partition.ok_or_else(|| why_not_hosted(&self.metadata, id))?;
         let throttling = Throttling::of(partition, params, local.broker);
         let is_throttled = throttling.holds_back && self.leader_quota.is_exceeded(now.wall);
         if is_throttled {
             let partition = partition.name().clone();
             out.state(ReplicationFact::ReplicationThrottled { partition });
         }
-        partition.watch(reader.session, slot);
+        partition.watch(Watcher { session: reader.session, slot });
         let offsets = Offsets::of(partition);
         if let Some(replica) = nearer {
             let name = partition.name().clone();
             out.state(ReplicationFact::PreferredReadReplicaChosen { partition: name, replica });
-            let answer = offsets.answer(fetch.partition);
+            let answer = offsets.answer(id);
             reads.answer_at_once(FetchedPartition {
                 preferred_read_replica: Some(replica),
                 ..answer
@@ -158,7 +166,7 @@ impl Broker {
             partition.replica_mut(replica.id).ok_or(ErrorCode::UnknownLeaderEpoch)?;
         }
         if let Some(end) = diverging_epoch(partition, fetch)? {
-            let answer = offsets.answer(fetch.partition);
+            let answer = offsets.answer(id);
             reads.answer_at_once(FetchedPartition { diverging_epoch: Some(end), ..answer });
             return Ok(false);
         }
@@ -169,12 +177,14 @@ impl Broker {
         if is_throttled {
             read = FetchedRecords::default();
         }
+        let is_news =
+            !read.records.is_empty() || known.is_news(offsets.high_watermark, offsets.log_start);
         let mut is_settled = fetch.fetch_offset >= end && !is_choosy;
         if let Some(replica) = params.replica {
             is_settled &= partition.is_in_isr(replica.id);
             if !reader.from_purgatory {
-                let purgatory = &mut self.purgatory;
-                let change = note_fetch(purgatory, partition, replica, fetch, &local, out)?;
+                let noted = FollowerFetch::of(replica, fetch);
+                let change = note_fetch(&mut self.purgatory, partition, noted, &local, out)?;
                 if let Some(change) = change {
                     self.submit_alter_partition(change, now, out);
                 }
@@ -182,8 +192,8 @@ impl Broker {
         }
         reads.bytes += read.size_in_bytes;
         reads.throttled_bytes += if throttling.counts { read.size_in_bytes } else { 0 };
-        if !read.records.is_empty() || known.is_news(offsets.high_watermark, offsets.log_start) {
-            let answer = offsets.answer(fetch.partition);
+        if is_news {
+            let answer = offsets.answer(id);
             reads.answers.push(FetchedPartition { records: read.records, ..answer });
         }
         Ok(is_settled)
@@ -206,9 +216,6 @@ impl Broker {
         params: &FetchParams,
         now: Now,
     ) -> Result<Option<NodeId>, ErrorCode> {
-        if !self.is_choosy(params) {
-            return Ok(None);
-        }
         let partition = self.hosted(fetch.partition)?;
         let Some(leader) = partition.leader() else { return Ok(None) };
         let cluster = &self.metadata.image().cluster;
@@ -296,19 +303,12 @@ impl Throttling {
 fn note_fetch(
     purgatory: &mut Purgatory,
     partition: &mut Partition,
-    replica: FetchingReplica,
-    fetch: &FetchPartition,
+    fetch: FollowerFetch,
     local: &Local<'_>,
     out: &mut Outbox,
 ) -> Result<Option<AlterPartitionData>, ErrorCode> {
-    let noted = FollowerFetch {
-        follower: replica.id,
-        epoch: replica.epoch,
-        offset: fetch.fetch_offset,
-        log_start_offset: fetch.log_start_offset,
-    };
-    let moved = partition.note_follower_fetch(noted, local, out)?;
-    let change = partition.maybe_expand_isr(replica.id, local, out);
+    let moved = partition.note_follower_fetch(fetch, local, out)?;
+    let change = partition.maybe_expand_isr(fetch.follower, local, out);
     if moved && partition.maybe_advance_high_watermark(local, out) {
         purgatory.high_watermark_moved(partition, out);
     }

@@ -12,18 +12,24 @@
 
 use crate::fetch::ParkedFetch;
 use crate::fetch_session_cache::Worth;
+use crate::slots::{Slot, Slots};
 use klab_wire::{
     FetchPartition, FetchedPartition, FetchingReplica, Offset, Timestamp, TopicIdPartition,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// A fetch session's number; never 0, which on the wire means none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u32);
 
-/// Where a session keeps a partition, for as long as it has it: what moves is found without a search.
+/// A fetch session, and where the cache keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(u32);
+pub struct SessionHandle {
+    /// Its number.
+    pub id: SessionId,
+    /// Where it is.
+    pub slot: Slot,
+}
 
 /// A partition of a session: what was asked last, and what was answered last (`CachedPartition`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +40,8 @@ pub struct CachedPartition {
     pub high_watermark: Option<Offset>,
     /// The log start that was answered.
     pub log_start_offset: Option<Offset>,
+    /// Where its replica is.
+    pub replica: Slot,
     is_dirty: bool,
 }
 
@@ -52,11 +60,7 @@ pub struct FetchSession {
     pub parked: Option<ParkedFetch>,
     /// What of it the cache knows; none for a fetch that is in no session.
     pub(crate) cached: Option<Cached>,
-    /// Where each partition is cached.
-    slots: BTreeMap<TopicIdPartition, Slot>,
-    cache: Vec<Option<CachedPartition>>,
-    /// Slots of partitions that were dropped.
-    free: Vec<Slot>,
+    partitions: Slots<TopicIdPartition, CachedPartition>,
     dirty: VecDeque<Slot>,
     pub(crate) is_woken: bool,
 }
@@ -75,7 +79,13 @@ pub(crate) struct Cached {
 
 impl CachedPartition {
     fn new(fetch: FetchPartition) -> Self {
-        CachedPartition { fetch, high_watermark: None, log_start_offset: None, is_dirty: false }
+        CachedPartition {
+            fetch,
+            high_watermark: None,
+            log_start_offset: None,
+            replica: Slot::default(),
+            is_dirty: false,
+        }
     }
 
     /// It may have something to say.
@@ -111,9 +121,7 @@ impl FetchSession {
             last_fetch: now,
             parked: None,
             cached: None,
-            slots: BTreeMap::new(),
-            cache: Vec::new(),
-            free: Vec::new(),
+            partitions: Slots::new(),
             dirty: VecDeque::new(),
             is_woken: false,
         }
@@ -131,41 +139,48 @@ impl FetchSession {
 
     /// How many partitions it has.
     pub fn len(&self) -> u32 {
-        self.slots.len() as u32
+        self.partitions.len()
     }
 
     /// It has no partitions.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.partitions.is_empty()
     }
 
     /// Every partition of it.
     pub fn partitions(&self) -> impl Iterator<Item = TopicIdPartition> + '_ {
-        self.slots.keys().copied()
+        self.partitions.keys()
     }
 
     /// One partition of it.
+    pub fn partition(&self, slot: Slot) -> Option<&CachedPartition> {
+        self.partitions.in_slot(slot)
+    }
+
+    /// One partition of it, to change it.
     pub fn partition_mut(&mut self, slot: Slot) -> Option<&mut CachedPartition> {
-        self.cache[slot.0 as usize].as_mut()
+        self.partitions.in_slot_mut(slot)
     }
 
     /// A request asks for a partition, for the first time or from another place.
     pub fn ask(&mut self, fetch: FetchPartition) {
-        let slot = match self.slots.get(&fetch.partition) {
-            Some(slot) => *slot,
-            None => self.new_slot(&fetch),
+        let id = fetch.partition;
+        let slot = match self.partitions.slot_of(id) {
+            Some(slot) => {
+                self.partition_mut(slot).expect("it is there").fetch = fetch;
+                slot
+            }
+            None => self.partitions.insert(id, CachedPartition::new(fetch)),
         };
-        self.partition_mut(slot).expect("a slot is taken").fetch = fetch;
         self.mark_dirty(slot);
     }
 
     /// A request drops a partition.
     pub fn forget(&mut self, id: TopicIdPartition) {
-        let Some(slot) = self.slots.remove(&id) else { return };
-        if self.cache[slot.0 as usize].take().is_some_and(|known| known.is_dirty) {
+        let Some(slot) = self.partitions.slot_of(id) else { return };
+        if self.partitions.remove(id).is_some_and(|known| known.is_dirty) {
             self.dirty.retain(|dirty| *dirty != slot);
         }
-        self.free.push(slot);
     }
 
     /// How many partitions may have something to say.
@@ -174,50 +189,36 @@ impl FetchSession {
     }
 
     /// The partitions that may have something to say, in turn.
-    pub fn dirty(&self) -> impl Iterator<Item = &FetchPartition> + '_ {
-        let cached = self.dirty.iter().filter_map(|slot| self.cache[slot.0 as usize].as_ref());
-        cached.map(|known| &known.fetch)
+    pub fn dirty(&self) -> impl Iterator<Item = &CachedPartition> + '_ {
+        self.dirty.iter().filter_map(|slot| self.partition(*slot))
     }
 
     /// Takes the next partition that may have something to say; until it is marked again, it has not.
-    pub fn next_dirty(&mut self) -> Option<(Slot, CachedPartition)> {
+    pub fn next_dirty(&mut self) -> Option<Slot> {
         let slot = self.dirty.pop_front()?;
-        let known = self.partition_mut(slot)?;
-        known.is_dirty = false;
-        Some((slot, known.clone()))
+        self.partition_mut(slot)?.is_dirty = false;
+        Some(slot)
     }
 
     /// The partition may have something to say.
     pub fn mark_dirty(&mut self, slot: Slot) {
-        let Some(known) = &mut self.cache[slot.0 as usize] else { return };
+        let Some(known) = self.partitions.in_slot_mut(slot) else { return };
         if !std::mem::replace(&mut known.is_dirty, true) {
             self.dirty.push_back(slot);
         }
     }
 
-    /// All partitions may have something to say.
-    pub fn mark_all_dirty(&mut self) {
-        let clean = self.slots.values().filter(|slot| {
-            let known = self.cache[slot.0 as usize].as_mut().expect("a slot is taken");
-            !std::mem::replace(&mut known.is_dirty, true)
-        });
-        self.dirty.extend(clean);
+    /// A partition, which was kept in this slot, has moved.
+    pub fn note_move(&mut self, slot: Slot, id: TopicIdPartition) {
+        if self.partitions.recall(slot, id).is_some() {
+            self.mark_dirty(slot);
+        }
     }
 
-    fn new_slot(&mut self, fetch: &FetchPartition) -> Slot {
-        let known = Some(CachedPartition::new(fetch.clone()));
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.cache[slot.0 as usize] = known;
-                slot
-            }
-            None => {
-                self.cache.push(known);
-                Slot(self.cache.len() as u32 - 1)
-            }
-        };
-        self.slots.insert(fetch.partition, slot);
-        slot
+    /// All partitions may have something to say.
+    pub fn mark_all_dirty(&mut self) {
+        let all: Vec<Slot> = self.partitions.slots().collect();
+        all.into_iter().for_each(|slot| self.mark_dirty(slot));
     }
 
     pub(crate) fn worth(&self, cached: &Cached) -> Worth {
@@ -269,11 +270,13 @@ pub(crate) mod tests {
         let session = &mut FetchSession::new(SessionId(1), None, false, Timestamp(0));
         (0..3).for_each(|index| session.ask(fetch(index)));
         let turn = |session: &mut FetchSession| {
-            session.next_dirty().map(|(_, known)| known.fetch.partition.partition.0)
+            let slot = session.next_dirty()?;
+            session.partition(slot).map(|known| known.fetch.partition.partition.0)
         };
         assert_eq!(turn(session), Some(0));
-        session.mark_dirty(Slot(0));
-        session.mark_dirty(Slot(0));
+        let first = session.partitions.slot_of(partition(0)).unwrap();
+        session.mark_dirty(first);
+        session.mark_dirty(first);
         session.forget(partition(1));
         session.ask(fetch(3));
         let turns = [(); 4].map(|()| turn(session));

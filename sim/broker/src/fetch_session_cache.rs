@@ -3,11 +3,12 @@
 //!
 //! Fact: `FetchSessionCreated`.
 
-use crate::fetch_session::{Cached, FetchSession, SessionId, next_epoch};
-use crate::partition::Partition;
+use crate::fetch_session::{Cached, FetchSession, SessionHandle, SessionId, next_epoch};
+use crate::partition::{Partition, Watcher};
+use crate::slots::Slots;
 use klab_machine::random::Stream;
 use klab_wire::{ErrorCode, FetchPartition, FetchingReplica, Span, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// A session that has not been used for this long may make room for any other
 /// (`MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS`).
@@ -32,24 +33,24 @@ pub(crate) type Worth = (bool, u32, SessionId);
 /// The sessions of a broker, at most `max.incremental.fetch.session.cache.slots` of them.
 #[derive(Clone, Debug)]
 pub struct FetchSessionCache {
-    slots: u32,
+    max_sessions: u32,
     numbers: Stream,
-    sessions: BTreeMap<SessionId, FetchSession>,
+    sessions: Slots<SessionId, FetchSession>,
     /// By the time of their last use, or of an earlier one: a use is noted here only when somebody has
     /// to go.
     last_used: BTreeSet<(Timestamp, SessionId)>,
     evictable_by_all: BTreeSet<Worth>,
     evictable_by_privileged: BTreeSet<Worth>,
-    woken: VecDeque<SessionId>,
+    woken: VecDeque<SessionHandle>,
 }
 
 impl FetchSessionCache {
     /// No sessions yet, and room for so many.
     pub fn new(slots: u32, numbers: Stream) -> Self {
         FetchSessionCache {
-            slots,
+            max_sessions: slots,
             numbers,
-            sessions: BTreeMap::new(),
+            sessions: Slots::new(),
             last_used: BTreeSet::new(),
             evictable_by_all: BTreeSet::new(),
             evictable_by_privileged: BTreeSet::new(),
@@ -57,24 +58,29 @@ impl FetchSessionCache {
         }
     }
 
+    /// The session of this number.
+    pub fn find(&self, id: SessionId) -> Option<SessionHandle> {
+        self.sessions.slot_of(id).map(|slot| SessionHandle { id, slot })
+    }
+
     /// A session.
-    pub fn get(&self, id: SessionId) -> Option<&FetchSession> {
-        self.sessions.get(&id)
+    pub fn get(&self, session: SessionHandle) -> Option<&FetchSession> {
+        self.sessions.recall(session.slot, session.id)
     }
 
     /// A session, to change it.
-    pub fn get_mut(&mut self, id: SessionId) -> Option<&mut FetchSession> {
-        self.sessions.get_mut(&id)
+    pub fn get_mut(&mut self, mut session: SessionHandle) -> Option<&mut FetchSession> {
+        self.sessions.recall_mut(&mut session.slot, session.id)
     }
 
     /// Every session and every fetch outside of one.
     pub fn sessions_mut(&mut self) -> impl Iterator<Item = &mut FetchSession> + '_ {
-        self.sessions.values_mut()
+        self.sessions.iter_mut()
     }
 
     /// Fetches that wait in purgatory.
     pub fn parked_count(&self) -> u32 {
-        self.sessions.values().filter(|session| session.parked.is_some()).count() as u32
+        self.sessions.iter().filter(|session| session.parked.is_some()).count() as u32
     }
 
     /// A full fetch begins: a session of its own, which the cache may [keep](Self::maybe_keep) when the
@@ -85,12 +91,11 @@ impl FetchSessionCache {
         wanted: bool,
         fetches: Vec<FetchPartition>,
         now: Timestamp,
-    ) -> SessionId {
+    ) -> SessionHandle {
         let id = self.new_session_id();
         let mut session = FetchSession::new(id, replica, wanted, now);
         fetches.into_iter().for_each(|fetch| session.ask(fetch));
-        self.sessions.insert(id, session);
-        id
+        SessionHandle { id, slot: self.sessions.insert(id, session) }
     }
 
     /// The next request of a session: checks its epoch (`FetchManager.newContext`).
@@ -99,40 +104,43 @@ impl FetchSessionCache {
         id: SessionId,
         epoch: u32,
         now: Timestamp,
-    ) -> Result<&mut FetchSession, ErrorCode> {
-        let session = self.sessions.get_mut(&id).filter(|session| session.cached.is_some());
-        let Some(cached) = session.and_then(|session| session.cached.as_mut()) else {
-            return Err(ErrorCode::FetchSessionIdNotFound);
-        };
+    ) -> Result<SessionHandle, ErrorCode> {
+        let handle = self.find(id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        let session = self.sessions.in_slot_mut(handle.slot).expect("it was just found");
+        let cached = session.cached.as_mut().ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if cached.next_epoch != epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
         cached.next_epoch = next_epoch(epoch);
-        self.touch(id, now);
-        Ok(self.sessions.get_mut(&id).expect("the session was just touched"))
+        self.touch(handle, now);
+        Ok(handle)
     }
 
     /// A full fetch is answered: keeps its session if there is room, or if it is worth more than
     /// another (`maybeCreateSession`). Returns whoever had to go.
-    pub fn maybe_keep(&mut self, id: SessionId, now: Timestamp) -> (bool, Option<FetchSession>) {
-        let session = &self.sessions[&id];
+    pub fn maybe_keep(
+        &mut self,
+        handle: SessionHandle,
+        now: Timestamp,
+    ) -> (bool, Option<FetchSession>) {
+        let session = self.get(handle).expect("it is there");
         let worth: Worth = (session.is_privileged(), session.len(), SessionId(0));
         let mut evicted = None;
-        if self.last_used.len() as u32 >= self.slots {
+        if self.last_used.len() as u32 >= self.max_sessions {
             evicted = self.evict_for(worth, now);
             if evicted.is_none() {
                 return (false, None);
             }
         }
         let cached = Cached { next_epoch: 1, created: now, last_used: now, noted: now, size: 0 };
-        self.sessions.get_mut(&id).expect("it is there").cached = Some(cached);
-        self.touch(id, now);
+        self.get_mut(handle).expect("it is there").cached = Some(cached);
+        self.touch(handle, now);
         (true, evicted)
     }
 
     /// A session ends. The caller lets its partitions know.
     pub fn remove(&mut self, id: SessionId) -> Option<FetchSession> {
-        let session = self.sessions.remove(&id)?;
+        let session = self.sessions.remove(id)?;
         if let Some(cached) = session.cached {
             self.forget_keys(session.worth(&cached), cached.noted);
         }
@@ -142,15 +150,15 @@ impl FetchSessionCache {
     /// A partition moved: whoever watches it has to look at it, and some are to be woken.
     pub fn partition_moved(&mut self, partition: &mut Partition, moved: Moved) {
         for index in 0..partition.watchers().len() {
-            let (watcher, slot) = partition.watchers()[index];
-            let Some(session) = self.sessions.get_mut(&watcher) else { continue };
+            let Watcher { session: watcher, slot } = partition.watchers()[index];
+            let Some(session) = self.get_mut(watcher) else { continue };
             let is_follower = session.is_privileged();
             if moved == Moved::LogEnd && !is_follower {
                 continue;
             }
-            session.mark_dirty(slot);
+            session.note_move(slot, partition.id());
             if is_follower {
-                partition.make_up_idle_fetches(watcher, session.last_fetch);
+                partition.make_up_idle_fetches(watcher.id, session.last_fetch);
             }
             let wakes = match moved {
                 Moved::LogEnd | Moved::Role => true,
@@ -165,18 +173,18 @@ impl FetchSessionCache {
     }
 
     /// The next session whose parked fetch may be complete.
-    pub fn next_woken(&mut self) -> Option<SessionId> {
-        let id = self.woken.pop_front()?;
-        if let Some(session) = self.sessions.get_mut(&id) {
+    pub fn next_woken(&mut self) -> Option<SessionHandle> {
+        let woken = self.woken.pop_front()?;
+        if let Some(session) = self.get_mut(woken) {
             session.is_woken = false;
         }
-        Some(id)
+        Some(woken)
     }
 
     fn new_session_id(&mut self) -> SessionId {
         loop {
             let id = SessionId(self.numbers.between(1, i32::MAX as u64) as u32);
-            if !self.sessions.contains_key(&id) {
+            if self.sessions.slot_of(id).is_none() {
                 return id;
             }
         }
@@ -203,7 +211,7 @@ impl FetchSessionCache {
     fn least_recently_used(&mut self) -> Option<(Timestamp, SessionId)> {
         loop {
             let (noted, id) = *self.last_used.first()?;
-            let session = self.sessions.get_mut(&id).expect("only a known session is used");
+            let session = self.sessions.get_mut(id).expect("only a known session is used");
             let cached = session.cached.as_mut().expect("only a session of the cache is used");
             if cached.last_used == noted {
                 return Some((noted, id));
@@ -215,23 +223,23 @@ impl FetchSessionCache {
     }
 
     /// A session is used: it is the most recent one now, and has its present size (`touch`).
-    fn touch(&mut self, id: SessionId, now: Timestamp) {
-        let session = self.sessions.get_mut(&id).expect("only a known session is used");
+    fn touch(&mut self, handle: SessionHandle, now: Timestamp) {
+        let session = self.get_mut(handle).expect("only a known session is used");
         let before = session.cached.expect("only a session of the cache is used");
-        let old_worth = session.worth(&before);
         let after = Cached { last_used: now, size: session.len(), ..before };
-        let (worth, privileged) = (session.worth(&after), session.is_privileged());
         let is_old = |cached: &Cached| cached.last_used.since(cached.created) > MIN_EVICTION_AGE;
         // The clock may have been set back.
         let is_later = now >= before.noted;
-        if is_later && (worth, is_old(&after)) == (old_worth, is_old(&before)) {
+        if is_later && after.size == before.size && is_old(&after) == is_old(&before) {
             // As with nearly every fetch: it stays worth the same.
             session.cached = Some(after);
             return;
         }
+        let (old_worth, worth) = (session.worth(&before), session.worth(&after));
+        let privileged = session.is_privileged();
         session.cached = Some(Cached { noted: now, ..after });
         self.forget_keys(old_worth, before.noted);
-        self.last_used.insert((now, id));
+        self.last_used.insert((now, handle.id));
         let is_old = is_old(&after);
         if !privileged || is_old {
             self.evictable_by_privileged.insert(worth);
@@ -270,8 +278,8 @@ mod tests {
         now: i64,
     ) -> (SessionId, bool) {
         let fetches = (0..partitions).map(fetch).collect();
-        let id = cache.begin_full(replica, true, fetches, Timestamp(now));
-        (id, cache.maybe_keep(id, Timestamp(now)).0)
+        let handle = cache.begin_full(replica, true, fetches, Timestamp(now));
+        (handle.id, cache.maybe_keep(handle, Timestamp(now)).0)
     }
 
     #[test]

@@ -10,13 +10,14 @@
 
 use crate::fetch_session::next_epoch;
 use crate::partition_fetch_state::{PartitionFetchState, ask, is_news, is_ready};
+use crate::slots::{Slot, Slots};
 use klab_machine::{Address, ConnectionId, FlushId};
 use klab_network::NetworkClient;
 use klab_wire::{
     ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, FetchingReplica,
     IsolationLevel, LeaderEpoch, NodeId, Offset, SessionEpoch, Span, Time, TopicIdPartition,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A fetcher's name: whom it fetches from, and which of that broker's fetchers it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,11 +64,11 @@ pub struct Fetcher {
     /// Fsyncs that the next fetch waits for.
     pub unflushed: BTreeSet<FlushId>,
     config: FetcherConfig,
-    partitions: BTreeMap<TopicIdPartition, PartitionFetchState>,
+    partitions: Slots<TopicIdPartition, PartitionFetchState>,
     session: FetchSession,
     /// What to tell the session with the next request, in no order: every partition whose state says
     /// that it is in here, and some that were removed since.
-    changed: Vec<TopicIdPartition>,
+    changed: Vec<(TopicIdPartition, Slot)>,
     forgotten: Vec<TopicIdPartition>,
     session_size: u32,
     throttled: BTreeSet<TopicIdPartition>,
@@ -90,7 +91,7 @@ impl Fetcher {
             network,
             unflushed: BTreeSet::new(),
             config,
-            partitions: BTreeMap::new(),
+            partitions: Slots::new(),
             session: FetchSession::INITIAL,
             changed: Vec::new(),
             forgotten: Vec::new(),
@@ -110,7 +111,12 @@ impl Fetcher {
 
     /// Where it stands with a partition.
     pub fn partition(&self, id: TopicIdPartition) -> Option<&PartitionFetchState> {
-        self.partitions.get(&id)
+        self.partitions.get(id)
+    }
+
+    /// The state that is in this slot.
+    pub fn partition_mut(&mut self, slot: Slot) -> Option<&mut PartitionFetchState> {
+        self.partitions.in_slot_mut(slot)
     }
 
     /// Begins to fetch a partition, or begins anew under another epoch (`addPartitions`).
@@ -119,15 +125,15 @@ impl Fetcher {
         if state.is_throttled {
             self.throttled.insert(id);
         }
-        let state = self.partitions.entry(id).insert_entry(state).into_mut();
-        note_change(&mut self.changed, id, state);
+        let slot = self.partitions.insert(id, state);
+        self.change(id, slot, |_| true);
         // Added again: the session is told the new state, not to forget.
         self.forgotten.retain(|forgotten| *forgotten != id);
     }
 
     /// Stops fetching a partition.
     pub fn remove(&mut self, id: TopicIdPartition) {
-        let Some(state) = self.partitions.remove(&id) else { return };
+        let Some(state) = self.partitions.remove(id) else { return };
         if let Some(until) = state.delayed_until {
             self.delayed.remove(&(until, id));
         }
@@ -140,21 +146,24 @@ impl Fetcher {
 
     /// The quota applies to a partition, or not any more.
     pub fn set_throttled(&mut self, id: TopicIdPartition, is_throttled: bool) {
-        let Some(state) = self.partitions.get_mut(&id) else { return };
-        state.is_throttled = is_throttled;
+        let Some(slot) = self.partitions.slot_of(id) else { return };
         match is_throttled {
             true => self.throttled.insert(id),
             false => self.throttled.remove(&id),
         };
-        note_change(&mut self.changed, id, state);
+        self.change(id, slot, |state| {
+            state.is_throttled = is_throttled;
+            true
+        });
     }
 
-    /// An answer for this partition is of the question that was asked last, and the partition is being
-    /// fetched: else it was removed, added again or cut meanwhile.
-    pub fn expects(&self, id: TopicIdPartition) -> bool {
-        let Some(state) = self.partitions.get(&id) else { return false };
+    /// Where the state of a partition is, if this is an answer to the question that was asked last and the
+    /// partition is being fetched: else it was removed, added again or cut meanwhile.
+    pub fn expects(&self, id: TopicIdPartition) -> Option<Slot> {
+        let slot = self.partitions.slot_of(id)?;
+        let state = self.partitions.in_slot(slot)?;
         let asked = state.in_session == Some((state.fetch_offset, state.leader_epoch));
-        asked && state.delayed_until.is_none() && !state.is_resetting
+        (asked && state.delayed_until.is_none() && !state.is_resetting).then_some(slot)
     }
 
     /// What was fetched is in the log, which ends here now. The epoch is that of the last record that was
@@ -162,15 +171,12 @@ impl Fetcher {
     pub fn follow(
         &mut self,
         id: TopicIdPartition,
+        slot: Slot,
         to: Offset,
         epoch: Option<LeaderEpoch>,
         lag: u64,
     ) {
-        let Some(state) = self.partitions.get_mut(&id) else { return };
-        let epoch = epoch.or(state.last_fetched_epoch);
-        if state.advance(to, epoch, lag) {
-            note_change(&mut self.changed, id, state);
-        }
+        self.change(id, slot, |state| state.advance(to, epoch.or(state.last_fetched_epoch), lag));
     }
 
     /// The partition goes on from here.
@@ -181,45 +187,43 @@ impl Fetcher {
         epoch: Option<LeaderEpoch>,
         lag: u64,
     ) {
-        let Some(state) = self.partitions.get_mut(&id) else { return };
-        if state.advance(to, epoch, lag) {
-            note_change(&mut self.changed, id, state);
-        }
+        let Some(slot) = self.partitions.slot_of(id) else { return };
+        self.change(id, slot, |state| state.advance(to, epoch, lag));
     }
 
     /// The start of the partition's log moved: the leader is told.
     pub fn log_start_moved(&mut self, id: TopicIdPartition, to: Offset) {
-        let Some(state) = self.partitions.get_mut(&id) else { return };
-        if state.log_start_offset != to {
-            state.log_start_offset = to;
-            note_change(&mut self.changed, id, state);
-        }
+        let Some(slot) = self.partitions.slot_of(id) else { return };
+        self.change(id, slot, |state| std::mem::replace(&mut state.log_start_offset, to) != to);
     }
 
     /// Leaves a partition alone for a while after an error (`delayPartitions`).
     pub fn delay(&mut self, id: TopicIdPartition, now: Time) {
-        let Some(state) = self.partitions.get_mut(&id) else { return };
-        state.is_resetting = false;
-        if state.delayed_until.is_some() {
-            return;
-        }
+        let Some(slot) = self.partitions.slot_of(id) else { return };
         let until = now + self.config.backoff;
-        state.delayed_until = Some(until);
-        self.delayed.insert((until, id));
-        note_change(&mut self.changed, id, state);
+        let is_new = self.change(id, slot, |state| {
+            state.is_resetting = false;
+            let is_new = state.delayed_until.is_none();
+            state.delayed_until.get_or_insert(until);
+            is_new
+        });
+        if is_new {
+            self.delayed.insert((until, id));
+        }
     }
 
     /// The leader is asked where its log starts and ends; nothing is fetched meanwhile.
     pub fn begin_reset(&mut self, id: TopicIdPartition) {
-        if let Some(state) = self.partitions.get_mut(&id) {
+        let Some(slot) = self.partitions.slot_of(id) else { return };
+        self.change(id, slot, |state| {
             state.is_resetting = true;
-            note_change(&mut self.changed, id, state);
-        }
+            true
+        });
     }
 
     /// The partition waits for the leader's word.
     pub fn is_resetting(&self, id: TopicIdPartition) -> bool {
-        self.partitions.get(&id).is_some_and(|state| state.is_resetting)
+        self.partitions.get(id).is_some_and(|state| state.is_resetting)
     }
 
     /// The connection, if it is another one than when this was asked before.
@@ -286,16 +290,13 @@ impl Fetcher {
         replica: FetchingReplica,
         is_quota_exceeded: impl FnOnce() -> bool,
         now: Time,
-    ) -> Option<FetchRequest> {
+    ) -> Option<Box<FetchRequest>> {
         if self.is_busy() || self.paused_until > now {
             return None;
         }
         self.wake_delayed(now);
         let holds_back = !self.throttled.is_empty() && is_quota_exceeded();
-        for id in &self.throttled {
-            let state = self.partitions.get_mut(id).expect("only what is fetched is throttled");
-            note_change(&mut self.changed, *id, state);
-        }
+        self.look_at_throttled();
         let partitions = match self.session.epoch {
             SessionEpoch::Incremental(_) => self.changes(holds_back),
             SessionEpoch::Initial | SessionEpoch::Final => self.everything(holds_back),
@@ -304,7 +305,7 @@ impl Fetcher {
         if self.session_size == 0 && forgotten.is_empty() {
             return None;
         }
-        Some(FetchRequest {
+        Some(Box::new(FetchRequest {
             cluster: None,
             replica: Some(replica),
             max_wait: self.config.max_wait,
@@ -315,7 +316,7 @@ impl Fetcher {
             partitions,
             forgotten,
             rack: None,
-        })
+        }))
     }
 
     /// It waits for an answer, or for an fsync.
@@ -326,7 +327,7 @@ impl Fetcher {
     /// The next request names all partitions, and the session `close` ends with it.
     fn restart_session(&mut self, close: u32) {
         self.session = FetchSession { id: close, epoch: SessionEpoch::Initial };
-        self.partitions.values_mut().for_each(|state| state.in_session = None);
+        self.partitions.iter_mut().for_each(|state| state.in_session = None);
         self.session_size = 0;
         self.forgotten.clear();
     }
@@ -334,11 +335,38 @@ impl Fetcher {
     fn wake_delayed(&mut self, now: Time) {
         while let Some((until, id)) = self.delayed.first().copied().filter(|(at, _)| *at <= now) {
             self.delayed.remove(&(until, id));
-            if let Some(state) = self.partitions.get_mut(&id) {
-                state.delayed_until = None;
-                note_change(&mut self.changed, id, state);
+            if let Some(slot) = self.partitions.slot_of(id) {
+                self.change(id, slot, |state| {
+                    state.delayed_until = None;
+                    true
+                });
             }
         }
+    }
+
+    /// Whether a throttled partition may be fetched is another question each time.
+    fn look_at_throttled(&mut self) {
+        for id in &self.throttled {
+            let slot = self.partitions.slot_of(*id).expect("only what is fetched is throttled");
+            let state = self.partitions.in_slot_mut(slot).expect("it is there");
+            note_change(&mut self.changed, *id, slot, state);
+        }
+    }
+
+    /// Changes the state of a partition, which is in this slot. If it says so, the session is told with
+    /// the next request.
+    fn change(
+        &mut self,
+        id: TopicIdPartition,
+        slot: Slot,
+        change: impl FnOnce(&mut PartitionFetchState) -> bool,
+    ) -> bool {
+        let state = self.partitions.in_slot_mut(slot).expect("it is there");
+        let is_news = change(state);
+        if is_news {
+            note_change(&mut self.changed, id, slot, state);
+        }
+        is_news
     }
 
     fn everything(&mut self, holds_back: bool) -> Vec<FetchPartition> {
@@ -347,12 +375,12 @@ impl Fetcher {
         // A leader without a session for this fetcher remembers nothing of it.
         self.session_size = 0;
         let max_bytes = self.config.partition_max_bytes;
-        let mut fetches = Vec::with_capacity(self.partitions.len());
-        for (id, state) in &mut self.partitions {
+        let mut fetches = Vec::with_capacity(self.partitions.len() as usize);
+        for (id, state) in self.partitions.entries_mut() {
             state.in_session = None;
             state.is_changed = false;
             if is_ready(state, holds_back) {
-                fetches.push(ask(*id, state, max_bytes));
+                fetches.push(ask(id, state, max_bytes));
             }
         }
         self.session_size = fetches.len() as u32;
@@ -364,8 +392,8 @@ impl Fetcher {
         let mut fetches = Vec::with_capacity(self.changed.len());
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
-        for id in changed.drain(..) {
-            let state = self.partitions.get_mut(&id).filter(|state| state.is_changed);
+        for (id, mut slot) in changed.drain(..) {
+            let state = self.partitions.recall_mut(&mut slot, id).filter(|s| s.is_changed);
             let Some(state) = state else { continue };
             state.is_changed = false;
             let was_in_session = state.in_session.is_some();
@@ -389,12 +417,13 @@ impl Fetcher {
 
 /// There is something to tell the session of this partition.
 fn note_change(
-    changed: &mut Vec<TopicIdPartition>,
+    changed: &mut Vec<(TopicIdPartition, Slot)>,
     id: TopicIdPartition,
+    slot: Slot,
     state: &mut PartitionFetchState,
 ) {
     if !std::mem::replace(&mut state.is_changed, true) {
-        changed.push(id);
+        changed.push((id, slot));
     }
 }
 
@@ -490,7 +519,7 @@ mod tests {
         next(&mut fetcher, false, T(0));
         answered(&mut fetcher, ErrorCode::None, 9);
         fetcher.delay(id(0), T(0));
-        assert!(!fetcher.expects(id(0)) && fetcher.expects(id(1)));
+        assert!(fetcher.expects(id(0)).is_none() && fetcher.expects(id(1)).is_some());
         assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![], vec![0])));
         assert_eq!(fetcher.next_wake(T(0)), Some(Span::from_secs(1)));
         assert_eq!(next(&mut fetcher, false, T(1_000)), Some((vec![0], vec![])));

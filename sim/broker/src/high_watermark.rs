@@ -35,12 +35,11 @@ pub fn high_watermark(
     if is_under_min_isr || own_log_end_offset <= current {
         return None;
     }
-    followers
-        .into_iter()
-        .filter(|follower| follower.must_have)
-        .map(|follower| follower.log_end_offset)
-        .fold(Some(own_log_end_offset), Ord::min)
-        .filter(|least| *least > current)
+    followers.into_iter().filter(|follower| follower.must_have).try_fold(
+        own_log_end_offset,
+        // Whoever has no more than what is committed holds everything back.
+        |least, follower| Some(least.min(follower.log_end_offset.filter(|end| *end > current)?)),
+    )
 }
 
 #[cfg(test)]

@@ -72,6 +72,7 @@ mod replica_selector;
 mod replicas;
 mod requests;
 mod setup;
+mod slots;
 mod storage;
 mod throttle;
 mod topic_metadata;

@@ -6,19 +6,21 @@
 //!
 //! Facts: `BecameLeader`, `BecameFollower`, `HighWatermarkAdvanced`, `FollowerFetched`.
 
-use crate::fetch_session::{SessionId, Slot};
+use crate::fetch_session::{SessionHandle, SessionId};
 use crate::high_watermark::{FollowerProgress, high_watermark};
 use crate::isr::{BrokerStanding, CommittedState, PartitionState, is_eligible};
 use crate::purgatory::{AwaitingCommit, AwaitingLowWatermark, ProduceKey};
 use crate::replica::{FetchRegistration, Replica};
+use crate::slots::Slot;
 use crate::topic_settings::TopicSettings;
 use klab_log::Log;
 use klab_machine::fact::ReplicationFact;
 use klab_machine::{FlushId, Outbox};
 use klab_metadata::ClusterImage;
 use klab_wire::{
-    BrokerEpoch, ErrorCode, LeaderEpoch, LeaderIdAndEpoch, LeaderRecoveryState, NodeId, Offset,
-    PartitionEpoch, PartitionRegistration, Span, Timestamp, TopicIdPartition, TopicPartition,
+    BrokerEpoch, ErrorCode, FetchPartition, FetchingReplica, LeaderEpoch, LeaderIdAndEpoch,
+    LeaderRecoveryState, NodeId, Offset, PartitionEpoch, PartitionRegistration, Span, Timestamp,
+    TopicIdPartition, TopicPartition,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ pub struct Partition {
     pub unflushed: VecDeque<Unflushed>,
     leader_epoch: Option<LeaderEpoch>,
     partition_epoch: Option<PartitionEpoch>,
-    watchers: Vec<(SessionId, Slot)>,
+    watchers: Vec<Watcher>,
 }
 
 /// What a replica is.
@@ -78,6 +80,15 @@ pub struct Unflushed {
     pub end: Offset,
     /// The `acks=1` produce requests to be answered then.
     pub acks: Vec<ProduceKey>,
+}
+
+/// A fetch session that wants to know of a partition's moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watcher {
+    /// The session.
+    pub session: SessionHandle,
+    /// Where the session keeps the partition.
+    pub slot: Slot,
 }
 
 /// What a partition has to know of its broker to decide: who it is, the time, and its own image of the
@@ -212,21 +223,21 @@ impl Partition {
         self.leader().map_or(self.log.log_end(), |leader| leader.visible_end)
     }
 
-    /// The fetch sessions that want to know of its moves, and where each keeps this partition.
-    pub fn watchers(&self) -> &[(SessionId, Slot)] {
+    /// The fetch sessions that want to know of its moves.
+    pub fn watchers(&self) -> &[Watcher] {
         &self.watchers
     }
 
     /// A fetch session wants to know of its moves.
-    pub fn watch(&mut self, session: SessionId, slot: Slot) {
-        if !self.watchers.iter().any(|(watcher, _)| *watcher == session) {
-            self.watchers.push((session, slot));
+    pub fn watch(&mut self, watcher: Watcher) {
+        if !self.watchers.iter().any(|known| known.session.id == watcher.session.id) {
+            self.watchers.push(watcher);
         }
     }
 
     /// A fetch session, whose last fetch of this partition was at `last`, does not want to know any more.
     pub fn unwatch(&mut self, session: SessionId, last: Timestamp) {
-        self.watchers.retain(|(watcher, _)| *watcher != session);
+        self.watchers.retain(|watcher| watcher.session.id != session);
         self.make_up_idle_fetches(session, last);
     }
 
@@ -465,4 +476,16 @@ pub struct FollowerFetch {
     pub offset: Offset,
     /// Where its log starts.
     pub log_start_offset: Option<Offset>,
+}
+
+impl FollowerFetch {
+    /// What a fetch says of one partition.
+    pub fn of(replica: FetchingReplica, fetch: &FetchPartition) -> Self {
+        FollowerFetch {
+            follower: replica.id,
+            epoch: replica.epoch,
+            offset: fetch.fetch_offset,
+            log_start_offset: fetch.log_start_offset,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Where a follower stands with one partition, and what its fetcher says of it (`PartitionFetchState`).
 
+use crate::slots::Slot;
 use klab_wire::{FetchPartition, LeaderEpoch, Offset, Time, TopicIdPartition};
 
 /// Where a follower stands with one partition (`PartitionFetchState`).
@@ -13,6 +14,8 @@ pub struct PartitionFetchState {
     pub last_fetched_epoch: Option<LeaderEpoch>,
     /// Where the log starts.
     pub log_start_offset: Offset,
+    /// Where the replica is among the broker's.
+    pub replica: Slot,
     /// How far the leader is ahead, once known.
     pub lag: Option<u64>,
     /// Subject to the follower's replication quota.
@@ -41,6 +44,7 @@ impl PartitionFetchState {
             leader_epoch,
             last_fetched_epoch,
             log_start_offset,
+            replica: Slot::default(),
             lag: None,
             is_throttled,
             delayed_until: None,

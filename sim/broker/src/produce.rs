@@ -9,6 +9,7 @@
 use crate::Broker;
 use crate::partition::{Local, Partition, Role, Unflushed};
 use crate::purgatory::{AwaitingCommit, ProduceKey, ProduceStatus, Purgatory, ReplyTo};
+use crate::replicas::why_not_hosted;
 use klab_log::{AppendInfo, AppendOrigin};
 use klab_machine::fact::ReplicationFact;
 use klab_machine::{FlushId, Outbox};
@@ -29,17 +30,22 @@ impl Broker {
     ) {
         let acks = request.acks;
         let number = self.purgatory.next_request();
+        let mut responses = Vec::with_capacity(request.data.len());
         let mut statuses = Vec::with_capacity(request.data.len());
         for (index, data) in (0..).zip(request.data) {
             let key = ProduceKey { request: number, index };
-            statuses.push(self.produce_to(data, acks, key, now, out));
+            let (response, status) = self.produce_to(data, acks, key, now, out);
+            responses.push(response);
+            statuses.push(status);
         }
         // A producer that wants no answer learns of an error only by losing its connection.
-        if acks == Acks::None && statuses.iter().any(|status| !status.response.error.is_ok()) {
+        if acks == Acks::None && responses.iter().any(|response| !response.error.is_ok()) {
             out.close(reply_to.connection);
         }
         let timeout = (acks == Acks::All).then_some(request.timeout);
-        self.purgatory.park_produce(reply_to, acks, statuses, timeout, out);
+        let client = self.client_of(reply_to.connection);
+        let produced = (responses, statuses);
+        self.purgatory.park_produce(reply_to, client, acks, produced, timeout, out);
     }
 
     /// A produce request's time is up.
@@ -61,15 +67,21 @@ impl Broker {
         key: ProduceKey,
         now: Now,
         out: &mut Outbox,
-    ) -> ProduceStatus {
+    ) -> (PartitionProduceResponse, ProduceStatus) {
         let PartitionProduceData { partition: name, batch } = data;
         let appended = self.append_to(&name, batch, acks, now, out).map(|(partition, info)| {
             let is_pending = await_acks(partition, &info, acks, key, out);
             (info, partition.log.log_start(), is_pending)
         });
         match appended {
-            Ok((info, log_start, is_pending)) => status_of(name, &info, log_start, is_pending),
-            Err(error) => self.produce_refused(name, error),
+            Ok((info, log_start, is_pending)) => {
+                let status = ProduceStatus { last_offset: Some(info.last_offset), is_pending };
+                (response_of(name, &info, log_start, is_pending), status)
+            }
+            Err(error) => {
+                let status = ProduceStatus { last_offset: None, is_pending: false };
+                (self.produce_refused(name, error), status)
+            }
         }
     }
 
@@ -83,7 +95,8 @@ impl Broker {
     ) -> Result<(&mut Partition, AppendInfo), ErrorCode> {
         let id = self.identified(name)?;
         let local = local!(self, now);
-        let partition = self.replicas.hosted_mut(id, &self.metadata)?;
+        let partition = self.replicas.get_mut(id);
+        let partition = partition.ok_or_else(|| why_not_hosted(&self.metadata, id))?;
         let in_sync = partition.leader().ok_or(ErrorCode::NotLeaderOrFollower)?.state.isr().len();
         if acks == Acks::All && (in_sync as u32) < partition.effective_min_isr() {
             return Err(ErrorCode::NotEnoughReplicas);
@@ -99,21 +112,24 @@ impl Broker {
         Ok((partition, info))
     }
 
-    fn produce_refused(&self, partition: TopicPartition, error: ErrorCode) -> ProduceStatus {
+    fn produce_refused(
+        &self,
+        partition: TopicPartition,
+        error: ErrorCode,
+    ) -> PartitionProduceResponse {
         let id = self.metadata.image().topics.identified(&partition);
         let current_leader = match error {
             ErrorCode::NotLeaderOrFollower => id.and_then(|id| self.leader_of(id)),
             _ => None,
         };
-        let response = PartitionProduceResponse {
+        PartitionProduceResponse {
             partition,
             error,
             base_offset: None,
             log_append_time: None,
             log_start_offset: None,
             current_leader,
-        };
-        ProduceStatus { response, last_offset: None, is_pending: false }
+        }
     }
 
     /// An append's fsync is done.
@@ -191,13 +207,13 @@ fn await_flush(partition: &mut Partition, key: ProduceKey) -> bool {
     true
 }
 
-fn status_of(
+fn response_of(
     partition: TopicPartition,
     info: &AppendInfo,
     log_start: Offset,
     is_pending: bool,
-) -> ProduceStatus {
-    let response = PartitionProduceResponse {
+) -> PartitionProduceResponse {
+    PartitionProduceResponse {
         partition,
         // What is pending has timed out, unless it is settled in time.
         error: if is_pending { ErrorCode::RequestTimedOut } else { ErrorCode::None },
@@ -205,6 +221,5 @@ fn status_of(
         log_append_time: info.log_append_time,
         log_start_offset: Some(log_start),
         current_leader: None,
-    };
-    ProduceStatus { response, last_offset: Some(info.last_offset), is_pending }
+    }
 }

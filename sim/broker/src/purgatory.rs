@@ -26,8 +26,6 @@ pub struct ReplyTo {
     pub connection: ConnectionId,
     /// The request.
     pub correlation: CorrelationId,
-    /// Who asked.
-    pub client: NodeId,
 }
 
 impl ReplyTo {
@@ -65,13 +63,11 @@ pub struct AwaitingLowWatermark {
 }
 
 /// One partition of a produce request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProduceStatus {
-    /// The answer; while it is pending, what it will be if the time runs out.
-    pub response: PartitionProduceResponse,
     /// The offset of the last record.
     pub last_offset: Option<Offset>,
-    /// It waits.
+    /// It waits: its answer is what it will be if the time runs out.
     pub is_pending: bool,
 }
 
@@ -79,7 +75,11 @@ pub struct ProduceStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct DelayedProduce {
     reply_to: ReplyTo,
+    client: NodeId,
     acks: Acks,
+    /// The answers, which leave as they stand here.
+    responses: Vec<PartitionProduceResponse>,
+    /// One for each of the answers.
     statuses: Vec<ProduceStatus>,
     pending: u32,
 }
@@ -137,13 +137,14 @@ impl Purgatory {
     pub fn park_produce(
         &mut self,
         reply_to: ReplyTo,
+        client: NodeId,
         acks: Acks,
-        statuses: Vec<ProduceStatus>,
+        (responses, statuses): (Vec<PartitionProduceResponse>, Vec<ProduceStatus>),
         timeout: Option<Span>,
         out: &mut Outbox,
     ) {
         let pending = statuses.iter().filter(|status| status.is_pending).count() as u32;
-        let delayed = DelayedProduce { reply_to, acks, statuses, pending };
+        let delayed = DelayedProduce { reply_to, client, acks, responses, statuses, pending };
         if pending == 0 {
             return delayed.answer(out);
         }
@@ -183,10 +184,10 @@ impl Purgatory {
         out: &mut Outbox,
     ) -> Vec<(TopicPartition, ProduceKey)> {
         let Some(delayed) = self.produces.remove(&request) else { return Vec::new() };
-        let waiting = (0..).zip(&delayed.statuses).filter(|(_, status)| status.is_pending);
-        let keys = waiting
-            .map(|(index, s)| (s.response.partition.clone(), ProduceKey { request, index }))
-            .collect();
+        let partitions = delayed.responses.iter().map(|response| response.partition.clone());
+        let keys = (0..).map(|index| ProduceKey { request, index });
+        let waiting = partitions.zip(keys).zip(&delayed.statuses);
+        let keys = waiting.filter(|(_, status)| status.is_pending).map(|(key, _)| key).collect();
         delayed.answer(out);
         keys
     }
@@ -290,10 +291,10 @@ impl Purgatory {
     ) {
         // A request whose time was up is not here any more.
         let Some(delayed) = self.produces.get_mut(&key.request) else { return };
-        let status = &mut delayed.statuses[key.index as usize];
-        status.response.error = error;
-        status.response.current_leader = current_leader;
-        status.is_pending = false;
+        let response = &mut delayed.responses[key.index as usize];
+        response.error = error;
+        response.current_leader = current_leader;
+        delayed.statuses[key.index as usize].is_pending = false;
         delayed.pending -= 1;
         if delayed.pending > 0 {
             return;
@@ -330,21 +331,20 @@ impl Purgatory {
 impl DelayedProduce {
     /// Answers; with `acks=0` nothing is sent.
     fn answer(self, out: &mut Outbox) {
-        for status in &self.statuses {
+        for (response, status) in self.responses.iter().zip(&self.statuses) {
             out.state(ReplicationFact::ProduceAnswered {
-                partition: status.response.partition.clone(),
-                client: self.reply_to.client,
+                partition: response.partition.clone(),
+                client: self.client,
                 acks: self.acks,
-                base: status.response.base_offset,
+                base: response.base_offset,
                 last: status.last_offset,
-                error: status.response.error,
+                error: response.error,
             });
         }
         if self.acks == Acks::None {
             return;
         }
-        let responses = self.statuses.into_iter().map(|status| status.response).collect();
-        let response = ProduceResponse { responses, throttle: Span::ZERO };
+        let response = ProduceResponse { responses: self.responses, throttle: Span::ZERO };
         self.reply_to.answer(Response::Produce(response), out);
     }
 }

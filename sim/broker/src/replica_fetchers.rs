@@ -9,6 +9,8 @@ use crate::fetcher::{Fetcher, FetcherConfig, FetcherId, FetcherRequest};
 use crate::fetcher_assignment::fetcher_number;
 use crate::partition::{Partition, Unflushed};
 use crate::partition_fetch_state::PartitionFetchState;
+use crate::purgatory::Purgatory;
+use crate::slots::Slot;
 use crate::truncation::offset_truncation_state;
 use klab_log::{AppendInfo, FollowerAppendError, LogStartReason};
 use klab_machine::fact::ReplicationFact;
@@ -164,7 +166,7 @@ impl Broker {
             out.set_timer(Timer::Broker(timer), wait);
         }
         if let Some(request) = next {
-            self.ask_leader(id, request.into(), FetcherRequest::Fetch, now, out);
+            self.ask_leader(id, Request::Fetch(request), FetcherRequest::Fetch, now, out);
         }
     }
 
@@ -266,10 +268,10 @@ impl Broker {
         if !fetcher.session_answered(&response) {
             return;
         }
-        for answer in response.partitions {
-            let expects = self.fetchers.get_mut(id).is_some_and(|f| f.expects(answer.partition));
-            if expects {
-                self.partition_answered(id, answer, now, out);
+        for answer in &response.partitions {
+            let fetcher = self.fetchers.get_mut(id);
+            if let Some(slot) = fetcher.and_then(|fetcher| fetcher.expects(answer.partition)) {
+                self.partition_answered(id, slot, answer, now, out);
             }
         }
     }
@@ -277,12 +279,13 @@ impl Broker {
     fn partition_answered(
         &mut self,
         id: FetcherId,
-        answer: FetchedPartition,
+        slot: Slot,
+        answer: &FetchedPartition,
         now: Now,
         out: &mut Outbox,
     ) {
         match (answer.error, answer.diverging_epoch) {
-            (ErrorCode::None, None) => self.process_partition_data(id, &answer, now, out),
+            (ErrorCode::None, None) => self.process_partition_data(id, slot, answer, now, out),
             (ErrorCode::None, Some(end)) => self.diverged(id, answer.partition, end, now, out),
             (ErrorCode::OffsetOutOfRange, _) => self.out_of_range(id, answer.partition, now, out),
             // This follower's epoch is the older one: the metadata will say what it is now.
@@ -309,59 +312,45 @@ impl Broker {
     fn process_partition_data(
         &mut self,
         id: FetcherId,
+        slot: Slot,
         answer: &FetchedPartition,
         now: Now,
         out: &mut Outbox,
     ) {
-        let Some(partition) = self.replicas.get_mut(answer.partition) else { return };
+        let fetcher = self.fetchers.get_mut(id).expect("the fetcher was just answered");
+        let replica = &mut fetcher.partition_mut(slot).expect("it was just asked for").replica;
+        let Some(mut partition) = self.replicas.recall_mut(replica, answer.partition) else {
+            return;
+        };
         let before = partition.log.recovery_point();
         let appended = match append_fetched(partition, answer, now, out) {
             Ok(appended) => appended,
             Err(FollowerAppendError::Unexpected { .. }) => {
                 return self.stop_fetching(answer.partition);
             }
-            Err(_) => return self.delay(id, answer.partition, now),
+            Err(_) => return fetcher.delay(answer.partition, now.time),
         };
         self.storage.claim_flushes(partition);
-        let fetcher = self.fetchers.get_mut(id).expect("the fetcher was just answered");
+        let end = partition.log.log_end();
         if let Some(flush) = appended.and_then(|info| info.durable_after) {
-            let end = partition.log.log_end();
             partition.unflushed.push_back(Unflushed { flush, end, acks: Vec::new() });
             fetcher.unflushed.insert(flush);
         }
         if partition.settings.is_follower_throttled(id_of(partition), self.identity.node) {
             self.follower_quota.record(u64::from(answer.records_size()), now.wall);
         }
-        let end = partition.log.log_end();
         let epoch = answer.records.last().map(|batch| batch.partition_leader_epoch);
-        fetcher.follow(answer.partition, end, epoch, answer.high_watermark.since(end));
+        let lag = answer.high_watermark.since(end);
+        fetcher.follow(answer.partition, slot, end, epoch, lag);
         if partition.log.recovery_point() < before {
             self.store_recovery_points(out);
+            let Some(again) = self.replicas.get_mut(answer.partition) else { return };
+            partition = again;
         }
-        self.follow_leader(answer, out);
-    }
-
-    /// Takes over the leader's high watermark and log start.
-    fn follow_leader(&mut self, answer: &FetchedPartition, out: &mut Outbox) {
-        let Some(partition) = self.replicas.get_mut(answer.partition) else { return };
-        let from = partition.log.high_watermark();
-        let to = partition.log.update_high_watermark(answer.high_watermark);
-        if to > from {
-            let name = partition.name().clone();
-            let fact = ReplicationFact::FollowerHighWatermarkAdvanced { partition: name, from, to };
-            out.state(fact);
-        }
-        if to != from {
-            self.purgatory.high_watermark_moved(partition, out);
-        }
-        let reason = LogStartReason::LeaderOffsetIncremented;
-        let leader_start = answer.log_start_offset;
-        if partition.log.advance_log_start(leader_start, reason, out) == Ok(true) {
-            self.purgatory.sessions.partition_moved(partition, Moved::LogStart);
+        if follow_leader(&mut self.purgatory, partition, answer, out) {
             let start = partition.log.log_start();
-            if let Some(fetcher) = self.fetchers.of(answer.partition) {
-                fetcher.log_start_moved(answer.partition, start);
-            }
+            let fetcher = self.fetchers.get_mut(id).expect("the fetcher was just answered");
+            fetcher.log_start_moved(answer.partition, start);
         }
     }
 
@@ -396,6 +385,31 @@ impl Broker {
         fetcher.advance(partition, replica.log.log_end(), replica.log.latest_epoch(), lag);
         fetcher.log_start_moved(partition, replica.log.log_start());
     }
+}
+
+/// Takes over the leader's high watermark and log start. Says whether the log start moved.
+fn follow_leader(
+    purgatory: &mut Purgatory,
+    partition: &mut Partition,
+    answer: &FetchedPartition,
+    out: &mut Outbox,
+) -> bool {
+    let from = partition.log.high_watermark();
+    let to = partition.log.update_high_watermark(answer.high_watermark);
+    if to > from {
+        let name = partition.name().clone();
+        let fact = ReplicationFact::FollowerHighWatermarkAdvanced { partition: name, from, to };
+        out.state(fact);
+    }
+    if to != from {
+        purgatory.high_watermark_moved(partition, out);
+    }
+    let reason = LogStartReason::LeaderOffsetIncremented;
+    let moved = partition.log.advance_log_start(answer.log_start_offset, reason, out) == Ok(true);
+    if moved {
+        purgatory.sessions.partition_moved(partition, Moved::LogStart);
+    }
+    moved
 }
 
 /// Appends what was fetched. If the leader's log starts in the middle of a batch, a new follower's first

@@ -3,35 +3,41 @@
 use crate::Broker;
 use crate::metadata_cache::MetadataCache;
 use crate::partition::{Partition, Role};
+use crate::slots::{Slot, Slots};
 use klab_wire::{ErrorCode, LeaderIdAndEpoch, TopicIdPartition, TopicPartition};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The replicas on this broker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Replicas {
-    partitions: BTreeMap<TopicIdPartition, Partition>,
+    partitions: Slots<TopicIdPartition, Partition>,
     leaders: BTreeSet<TopicIdPartition>,
 }
 
 impl Replicas {
+    /// None yet.
+    pub fn new() -> Self {
+        Replicas { partitions: Slots::new(), leaders: BTreeSet::new() }
+    }
+
     /// A replica.
     pub fn get(&self, id: TopicIdPartition) -> Option<&Partition> {
-        self.partitions.get(&id)
+        self.partitions.get(id)
     }
 
     /// A replica, to change it.
     pub fn get_mut(&mut self, id: TopicIdPartition) -> Option<&mut Partition> {
-        self.partitions.get_mut(&id)
+        self.partitions.get_mut(id)
     }
 
-    /// The replica that a request is for, to change it: a partition that exists, but not here, is
-    /// another broker's (`getPartitionOrException`).
-    pub fn hosted_mut(
-        &mut self,
-        id: TopicIdPartition,
-        metadata: &MetadataCache,
-    ) -> Result<&mut Partition, ErrorCode> {
-        self.partitions.get_mut(&id).ok_or_else(|| why_not_hosted(metadata, id))
+    /// A replica that was in this slot.
+    pub fn recall(&self, slot: Slot, id: TopicIdPartition) -> Option<&Partition> {
+        self.partitions.recall(slot, id)
+    }
+
+    /// A replica that was in this slot, to change it.
+    pub fn recall_mut(&mut self, slot: &mut Slot, id: TopicIdPartition) -> Option<&mut Partition> {
+        self.partitions.recall_mut(slot, id)
     }
 
     /// There is another one.
@@ -42,22 +48,22 @@ impl Replicas {
     /// One is given up.
     pub fn remove(&mut self, id: TopicIdPartition) -> Option<Partition> {
         self.leaders.remove(&id);
-        self.partitions.remove(&id)
+        self.partitions.remove(id)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Partition> + '_ {
-        self.partitions.values()
+        self.partitions.iter()
     }
 
     /// All of them, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Partition> + '_ {
-        self.partitions.values_mut()
+        self.partitions.iter_mut()
     }
 
     /// Notes what a replica has become.
     pub fn note_role(&mut self, id: TopicIdPartition) {
-        let role = self.partitions.get(&id).map(|partition| &partition.role);
+        let role = self.partitions.get(id).map(|partition| &partition.role);
         match role {
             Some(Role::Leader(_)) => self.leaders.insert(id),
             Some(Role::Follower { .. }) | None => self.leaders.remove(&id),
@@ -98,7 +104,8 @@ impl Broker {
     }
 }
 
-fn why_not_hosted(metadata: &MetadataCache, id: TopicIdPartition) -> ErrorCode {
+/// Why a partition is not here: one that exists is another broker's.
+pub(crate) fn why_not_hosted(metadata: &MetadataCache, id: TopicIdPartition) -> ErrorCode {
     match metadata.image().topics.topic(id.topic) {
         None => ErrorCode::UnknownTopicId,
         Some(topic) if topic.partition(id.partition).is_none() => {

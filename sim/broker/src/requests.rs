@@ -19,8 +19,7 @@ impl Broker {
             // `InvalidReceiveException`: nobody reads what is larger, so nobody can answer it.
             return out.close(connection);
         }
-        let client = self.client_of(connection);
-        let reply_to = ReplyTo { connection, correlation, client };
+        let reply_to = ReplyTo { connection, correlation };
         let answer = match request {
             Request::Produce(request) => {
                 return self.handle_produce(request, reply_to, now, out);
