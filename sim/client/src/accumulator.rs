@@ -84,7 +84,7 @@ pub(crate) struct Append {
 pub(crate) enum Appended {
     /// The records are in a batch. A buffer that was brought along and not needed comes back.
     Done { unused_buffer: u64 },
-    /// A new batch is needed, for a buffer of this size.
+    /// A new batch is needed, and a buffer of this size, which the pool does not have.
     NeedsBuffer(u64),
     /// A new batch would be needed, and the partitioner wants to choose again for it.
     NeedsNewBatch,
@@ -192,9 +192,12 @@ impl RecordAccumulator {
         let (unused_buffer, before) = match self.try_append(slot, append, now) {
             true => (mode.buffer, before),
             false if mode.abort_on_new_batch => return Appended::NeedsNewBatch,
-            false if mode.buffer == 0 => return Appended::NeedsBuffer(self.buffer_size(append)),
             false => {
-                self.append_new_batch(slot, append, mode.buffer, now, metadata);
+                let size = self.buffer_size(append);
+                if mode.buffer == 0 && !self.pool.take(size) {
+                    return Appended::NeedsBuffer(size);
+                }
+                self.append_new_batch(slot, append, size, now, metadata);
                 (0, 0)
             }
         };

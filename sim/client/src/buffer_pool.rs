@@ -10,15 +10,6 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
 
-/// What came of asking for memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Allocation {
-    /// Here it is.
-    Granted,
-    /// It has to wait.
-    Queued,
-}
-
 /// The memory of one producer, by its bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct BufferPool {
@@ -40,17 +31,21 @@ impl BufferPool {
         BufferPool { total, available: total, waiters: VecDeque::new() }
     }
 
-    /// Takes `size` bytes, or joins the queue under `ticket`. A size beyond the pool is the caller's
-    /// mistake: it would wait for ever.
-    pub(crate) fn allocate(&mut self, size: u64, ticket: Ticket) -> Allocation {
-        assert!(size <= self.total, "{size} bytes never fit into {}", self.total);
-        if self.available >= size {
+    /// Takes `size` bytes, if there are so many.
+    pub(crate) fn take(&mut self, size: u64) -> bool {
+        let is_enough = self.available >= size;
+        if is_enough {
             self.available -= size;
-            return Allocation::Granted;
         }
+        is_enough
+    }
+
+    /// Joins the queue for `size` bytes, which there are not, under `ticket`. A size beyond the pool is the
+    /// caller's mistake: it would wait for ever.
+    pub(crate) fn wait(&mut self, size: u64, ticket: Ticket) {
+        assert!(size <= self.total, "{size} bytes never fit into {}", self.total);
         self.waiters.push_back(Waiter { ticket, size, accumulated: 0 });
         self.serve();
-        Allocation::Queued
     }
 
     /// Gives memory back; the sends that now have enough come out, in the order they waited.
@@ -103,13 +98,11 @@ mod tests {
     #[test]
     fn memory_is_taken_until_it_runs_out_and_waiters_are_served_in_order() {
         let mut pool = BufferPool::new(100);
-        assert_eq!(pool.allocate(60, Ticket(0)), Allocation::Granted);
-        assert_eq!(pool.allocate(60, Ticket(1)), Allocation::Queued);
-        assert_eq!(
-            pool.allocate(30, Ticket(2)),
-            Allocation::Queued,
-            "the first has taken the rest"
-        );
+        assert!(pool.take(60));
+        assert!(!pool.take(60));
+        pool.wait(60, Ticket(1));
+        assert!(!pool.take(30), "the first has taken the rest");
+        pool.wait(30, Ticket(2));
         assert_eq!(pool.deallocate(60), [Ticket(1), Ticket(2)]);
         assert_eq!(pool.used(), 90);
         assert!(!pool.is_exhausted());
@@ -118,22 +111,21 @@ mod tests {
     #[test]
     fn a_large_waiter_gathers_memory_piece_by_piece() {
         let mut pool = BufferPool::new(100);
-        for ticket in 0..10 {
-            assert_eq!(pool.allocate(10, Ticket(ticket)), Allocation::Granted);
-        }
-        assert_eq!(pool.allocate(25, Ticket(10)), Allocation::Queued);
+        assert!(pool.take(100));
+        pool.wait(25, Ticket(10));
         assert_eq!(pool.deallocate(10), []);
         assert_eq!(pool.deallocate(10), []);
-        assert_eq!(pool.allocate(5, Ticket(11)), Allocation::Queued, "the large one is first");
+        assert!(!pool.take(5), "the large one is first");
+        pool.wait(5, Ticket(11));
         assert_eq!(pool.deallocate(10), [Ticket(10), Ticket(11)]);
     }
 
     #[test]
     fn who_gives_up_leaves_what_it_gathered_to_the_next() {
         let mut pool = BufferPool::new(100);
-        pool.allocate(90, Ticket(0));
-        pool.allocate(50, Ticket(1));
-        pool.allocate(10, Ticket(2));
+        assert!(pool.take(90));
+        pool.wait(50, Ticket(1));
+        pool.wait(10, Ticket(2));
         assert_eq!(pool.give_up(Ticket(1)), [Ticket(2)]);
         assert_eq!(pool.give_up(Ticket(1)), []);
         assert_eq!(pool.deallocate(90), []);

@@ -178,8 +178,7 @@ impl<P> ClientNetwork<P> {
 
     /// Whether a request to this broker would leave at once (`NetworkClient.isReady`).
     pub(crate) fn is_ready(&self, node: NodeId) -> bool {
-        let to = Address::broker(node);
-        self.network.is_connected(to) && self.network.in_flight(to) < self.max_in_flight as usize
+        self.network.has_room(Address::broker(node), self.max_in_flight)
     }
 
     /// Whether connecting to this broker has to wait for a back-off (`isUnavailable`).

@@ -2,7 +2,7 @@
 
 use crate::accumulator::{Append, AppendMode, Appended, RecordAccumulator};
 use crate::alarm::Alarm;
-use crate::buffer_pool::{Allocation, Ticket};
+use crate::buffer_pool::Ticket;
 use crate::network::{ClientNetwork, connection_settings};
 use crate::partitioner::{Choice, Partitioner};
 use crate::sender::Sender;
@@ -146,7 +146,9 @@ impl KafkaProducer {
                 // `batch.size` above `buffer.memory`: Kafka throws IllegalArgumentException.
                 self.fail(&append, ErrorCode::InvalidConfig, out);
             }
-            Appended::NeedsBuffer(size) => self.allocate(append, mode, size, deadline, now, out),
+            Appended::NeedsBuffer(size) => {
+                self.block(append, deadline, WaitsFor::Memory(size, mode.choice), now, out);
+            }
         }
     }
 
@@ -163,26 +165,6 @@ impl KafkaProducer {
         }
     }
 
-    fn allocate(
-        &mut self,
-        append: Append,
-        mode: AppendMode,
-        size: u64,
-        deadline: Time,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        let ticket = Ticket(self.next_ticket);
-        match self.sender.accumulator.pool.allocate(size, ticket) {
-            Allocation::Granted => {
-                self.append(append, AppendMode { buffer: size, ..mode }, deadline, now, out);
-            }
-            Allocation::Queued => {
-                self.block(append, deadline, WaitsFor::Memory(size, mode.choice), now, out);
-            }
-        }
-    }
-
     fn block(
         &mut self,
         append: Append,
@@ -194,6 +176,9 @@ impl KafkaProducer {
         out.state(ClientFact::SendBlocked { for_memory: waits_for != WaitsFor::Metadata });
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
+        if let WaitsFor::Memory(size, _) = waits_for {
+            self.sender.accumulator.pool.wait(size, ticket);
+        }
         self.blocked.insert(ticket, Blocked { append, deadline, waits_for });
         self.deadlines.insert((deadline, ticket));
         self.alarm.ring_by(deadline, now, out);

@@ -46,7 +46,8 @@ pub enum NetworkEvent<P> {
 /// What one input brought about. Usually one event, held without an allocation.
 pub struct NetworkEvents<P> {
     first: Option<NetworkEvent<P>>,
-    rest: std::vec::IntoIter<NetworkEvent<P>>,
+    /// The last one first.
+    rest: Vec<NetworkEvent<P>>,
 }
 
 /// Connections to peers, and the requests in flight on them.
@@ -107,6 +108,11 @@ impl<P> NetworkClient<P> {
     /// Whether a connection is open, so that a request would leave at once.
     pub fn is_connected(&self, to: Address) -> bool {
         matches!(self.peer(to), Some(Peer { state: State::Connected(_), .. }))
+    }
+
+    /// Whether a connection is open, with fewer than `most` requests on it that are not answered yet.
+    pub fn has_room(&self, to: Address, most: u32) -> bool {
+        matches!(self.peer(to), Some(peer) if peer.has_room(most))
     }
 
     /// Whether a connection is being opened.
@@ -354,6 +360,10 @@ impl<P> Peer<P> {
         }
     }
 
+    fn has_room(&self, most: u32) -> bool {
+        matches!(self.state, State::Connected(_)) && self.in_flight.len() < most as usize
+    }
+
     #[allow(clippy::too_many_arguments, reason = "one request with all that belongs to it")]
     fn dispatch(
         &mut self,
@@ -381,15 +391,16 @@ impl<P> Peer<P> {
 
 impl<P> NetworkEvents<P> {
     fn none() -> Self {
-        NetworkEvents { first: None, rest: Vec::new().into_iter() }
+        NetworkEvents { first: None, rest: Vec::new() }
     }
 
     fn one(event: NetworkEvent<P>) -> Self {
-        NetworkEvents { first: Some(event), rest: Vec::new().into_iter() }
+        NetworkEvents { first: Some(event), rest: Vec::new() }
     }
 
-    fn all(events: Vec<NetworkEvent<P>>) -> Self {
-        NetworkEvents { first: None, rest: events.into_iter() }
+    fn all(mut events: Vec<NetworkEvent<P>>) -> Self {
+        events.reverse();
+        NetworkEvents { first: None, rest: events }
     }
 }
 
@@ -397,7 +408,7 @@ impl<P> Iterator for NetworkEvents<P> {
     type Item = NetworkEvent<P>;
 
     fn next(&mut self) -> Option<NetworkEvent<P>> {
-        self.first.take().or_else(|| self.rest.next())
+        self.first.take().or_else(|| self.rest.pop())
     }
 }
 

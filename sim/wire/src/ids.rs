@@ -4,6 +4,7 @@
 //! "none" is `Option`.
 
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ impl NodeKind {
 /// A process of the deployment: Kafka's `node.id` (`broker.id`), or a client.
 ///
 /// Printed as the letter of its kind and a number counted from 1: `b2` is the second broker.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId {
     /// What the process is.
     pub kind: NodeKind,
@@ -81,9 +82,25 @@ impl NodeId {
         NodeId { kind: NodeKind::Admin, number }
     }
 
-    /// One number that differs between any two nodes: the name of a random stream, for example.
+    /// One number that differs between any two nodes, in their order: the name of a random stream, for
+    /// example.
     pub const fn key(self) -> u64 {
         ((self.kind as u64) << 16) | self.number as u64
+    }
+}
+
+/// By kind, then by number. Every map by node compares them: one number is compared faster than two.
+impl Ord for NodeId {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for NodeId {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
