@@ -40,7 +40,7 @@ use klab_machine::{
 };
 use klab_metadata::Image;
 use klab_wire::config::BrokerConfig;
-use klab_wire::{NodeId, Now, Request, TopicId, TopicName};
+use klab_wire::{BrokerEpoch, NodeId, Now, Request, TopicId, TopicName};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -170,6 +170,11 @@ impl Broker {
     /// The metadata that it goes by: what of the log it has applied.
     pub fn image(&self) -> &Image {
         self.metadata.image()
+    }
+
+    /// The registration of this life, if it is that far.
+    pub fn registration(&self) -> Option<BrokerEpoch> {
+        self.lifecycle.epoch()
     }
 
     /// Who asked on a connection.

@@ -117,7 +117,7 @@ impl Broker {
     pub(crate) fn communicate(&mut self, now: Now, out: &mut Outbox) {
         let communication = self.lifecycle.communicate();
         let request = match communication {
-            Communication::Registration => self.registration().into(),
+            Communication::Registration => self.registration_request().into(),
             Communication::Heartbeat => self.heartbeat().into(),
             Communication::None => return,
         };
@@ -154,7 +154,7 @@ impl Broker {
         self.close_logs(now, out);
     }
 
-    fn registration(&self) -> BrokerRegistrationRequest {
+    fn registration_request(&self) -> BrokerRegistrationRequest {
         BrokerRegistrationRequest {
             broker: self.identity.node,
             cluster: self.identity.cluster.clone(),

@@ -411,7 +411,13 @@ impl Partition {
             return;
         }
         self.assign_replicas(&state.replicas, local);
-        self.commit_state(committed, state.partition_epoch, out);
+        // What the leader knows from the answer to its AlterPartition the metadata log tells once more, and
+        // by then another change may be pending on top of it. In Kafka this forgets that change
+        // (`updateAssignmentAndIsr`): the controller lets a replica in for which the high watermark does not
+        // wait, and may elect it.
+        if Some(state.partition_epoch) > self.partition_epoch {
+            self.commit_state(committed, state.partition_epoch, out);
+        }
     }
 
     fn assign_replicas(&mut self, replicas: &[NodeId], local: NodeId) {

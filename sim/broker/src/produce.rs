@@ -102,8 +102,10 @@ impl Broker {
             return Err(ErrorCode::NotEnoughReplicas);
         }
         let (epoch, origin) = (partition.leader_epoch(), AppendOrigin::Client);
-        let info = partition.log.append_as_leader(batch, epoch, origin, now, out)?;
+        let info = partition.log.append_as_leader(batch, epoch, origin, now, out);
+        // Even what is refused may have rolled a segment: sequences are looked at after that.
         self.storage.claim_flushes(partition);
+        let info = info?;
         let end = partition.log.log_end();
         if let Some(flush) = info.durable_after {
             partition.unflushed.push_back(Unflushed { flush, end, acks: Vec::new() });

@@ -189,12 +189,12 @@ impl Broker {
         self.stop_fetching(id);
         let Some(mut partition) = self.replicas.remove(id) else { return };
         self.purgatory.sessions.partition_moved(&mut partition, Moved::Role);
-        out.state(ReplicationFact::ReplicaDeleted { partition: partition.name().clone() });
         let delay = partition.settings.topic.file_delete_delay_ms;
         let Partition { log, role, .. } = partition;
         if let crate::partition::Role::Leader(leader) = role {
             self.end_leadership(id, leader, error, out);
         }
+        out.state(ReplicationFact::ReplicaDeleted { partition: log.name().clone() });
         self.storage.delete_later(log, delay, out);
     }
 

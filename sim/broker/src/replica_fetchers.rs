@@ -323,14 +323,15 @@ impl Broker {
             return;
         };
         let before = partition.log.recovery_point();
-        let appended = match append_fetched(partition, answer, now, out) {
+        let appended = append_fetched(partition, answer, now, out);
+        self.storage.claim_flushes(partition);
+        let appended = match appended {
             Ok(appended) => appended,
             Err(FollowerAppendError::Unexpected { .. }) => {
                 return self.stop_fetching(answer.partition);
             }
             Err(_) => return fetcher.delay(answer.partition, now.time),
         };
-        self.storage.claim_flushes(partition);
         let end = partition.log.log_end();
         if let Some(flush) = appended.and_then(|info| info.durable_after) {
             partition.unflushed.push_back(Unflushed { flush, end, acks: Vec::new() });

@@ -99,8 +99,11 @@ impl Storage {
         }
     }
 
-    /// Deletes a log's files after a while, for readers that still have them open.
-    pub fn delete_later(&mut self, log: Log, after: Span, out: &mut Outbox) {
+    /// Deletes a log's files after a while, for readers that still have them open. They are no partition's
+    /// from now on: a broker that starts meanwhile finds strays (Kafka renames the directory,
+    /// `UnifiedLog.renameDir`).
+    pub fn delete_later(&mut self, mut log: Log, after: Span, out: &mut Outbox) {
+        log.forsake(out);
         let id = log.partition();
         self.deleting.insert(id, log);
         out.set_timer(Timer::Broker(BrokerTimer::DeleteLog(id)), after);

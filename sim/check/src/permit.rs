@@ -8,7 +8,7 @@
 
 use crate::picture::{Batch, Partition};
 use crate::settings::Setting;
-use klab_wire::Acks;
+use klab_wire::{Acks, Offset};
 
 /// What permits the loss of a batch that was acknowledged to a producer with these `acks`.
 pub(crate) fn of_acked(
@@ -29,12 +29,19 @@ pub(crate) fn of_committed(batch: &Batch, partition: &Partition, min_isr: u32) -
     if let Some(setting) = later.filter_map(|election| election.unclean_by).next() {
         return Some(setting);
     }
+    let promised = if batch.committed { batch.promised } else { min_isr };
     match batch.lost_by.count_ones() {
         0 => None,
-        losses if losses >= min_isr => Some(Setting::MinInsyncReplicas(min_isr)),
+        losses if losses >= promised => Some(Setting::MinInsyncReplicas(promised)),
         _ if batch.lost_by_last_in_sync => Some(Setting::NoEligibleLeaderReplicas),
         _ => None,
     }
+}
+
+/// What permits that a log has nothing at an offset, and goes on after it: whatever was there was lost.
+pub(crate) fn of_hole(partition: &Partition, offset: Offset, min_isr: u32) -> Option<Setting> {
+    let mut lost = partition.copies.claimants(offset);
+    lost.find_map(|batch| of_committed(batch, partition, min_isr))
 }
 
 /// What permits that a partition's leaders do not all have the same past.

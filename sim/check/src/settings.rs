@@ -3,7 +3,7 @@
 //! The same loss is a bug under one configuration and the documented behaviour under another. A judge
 //! that cannot tell them apart is either blind or useless.
 
-use klab_wire::{Acks, NodeId, TopicName};
+use klab_wire::{Acks, NodeId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,8 @@ use std::fmt;
 /// The part of a run's configuration that promises depend on.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// What holds for a topic that is not named in `topics`: the brokers' own settings.
+    /// What the brokers were started with. What topics say for themselves, facts tell.
     pub defaults: TopicSettings,
-    /// What holds for these topics.
-    pub topics: BTreeMap<TopicName, TopicSettings>,
     /// How each producer produces.
     pub producers: BTreeMap<NodeId, ProducerSettings>,
     /// The voters of the metadata quorum.
@@ -67,8 +65,6 @@ pub enum Setting {
     NoIdempotence,
     /// Without idempotence a retry may be overtaken by a batch in flight.
     MaxInFlight(u32),
-    /// The topic was deleted; another one may have its name.
-    TopicDeleted,
     /// A voter's disk was lost or damaged: the quorum promises nothing about what it held.
     VoterDiskLost,
 }
@@ -76,6 +72,17 @@ pub enum Setting {
 impl Default for TopicSettings {
     fn default() -> Self {
         TopicSettings { min_insync_replicas: 1, unclean_leader_election: false, compacted: false }
+    }
+}
+
+impl TopicSettings {
+    /// What is promised if the one or the other holds.
+    pub fn or_less(self, other: TopicSettings) -> TopicSettings {
+        TopicSettings {
+            min_insync_replicas: self.min_insync_replicas.min(other.min_insync_replicas),
+            unclean_leader_election: self.unclean_leader_election || other.unclean_leader_election,
+            compacted: self.compacted || other.compacted,
+        }
     }
 }
 
@@ -91,11 +98,6 @@ impl Default for ProducerSettings {
 }
 
 impl Settings {
-    /// What holds for a topic.
-    pub fn topic(&self, topic: &TopicName) -> TopicSettings {
-        self.topics.get(topic).copied().unwrap_or(self.defaults)
-    }
-
     /// How a client produces; one that is not named, with Kafka's defaults.
     pub fn producer(&self, client: NodeId) -> ProducerSettings {
         self.producers.get(&client).copied().unwrap_or_default()
@@ -114,7 +116,6 @@ impl fmt::Display for Setting {
             }
             Setting::NoIdempotence => f.write_str("enable.idempotence=false"),
             Setting::MaxInFlight(n) => write!(f, "max.in.flight.requests.per.connection={n}"),
-            Setting::TopicDeleted => f.write_str("the topic was deleted"),
             Setting::VoterDiskLost => f.write_str("a voter's disk was lost"),
         }
     }

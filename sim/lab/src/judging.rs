@@ -8,15 +8,10 @@ use std::collections::BTreeMap;
 
 /// The settings of a scenario that decide what Kafka promises.
 pub fn settings(scenario: &Scenario) -> Settings {
-    let broker = scenario.server_config(NodeId::broker(1));
-    let topics = scenario.topics.iter().map(|topic| {
-        let config = TopicConfig::on(&broker, topic.config.iter())
-            .expect("parsing has checked every topic's configuration");
-        (topic.name.clone(), topic_settings(&config))
-    });
+    let servers = scenario.cluster.nodes().into_iter();
+    let defaults = servers.map(|node| inherited(&scenario.server_config(node)));
     Settings {
-        defaults: inherited(&broker),
-        topics: topics.collect(),
+        defaults: defaults.reduce(TopicSettings::or_less).unwrap_or_default(),
         producers: producers(scenario),
         voters: scenario.cluster.voters(),
         eligible_leader_replicas: eligible_leader_replicas(scenario),
@@ -32,10 +27,6 @@ pub fn expectations(scenario: &Scenario) -> Vec<Expectation> {
 fn inherited(broker: &BrokerConfig) -> TopicSettings {
     let none: [(&str, &str); 0] = [];
     let config = TopicConfig::on(broker, none).expect("a broker's own defaults are legal");
-    topic_settings(&config)
-}
-
-fn topic_settings(config: &TopicConfig) -> TopicSettings {
     TopicSettings {
         min_insync_replicas: config.min_insync_replicas,
         unclean_leader_election: config.unclean_leader_election_enable,

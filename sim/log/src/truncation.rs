@@ -87,8 +87,15 @@ impl Log {
         segments.iter().for_each(|segment| self.delete_segment(segment, out));
         self.producers.delete_snapshots(self.partition, out, |_| true);
         out.store(File::LeaderEpochCheckpoint(self.partition), Change::Delete);
-        if self.named {
-            out.store(File::PartitionMetadata(self.partition), Change::Delete);
+        self.forsake(out);
+    }
+
+    /// Its files are no partition's any more: whoever opens the disk takes them for strays.
+    pub fn forsake(&mut self, out: &mut Outbox) {
+        if std::mem::take(&mut self.named) {
+            let file = File::PartitionMetadata(self.partition);
+            out.store(file, Change::Delete);
+            out.flush(file);
         }
     }
 }

@@ -47,6 +47,11 @@ impl World {
             }
         }
         for (node, broker) in truth::brokers(&self.engine) {
+            let registered = active.image().cluster.broker(node).map(|known| known.epoch());
+            if active.image().cluster.is_active(node) && broker.registration() != registered {
+                // The controller has not heard yet that the life which it knows is over.
+                problems.push(format!("{node} is not registered anew yet"));
+            }
             if !say_the_same(broker.image(), active.image()) {
                 problems.push(format!("{node} does not have the controller's metadata yet"));
             }

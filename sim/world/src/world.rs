@@ -276,7 +276,18 @@ impl World {
         self.agenda.put(look, Item::Converge);
     }
 
+    /// Starts the servers that have ended by themselves, as `Restart=on-failure` of systemd does. A broker
+    /// ends so when it finds no controller within `initial.broker.registration.timeout.ms`. While faults go
+    /// on nobody does: what such an end leads to is part of the experiment.
+    fn supervise(&mut self) {
+        for node in self.scenario.cluster.nodes() {
+            self.start(node);
+        }
+    }
+
+    /// Looks whether the cluster has come to rest.
     fn converge(&mut self) {
+        self.supervise();
         let reasons = self.unrest();
         let heal = self.scenario.heal;
         let limit = Time(self.scenario.run_for.0) + heal.settle + heal.converge_within;

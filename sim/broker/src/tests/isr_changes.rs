@@ -65,6 +65,18 @@ fn kip_497_the_high_watermark_waits_for_the_maximal_isr_while_a_change_is_pendin
 }
 
 #[test]
+fn kip_497_metadata_that_tells_what_is_known_does_not_end_the_pending_change() {
+    let mut bench = Bench::new(3, &[]);
+    let known = || state(Some(1), 0, &[1, 2, 3], &[1, 2], 0);
+    bench.create(&[], known());
+    assert_eq!(bench.alterations.len(), 1, "b3 has everything there is and asks to join");
+    bench.crash(b(3));
+    bench.tell(b(1), &[partition_record(0, known())]);
+    let all = bench.produce(b(1), 0, Acks::All, 1);
+    assert_eq!(bench.produced(all), None, "b3 may be in the ISR by now, and be elected");
+}
+
+#[test]
 fn kip_497_a_pending_shrink_commits_nothing_more() {
     let mut bench = Bench::new(2, &LAG);
     bench.create(&[], state(Some(1), 0, &[1, 2], &[1, 2], 0));

@@ -4,7 +4,7 @@ use crate::lifecycle::BrokerState;
 use crate::testing::*;
 use klab_machine::{Command, File, Input, StorageFailure};
 use klab_wire::config::BrokerConfig;
-use klab_wire::{Acks, ErrorCode, MetadataRecord};
+use klab_wire::{Acks, ErrorCode, MetadataRecord, Offset};
 
 fn known(bench: &mut Bench, node: u16) {
     let mut records: Vec<_> = (1..=2).map(|n| registration(b(n), None)).collect();
@@ -65,10 +65,11 @@ fn what_is_left_of_a_deleted_topic_goes_after_a_while() {
     bench.produce(b(1), 0, Acks::All, 1);
     bench.tell_all(&[MetadataRecord::RemoveTopic { id: TOPIC }]);
     assert_eq!(bench.count("ReplicaDeleted"), 1);
-    let has_files = |bench: &Bench| bench.disks[&b(1)].contains(File::PartitionMetadata(P0));
-    assert!(has_files(&bench));
+    let has = |bench: &Bench, file| bench.disks[&b(1)].contains(file);
+    assert!(has(&bench, File::Segment(P0, Offset(0))));
+    assert!(!has(&bench, File::PartitionMetadata(P0)), "a start would take it for a stray");
     bench.advance(1_000);
-    assert!(!has_files(&bench));
+    assert!(!has(&bench, File::Segment(P0, Offset(0))));
 }
 
 #[test]

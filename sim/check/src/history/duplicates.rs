@@ -47,7 +47,6 @@ fn permitted(
     let writer = writers.writer_of(place.first_value)?;
     match cluster.settings.producer(writer).idempotence {
         false => Some(Setting::NoIdempotence),
-        true if cluster.deleted.were_ever(&name.topic) => Some(Setting::TopicDeleted),
         true => permit::of_partition(cluster.partition(name)?),
     }
 }

@@ -82,42 +82,51 @@ impl<'a> Durability<'a> {
         place: &mut usize,
         writers: &Writers,
     ) -> Option<&'a Batch> {
-        let mut candidates = self.picture?.copies.at(offset, place);
-        let (first, second) = (candidates.next()?, candidates.next());
         let value = ack.value_at(offset);
+        let copies = &self.picture?.copies;
+        let mut claimants = copies.at(offset, place).chain(copies.remembered(offset));
+        let (first, second) = (claimants.next()?, claimants.next());
         let Some(second) = second else {
             let begins_with_another =
                 first.base == offset && first.first_value.is_some_and(|first| first != value);
             return Some(first).filter(|_| !begins_with_another);
         };
-        let all: Vec<&Batch> = [first, second].into_iter().chain(candidates).collect();
-        let exact = |batch: &&&Batch| {
+        let all: Vec<&'a Batch> = [first, second].into_iter().chain(claimants).collect();
+        let exact = |batch: &&'a Batch| {
             let ahead = offset.since(batch.base);
             batch.first_value.is_some_and(|first| first + ahead == value)
         };
         // In a batch of one client the values grow, so that no record is below its batch's first.
-        let before = |batch: &&&Batch| {
+        let before = |batch: &&&'a Batch| {
             let first = batch.first_value.filter(|first| *first <= value);
             first.is_some_and(|first| writers.writer_of(first) == Some(ack.client))
         };
-        let nearest = || all.iter().filter(before).max_by_key(|batch| batch.first_value);
-        all.iter().find(exact).or_else(nearest).or(all.first()).copied()
+        // A late copy of a request may have made a zombie append the same at the same place.
+        let likely = |batch: &&'a Batch| (self.is_kept(offset, Some(batch)), batch.committed);
+        let nearest = |batch: &&&'a Batch| (batch.first_value, likely(batch));
+        let nearest = || all.iter().filter(before).max_by_key(nearest).copied();
+        let exact = all.iter().copied().filter(exact).max_by_key(likely);
+        exact.or_else(nearest).or_else(|| all.first().copied())
     }
 
     fn fate(&self, offset: Offset, batch: Option<&'a Batch>) -> PieceFate<'a> {
-        let Some(picture) = self.picture else { return PieceFate::Lost(batch) };
-        let start = self.leader.and_then(|leader| picture.copies.replica(leader));
-        if start.is_some_and(|leader| offset < leader.start) {
-            return PieceFate::Kept; // Deleted in order.
-        }
-        let kept = match (batch, self.leader) {
-            (None, _) => false,
-            (Some(batch), None) => batch.holders != 0,
-            (Some(batch), Some(leader)) => {
-                picture.copies.find(leader).is_some_and(|slot| batch.is_held_by(slot))
+        if self.is_kept(offset, batch) { PieceFate::Kept } else { PieceFate::Lost(batch) }
+    }
+
+    /// Whether what this batch has at this offset is there, or was deleted in order.
+    fn is_kept(&self, offset: Offset, batch: Option<&Batch>) -> bool {
+        let Some(picture) = self.picture else { return false };
+        let copies = &picture.copies;
+        let leader = self.leader.and_then(|leader| copies.replica(leader));
+        let is_below = leader.is_some_and(|leader| offset < leader.start);
+        match (batch, self.leader) {
+            (None, _) => is_below || copies.was_deleted(offset),
+            (Some(batch), _) if batch.deleted => true,
+            (Some(batch), Some(leader)) if !is_below => {
+                copies.find(leader).is_some_and(|slot| batch.is_held_by(slot))
             }
-        };
-        if kept { PieceFate::Kept } else { PieceFate::Lost(batch) }
+            (Some(batch), _) => batch.holders != 0,
+        }
     }
 
     /// Why this piece may be lost, if it is and may be.
@@ -131,22 +140,24 @@ impl<'a> Durability<'a> {
 
     /// Why an offset may stand for another value than before: what was committed there may have been lost,
     /// and then the offset was given again.
-    fn permit_of_reuse(&self, offset: Offset) -> Option<Setting> {
-        if self.cluster.deleted.were_ever(&self.name.topic) {
-            return Some(Setting::TopicDeleted);
-        }
+    pub(super) fn permit_of_reuse(&self, offset: Offset) -> Option<Setting> {
         let picture = self.picture?;
-        let claimants: Vec<&Batch> = picture.copies.claimants(offset).collect();
-        match claimants[..] {
-            // They were deleted in order meanwhile.
-            [] => permit::of_partition(picture),
-            [_] => None,
-            _ => {
-                let min_isr = self.cluster.min_isr(picture);
-                let mut committed = claimants.iter().filter(|batch| batch.committed);
-                committed.find_map(|batch| permit::of_committed(batch, picture, min_isr))
-            }
+        let copies = &picture.copies;
+        let claimants = copies.claimants(offset).chain(copies.remembered(offset));
+        let claimants: Vec<&Batch> = claimants.collect();
+        if claimants.len() < 2 && !copies.was_deleted(offset) {
+            return None;
         }
+        let min_isr = self.cluster.min_isr(picture);
+        let mut committed = claimants.iter().filter(|batch| batch.committed);
+        committed.find_map(|batch| permit::of_committed(batch, picture, min_isr))
+    }
+
+    /// Why a leader may have a hole at this offset: a power cut may take the end of a segment and leave the
+    /// next one.
+    fn permit_of_hole(&self, offset: Offset) -> Option<Setting> {
+        let picture = self.picture?;
+        permit::of_hole(picture, offset, self.cluster.min_isr(picture))
     }
 
     fn acks(&self, client: NodeId) -> Acks {
@@ -229,14 +240,17 @@ impl<'a> Durability<'a> {
         let Some(known) = known.map(|offset| offset.max(gap.from)) else { return };
         let node = gap.at.node;
         let skipped = format!("poll-skip: {node} went from {} to {}", gap.from, gap.to);
-        let breach = Breach::of(format!("{skipped}, passing over offset {known}"));
+        let permitted = self.permit_of_hole(known);
+        let breach =
+            Breach::of(format!("{skipped}, passing over offset {known}")).permitted(permitted);
         findings.broken(Promise::PerPartitionOrder, gap.at, Some(self.name), breach);
         for piece in inside.filter(|piece| piece.is_kept()) {
             let (from, to) = (piece.from.max(gap.from), piece.to.min(gap.to));
             if let Some(unread) = history.reads.first_unread(from, to) {
                 let what =
                     format!("lost-write: {node} passed over offset {unread}, nobody read it");
-                let breach = Breach::of(what).about(to.since(unread));
+                let permitted = self.permit_of_hole(unread);
+                let breach = Breach::of(what).about(to.since(unread)).permitted(permitted);
                 findings.broken(Promise::NoAckedRecordIsLost, gap.at, Some(self.name), breach);
             }
         }

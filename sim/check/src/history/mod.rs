@@ -11,15 +11,15 @@ mod order;
 mod provenance;
 mod reads;
 
-use crate::findings::{Breach, Findings};
+use crate::findings::{Breach, Finding, Findings};
 use crate::judge::End;
 use crate::picture::Cluster;
 use crate::promise::Promise;
 use crate::verdict::Moment;
 use durability::Durability;
 use klab_machine::fact::ClientFact;
-use klab_machine::operation::{Call, Operation, OperationId, Outcome, PolledRecords};
-use klab_wire::{NodeId, Offset, Time, TopicName, TopicPartition};
+use klab_machine::operation::{Call, Operation, OperationId, Outcome, PolledRecords, RecordRange};
+use klab_wire::{NodeId, Offset, PartitionId, Time, TopicName, TopicPartition};
 use provenance::{Place, Writers};
 use reads::{Conflict, Reads};
 use std::collections::BTreeMap;
@@ -62,6 +62,9 @@ struct PendingSend {
 #[derive(Clone, Debug, Default)]
 struct TopicHistory {
     sends: Vec<Send>,
+    /// The values that each client had sent to a deleted topic of this name, from the first to the last. A
+    /// consumer may still have some of them in its buffer.
+    over: BTreeMap<NodeId, (u64, u64)>,
     partitions: Vec<PartitionHistory>,
 }
 
@@ -180,6 +183,19 @@ impl History {
     pub(crate) fn begin_afresh(&mut self, topic: &TopicName, time: Time) {
         if let Some(begin) = self.afresh.get_mut(topic) {
             *begin = time;
+            self.let_go(topic);
+        }
+    }
+
+    /// What was sent so far was sent to the topic that is no more.
+    fn let_go(&mut self, topic: &TopicName) {
+        let unended = self.unended();
+        let history = self.topic(topic);
+        let unended = unended.iter().filter(|(other, _)| other == topic).map(|(_, send)| send);
+        for send in history.sends.iter().chain(unended) {
+            let (first, end) = history.over.entry(send.client).or_insert((send.first_value, 0));
+            *first = send.first_value.min(*first);
+            *end = (send.first_value + u64::from(send.count)).max(*end);
         }
     }
 
@@ -244,26 +260,17 @@ impl History {
     }
 
     fn poll(&mut self, at: Moment, records: &PolledRecords, findings: &mut Findings) {
-        let partition = self.partition(&records.partition);
+        let name = &records.partition;
+        let topic = self.topic(&name.topic);
         for range in &records.ranges {
-            let reader = partition.reader(at.node);
-            let expected = reader.next.replace(range.offset.plus(u64::from(range.count)));
-            let Some(expected) = expected else {
-                partition.see(at, range);
+            if topic.is_over(range.first_value) {
+                topic.partition(name.partition).reader(at.node).next = None;
                 continue;
-            };
-            let finding = match range.offset >= expected {
-                true => Ok(()),
-                false => Err(Breach::of(format!(
-                    "nonmonotonic-poll: {} read offset {} after {expected} was next",
-                    at.node, range.offset
-                ))),
-            };
-            findings.note(Promise::PerPartitionOrder, at, Some(&records.partition), finding);
-            if range.offset > expected {
-                partition.gaps.push(Gap { at, from: expected, to: range.offset });
             }
-            partition.see(at, range);
+            let partition = topic.partition(name.partition);
+            if let Some(finding) = partition.read(at, range) {
+                findings.note(Promise::PerPartitionOrder, at, Some(name), finding);
+            }
         }
     }
 
@@ -275,12 +282,22 @@ impl History {
     }
 
     fn partition(&mut self, name: &TopicPartition) -> &mut PartitionHistory {
-        let index = name.partition.0 as usize;
-        let partitions = &mut self.topic(&name.topic).partitions;
-        if partitions.len() <= index {
-            partitions.resize_with(index + 1, PartitionHistory::default);
+        self.topic(&name.topic).partition(name.partition)
+    }
+}
+
+impl TopicHistory {
+    fn partition(&mut self, id: PartitionId) -> &mut PartitionHistory {
+        let index = id.0 as usize;
+        if self.partitions.len() <= index {
+            self.partitions.resize_with(index + 1, PartitionHistory::default);
         }
-        &mut partitions[index]
+        &mut self.partitions[index]
+    }
+
+    /// Whether a value was sent to a topic that is no more.
+    fn is_over(&self, value: u64) -> bool {
+        self.over.values().any(|(first, end)| (*first..*end).contains(&value))
     }
 }
 
@@ -321,7 +338,7 @@ fn judge_topic(
         let durability = Durability::new(&name, cluster);
         let pieces = durability.pieces(partition, &writers);
         durability.judge(&pieces, partition, findings);
-        order::judge(&name, &pieces, cluster, findings);
+        order::judge(&name, &pieces, &durability, cluster, findings);
         places.extend(pieces.iter().filter(|piece| piece.is_kept()).map(|piece| {
             let (offset, first_value, count) = piece.place();
             Place { partition: index, offset, first_value, count }
@@ -349,7 +366,25 @@ impl PartitionHistory {
         &mut self.readers[index]
     }
 
-    fn see(&mut self, at: Moment, range: &klab_machine::operation::RecordRange) {
+    /// A poll returned these. Tells whether it went on where the reader was, unless that is not known.
+    fn read(&mut self, at: Moment, range: &RecordRange) -> Option<Finding> {
+        let reader = self.reader(at.node);
+        let expected = reader.next.replace(range.offset.plus(u64::from(range.count)));
+        self.see(at, range);
+        let expected = expected?;
+        if range.offset > expected {
+            self.gaps.push(Gap { at, from: expected, to: range.offset });
+        }
+        Some(match range.offset >= expected {
+            true => Ok(()),
+            false => Err(Breach::of(format!(
+                "nonmonotonic-poll: {} read offset {} after {expected} was next",
+                at.node, range.offset
+            ))),
+        })
+    }
+
+    fn see(&mut self, at: Moment, range: &RecordRange) {
         let conflict = self.reads.see(range.offset, range.first_value, range.count);
         self.conflicts.extend(conflict.map(|conflict| Conflict { at, ..conflict }));
     }

@@ -6,7 +6,7 @@
 //! Calls are ordered when one has returned before the next. A send that waits for memory or metadata has
 //! not, and under an open load others overtake it: they may find room in a batch that is there already.
 
-use super::durability::Piece;
+use super::durability::{Durability, Piece};
 use crate::findings::{Breach, Findings};
 use crate::picture::Cluster;
 use crate::promise::Promise;
@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 pub(super) fn judge(
     name: &TopicPartition,
     pieces: &[Piece],
+    durability: &Durability,
     cluster: &Cluster,
     findings: &mut Findings,
 ) {
@@ -27,7 +28,9 @@ pub(super) fn judge(
         let finding = match latest.get(&piece.ack.client) {
             Some(earlier) if earlier.ack.order > piece.ack.order && piece.ack.waited => Ok(()),
             Some(earlier) if earlier.ack.order > piece.ack.order => {
-                Err(breach(earlier, piece).permitted(permitted(piece.ack.client, cluster)))
+                let overtaken = overtaken(piece.ack.client, name, cluster);
+                let permitted = overtaken.or_else(|| durability.permit_of_reuse(piece.place().0));
+                Err(breach(earlier, piece).permitted(permitted))
             }
             _ => {
                 latest.insert(piece.ack.client, piece);
@@ -47,9 +50,13 @@ fn breach(earlier: &Piece, piece: &Piece) -> Breach {
     Breach::of(what).about(records)
 }
 
-/// A retry may be overtaken, unless sequences tell the leader what must come first.
-fn permitted(client: NodeId, cluster: &Cluster) -> Option<Setting> {
+/// A retry may be overtaken, unless sequences tell the leader what must come first. They do not tell a leader
+/// that has never heard of the producer: a new one may get its later batches while the first are still on their
+/// way to its predecessor.
+fn overtaken(client: NodeId, name: &TopicPartition, cluster: &Cluster) -> Option<Setting> {
     let producer = cluster.settings.producer(client);
-    let overtaken = !producer.idempotence && producer.max_in_flight > 1 && producer.retries > 0;
+    let knows = producer.idempotence
+        && !cluster.partition(name).is_some_and(|partition| partition.joined_midway);
+    let overtaken = !knows && producer.max_in_flight > 1 && producer.retries > 0;
     overtaken.then_some(Setting::MaxInFlight(producer.max_in_flight))
 }

@@ -16,6 +16,9 @@ pub(crate) struct Answer {
     pub(crate) high_watermark: Offset,
     /// How many the leader knows to be in sync: the controller may know better.
     pub(crate) in_sync: u32,
+    /// What is below was committed when enough were in sync, and could be acknowledged then: the answer may
+    /// have waited for other partitions of the request.
+    pub(crate) acknowledgeable: Offset,
     /// How many it must be, as the leader knows it.
     pub(crate) min_isr: u32,
 }
@@ -25,7 +28,10 @@ pub(crate) fn check(answer: Answer) -> Finding {
     let Answer { last: Some(last), acks: Acks::All, error: ErrorCode::None, .. } = answer else {
         return Ok(());
     };
-    let Answer { high_watermark, in_sync, min_isr, .. } = answer;
+    let Answer { high_watermark, in_sync, acknowledgeable, min_isr, .. } = answer;
+    if acknowledgeable > last {
+        return Ok(());
+    }
     if high_watermark <= last {
         return Err(Breach::of(format!(
             "offset {last} was acknowledged at high watermark {high_watermark}"
@@ -49,6 +55,7 @@ mod tests {
         last: Some(Offset(4)),
         high_watermark: Offset(5),
         in_sync: 2,
+        acknowledgeable: Offset(0),
         min_isr: 2,
     };
 
@@ -58,6 +65,8 @@ mod tests {
             (DUE, true),
             (Answer { high_watermark: Offset(4), ..DUE }, false),
             (Answer { in_sync: 1, ..DUE }, false),
+            (Answer { in_sync: 1, acknowledgeable: Offset(4), ..DUE }, false),
+            (Answer { in_sync: 1, acknowledgeable: Offset(5), ..DUE }, true),
             (Answer { high_watermark: Offset(4), acks: Acks::Leader, ..DUE }, true),
             (Answer { in_sync: 1, error: ErrorCode::NotEnoughReplicasAfterAppend, ..DUE }, true),
         ];

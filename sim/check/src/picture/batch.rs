@@ -18,29 +18,18 @@ pub(crate) struct Batch {
     pub(crate) holders: u64,
     /// The replicas that lost it with their page cache or their disk, as bits by slot.
     pub(crate) lost_by: u64,
+    /// A replica that held it has deleted it in order.
+    pub(crate) deleted: bool,
     /// A leader's high watermark has passed it.
     pub(crate) committed: bool,
+    /// How many replicas were promised to have it when it was committed (`min.insync.replicas`).
+    pub(crate) promised: u32,
     /// When its last holder to lose it was the only member of the ISR (KIP-966).
     pub(crate) lost_by_last_in_sync: bool,
     /// A new leader without it was found already: it is not reported again.
     pub(crate) reported: bool,
     /// The latest cut that took it from a replica: an index into the cuts of its log.
     pub(crate) cut: Option<u32>,
-}
-
-/// Why a replica's log got shorter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CutCause {
-    /// It followed its leader.
-    Truncated,
-    /// It was opened after a stop, with less than it had: what was not flushed is gone.
-    Reloaded,
-    /// It was emptied to start where its leader's log starts.
-    StartedAfresh,
-    /// The replica was deleted, because it is none any more.
-    Deleted,
-    /// Its disk was replaced.
-    DiskLost,
 }
 
 impl Batch {
@@ -71,27 +60,5 @@ impl Batch {
 
     pub(crate) fn contains(&self, offset: Offset) -> bool {
         self.base <= offset && offset <= self.last
-    }
-}
-
-impl CutCause {
-    /// Whether data is gone that the replica had stored, rather than thrown away on purpose.
-    pub(crate) const fn loses_data(self) -> bool {
-        matches!(self, CutCause::Reloaded | CutCause::DiskLost)
-    }
-
-    /// Whether the replica still has a log, if a shorter one.
-    pub(crate) const fn keeps_a_log(self) -> bool {
-        !matches!(self, CutCause::Deleted | CutCause::DiskLost)
-    }
-
-    pub(crate) const fn words(self) -> &'static str {
-        match self {
-            CutCause::Truncated => "truncated",
-            CutCause::Reloaded => "opened without its unflushed end",
-            CutCause::StartedAfresh => "emptied to start afresh",
-            CutCause::Deleted => "deleted with its replica",
-            CutCause::DiskLost => "lost with its disk",
-        }
     }
 }

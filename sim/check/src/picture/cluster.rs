@@ -2,6 +2,7 @@
 
 use super::deleted_topics::DeletedTopics;
 use super::partition::Partition;
+use crate::configs::Configs;
 use crate::settings::{Settings, TopicSettings};
 use crate::verdict::Moment;
 use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionId, TopicName, TopicPartition};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
     pub(crate) settings: Settings,
+    configs: Configs,
     names: BTreeMap<TopicName, u32>,
     topics: Vec<Topic>,
     /// Every epoch's active controller.
@@ -43,6 +45,7 @@ struct Topic {
 impl Cluster {
     pub(crate) fn new(settings: Settings) -> Self {
         Cluster {
+            configs: Configs::new(settings.defaults),
             settings,
             names: BTreeMap::new(),
             topics: Vec::new(),
@@ -83,7 +86,7 @@ impl Cluster {
     fn begin_topic(&mut self, name: &TopicName) -> u32 {
         let topic = self.topics.len() as u32;
         self.names.insert(name.clone(), topic);
-        self.topics.push(Topic { settings: self.settings.topic(name), partitions: Vec::new() });
+        self.topics.push(Topic { settings: self.configs.of(name), partitions: Vec::new() });
         topic
     }
 
@@ -98,19 +101,27 @@ impl Cluster {
         held.map(|partition| partition.name.clone()).collect()
     }
 
+    /// A broker stopped uncleanly.
+    pub(crate) fn stop_uncleanly(&mut self, node: NodeId) {
+        let partitions = self.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+        let replicas = partitions.filter_map(|partition| partition.copies.known_mut(node));
+        replicas.for_each(|replica| replica.unclean = true);
+    }
+
     /// A topic is gone, and nothing is promised about what it held.
-    pub(crate) fn forget(&mut self, topic: &TopicName) {
+    pub(crate) fn forget(&mut self, topic: &TopicName, last: Offset) {
+        self.configs.forget(topic);
         let index = self.names.remove(topic);
         let partitions =
             index.map(|index| std::mem::take(&mut self.topics[index as usize].partitions));
-        self.deleted.delete(topic, &partitions.unwrap_or_default());
+        self.deleted.delete(topic, &partitions.unwrap_or_default(), last);
     }
 
     /// What a topic is configured with now.
     pub(crate) fn topic(&self, name: &TopicName) -> TopicSettings {
         match self.names.get(name) {
             Some(topic) => self.topics[*topic as usize].settings,
-            None => self.settings.topic(name),
+            None => self.configs.of(name),
         }
     }
 
@@ -132,18 +143,10 @@ impl Cluster {
         value: Option<&str>,
         last: Offset,
     ) {
-        let Some(value) = value else { return };
         let before: Vec<u32> = self.partitions().map(|partition| self.min_isr(partition)).collect();
-        match self.names.keys().find(|topic| names_topic(resource, &topic.0)) {
-            Some(topic) => {
-                let mut settings = self.settings.topic(topic);
-                settings.set(name, value);
-                self.settings.topics.insert(topic.clone(), settings);
-            }
-            None => self.settings.defaults.set(name, value),
-        }
+        self.configs.change(resource, name, value);
         for (name, topic) in &self.names {
-            self.topics[*topic as usize].settings = self.settings.topic(name);
+            self.topics[*topic as usize].settings = self.configs.of(name);
         }
         if name == "min.insync.replicas" {
             let partitions = self.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
@@ -165,23 +168,5 @@ impl Cluster {
         let applied = self.applied.get(&leader).copied().unwrap_or_default();
         let unknown = partition.raised.iter().filter(|(last, _)| *last >= applied);
         unknown.map(|(_, before)| *before).fold(self.min_isr(partition), u32::min)
-    }
-}
-
-/// Whether the resource of a `ConfigChanged` is this topic: `topic orders`, or the like.
-fn names_topic(resource: &str, topic: &str) -> bool {
-    resource.split([' ', '(', ')', ':', '=']).any(|word| word == topic)
-}
-
-impl TopicSettings {
-    fn set(&mut self, name: &str, value: &str) {
-        match name {
-            "min.insync.replicas" => {
-                self.min_insync_replicas = value.parse().unwrap_or(self.min_insync_replicas);
-            }
-            "unclean.leader.election.enable" => self.unclean_leader_election = value == "true",
-            "cleanup.policy" => self.compacted = value.contains("compact"),
-            _ => {}
-        }
     }
 }

@@ -10,9 +10,11 @@ mod deleted_topics;
 mod partition;
 mod quorum;
 
-pub(crate) use batch::{Batch, CutCause};
+pub(crate) use batch::Batch;
 pub(crate) use cluster::Cluster;
-pub(crate) use copies::{Copies, Cut, Disagreement, Leading, Lost, ProducerTail};
+pub(crate) use copies::{
+    Copies, Cut, CutCause, Disagreement, Leading, Lost, ProducerTail, Replica,
+};
 pub(crate) use decisions::{Decision, Decisions};
 pub(crate) use partition::{Election, Partition};
 pub(crate) use quorum::Quorum;

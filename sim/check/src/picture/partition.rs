@@ -33,6 +33,9 @@ pub(crate) struct Partition {
     pub(crate) excuse: Option<Setting>,
     /// Producers that some replica has forgotten: any sequence of theirs is accepted.
     pub(crate) expired: BTreeSet<ProducerId>,
+    /// A leader that knew nothing of a producer took a batch of it that was not its first: what came before may
+    /// follow (`ProducerAppendInfo.checkSequence` takes any sequence then).
+    pub(crate) joined_midway: bool,
 }
 
 /// An election as the controller decided it.
@@ -62,6 +65,7 @@ impl Partition {
             elections: Vec::new(),
             excuse: None,
             expired: BTreeSet::new(),
+            joined_midway: false,
         }
     }
 

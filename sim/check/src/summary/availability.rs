@@ -9,6 +9,7 @@
 //! shutdown relies on it. So does one that is merely cut off. It is **under min ISR** while the controller's
 //! ISR is smaller than `min.insync.replicas`, or than all replicas if those are fewer.
 
+use crate::configs::Configs;
 use crate::settings::Settings;
 use klab_machine::fact::{ControllerFact, Fact, ReplicationFact, WorldFact};
 use klab_machine::trace::Entry;
@@ -34,7 +35,7 @@ pub struct Availability {
 /// What the facts so far say about every partition.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
-    settings: Settings,
+    configs: Configs,
     partitions: BTreeMap<TopicPartition, State>,
 }
 
@@ -56,8 +57,8 @@ struct State {
 }
 
 impl Watch {
-    pub(super) const fn new(settings: Settings) -> Self {
-        Watch { settings, partitions: BTreeMap::new() }
+    pub(super) fn new(settings: &Settings) -> Self {
+        Watch { configs: Configs::new(settings.defaults), partitions: BTreeMap::new() }
     }
 
     pub(super) fn watch(&mut self, entry: &Entry, fact: &Fact) {
@@ -138,7 +139,13 @@ impl Watch {
                 let state = self.partitions.entry(partition.clone()).or_default();
                 state.replicas = replicas.len() as u32;
             }
-            F::TopicDeleted { topic, .. } => self.partitions.retain(|name, _| name.topic != *topic),
+            F::ConfigChanged { resource, name, value } => {
+                self.configs.change(resource, name, value.as_deref());
+            }
+            F::TopicDeleted { topic, .. } => {
+                self.configs.forget(topic);
+                self.partitions.retain(|name, _| name.topic != *topic);
+            }
             _ => {}
         }
     }
@@ -149,7 +156,7 @@ impl Watch {
 
     fn count_isr(&mut self, time: Time, name: &TopicPartition, in_sync: u32) {
         let Some(state) = self.partitions.get_mut(name) else { return };
-        let wanted = self.settings.topic(&name.topic).min_insync_replicas.min(state.replicas);
+        let wanted = self.configs.of(&name.topic).min_insync_replicas.min(state.replicas);
         match (in_sync < wanted, state.under_min_isr) {
             (true, None) => state.under_min_isr = Some(time),
             (false, Some(since)) => {

@@ -42,7 +42,7 @@ impl Summary {
             availability: Vec::new(),
             sends: Sends::default(),
             records_polled: 0,
-            watch: Watch::new(settings.clone()),
+            watch: Watch::new(settings),
             latencies: Latencies::default(),
         }
     }

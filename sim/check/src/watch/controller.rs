@@ -9,7 +9,7 @@ use crate::invariant::{
     no_fenced_broker_in_isr, one_leader_per_epoch,
 };
 use crate::judge::Judge;
-use crate::picture::{Decision, Election};
+use crate::picture::{Decision, Election, Replica};
 use crate::promise::Promise;
 use crate::settings::Setting;
 use crate::verdict::Moment;
@@ -58,7 +58,7 @@ impl Judge {
                 self.cluster.fenced.remove(broker);
             }
             F::TopicDeleted { topic, .. } => {
-                self.cluster.forget(topic);
+                self.cluster.forget(topic, last);
                 self.history.forget(topic);
             }
             F::PartitionCreated { partition, leader, replicas, isr } => {
@@ -142,8 +142,8 @@ impl Judge {
         if clean {
             self.admit(at, name, &isr);
         }
+        self.put_in_sync(name, &isr);
         let partition = self.cluster.partition_mut(name);
-        partition.isr = isr;
         partition.elections.push(Election { at, leader, epoch, clean, unclean_by });
         partition.excuse = partition.excuse.or(unclean_by);
     }
@@ -152,13 +152,26 @@ impl Judge {
         if self.cluster.topic(&name.topic).unclean_leader_election {
             return Some(Setting::UncleanLeaderElection);
         }
-        let requested = self.cluster.unclean_requested.contains(name);
-        requested.then_some(Setting::UncleanElectionRequested)
+        if self.cluster.unclean_requested.contains(name) {
+            return Some(Setting::UncleanElectionRequested);
+        }
+        self.last_known_leader_permitted(name)
+    }
+
+    /// With eligible leader replicas the last known leader is elected when everybody else who was eligible
+    /// has stopped uncleanly: a promise to `min.insync.replicas` covers one such stop less (KIP-966).
+    fn last_known_leader_permitted(&self, name: &TopicPartition) -> Option<Setting> {
+        let partition = self.cluster.partition(name)?;
+        let replicas = partition.replicas.iter().filter_map(|node| partition.copies.replica(*node));
+        let stopped = replicas.filter(|replica| replica.unclean).count() as u32;
+        let min_isr = self.cluster.min_isr(partition);
+        let permitted = self.cluster.settings.eligible_leader_replicas && stopped >= min_isr;
+        permitted.then_some(Setting::MinInsyncReplicas(min_isr))
     }
 
     fn lose_leader(&mut self, at: Moment, name: &TopicPartition, epoch: LeaderEpoch, isr: &Nodes) {
         self.follow_leader_epoch(at, name, epoch, None);
-        self.cluster.partition_mut(name).isr = isr.clone();
+        self.put_in_sync(name, isr);
     }
 
     fn follow_leader_epoch(
@@ -187,7 +200,19 @@ impl Judge {
         let finding = epochs_are_monotonic::check(known, epoch, partition.isr == *isr, "partition");
         self.findings.note(Promise::PartitionEpochIsMonotonic, at, Some(name), finding);
         self.admit(at, name, isr);
-        self.cluster.partition_mut(name).isr = isr.clone();
+        self.put_in_sync(name, isr);
+    }
+
+    /// These are in sync from now on. If one is left, and it has lost something while it was in sync, it leads
+    /// all the same: without eligible leader replicas the last one is trusted (KIP-966).
+    fn put_in_sync(&mut self, name: &TopicPartition, isr: &Nodes) {
+        let partition = self.cluster.partition_mut(name);
+        partition.isr = isr.clone();
+        if let [last] = **isr
+            && partition.copies.replica(last).is_some_and(Replica::may_lack)
+        {
+            self.excuse(last, name);
+        }
     }
 
     /// Who enters the ISR must have what is committed; with that a lossy past is forgiven.
@@ -198,6 +223,7 @@ impl Judge {
         for member in isr.iter().filter(|member| !before.contains(member)) {
             let Some(replica) = partition.copies.known_mut(*member) else { continue };
             replica.lossy = false;
+            replica.unclean = false;
             let Some(end) = replica.end else { continue };
             let finding = isr_member_has_committed_records::check(*member, end, committed)
                 .map_err(|breach| breach.permitted(excuse));

@@ -10,7 +10,7 @@ use crate::promise::Promise;
 use crate::settings::Setting;
 use crate::verdict::Moment;
 use klab_machine::fact::LogFact;
-use klab_wire::{NodeId, Offset, TopicPartition};
+use klab_wire::{NodeId, Offset, Sequence, TopicPartition};
 
 /// The one partition of the metadata log; its replicas are those of the quorum.
 fn is_metadata(partition: &TopicPartition) -> bool {
@@ -25,14 +25,21 @@ impl Judge {
                 self.append(at, partition, batch, *as_leader);
             }
             LogFact::LogTruncated { partition, to, .. } => {
-                self.cut(at, partition, *to, CutCause::Truncated);
+                // What a log cuts off while it is opened, behind a hole, it lost before.
+                let opening = self.starting.as_ref().is_some_and(|start| start.at.node == at.node);
+                let cause = if opening { CutCause::Reloaded } else { CutCause::Truncated };
+                self.cut(at, partition, *to, cause);
             }
             LogFact::LogStartedAfresh { partition, at: start, .. } => {
                 self.cut(at, partition, Offset(0), CutCause::StartedAfresh);
                 self.start_log(at.node, partition, *start, *start);
                 self.examine_metadata_start(at, partition, *start);
             }
-            LogFact::LogStartAdvanced { partition, to, .. } => {
+            LogFact::LogStartAdvanced { partition, to, by_retention, .. } => {
+                let replica = self.copies(partition).known_mut(at.node);
+                if let Some(replica) = replica.filter(|_| !by_retention) {
+                    replica.delete_records(*to);
+                }
                 self.copies(partition).start_at(at.node, *to);
                 self.examine_metadata_start(at, partition, *to);
             }
@@ -73,13 +80,20 @@ impl Judge {
             return self.findings.kept(Promise::LogIsContiguous, 1);
         }
         let compacted = self.cluster.topic(&name.topic).compacted;
-        let finding = log_is_contiguous::check(end, base, last, compacted);
+        let finding = log_is_contiguous::check(end, base, last, compacted)
+            .map_err(|breach| breach.permitted(self.permit_of_hole(name, end)));
         self.findings.note(Promise::LogIsContiguous, at, Some(name), finding);
+    }
+
+    /// A power cut may take the end of a segment and leave the next one; followers copy the hole.
+    fn permit_of_hole(&self, name: &TopicPartition, end: Option<Offset>) -> Option<Setting> {
+        let partition = self.cluster.partition(name)?;
+        permit::of_hole(partition, end?, self.cluster.min_isr(partition))
     }
 
     fn flush(&mut self, node: NodeId, name: &TopicPartition, to: Offset) {
         if let Some(replica) = self.copies(name).replica_mut(node) {
-            replica.flushed = replica.flushed.max(to);
+            replica.flush(to);
         }
     }
 
@@ -87,7 +101,7 @@ impl Judge {
     fn reload(&mut self, at: Moment, name: &TopicPartition, end: Offset) {
         let damaged = self.cluster.damaged.contains(&at.node);
         let Some(replica) = self.copies(name).replica_mut(at.node) else { return };
-        replica.leading = None;
+        (replica.leading, replica.gap_in_flushed) = (None, false);
         let (known, flushed) = (replica.end, replica.flushed);
         if damaged {
             replica.flushed = Offset(0);
@@ -177,7 +191,7 @@ impl Judge {
 
     /// A replica lost committed records without being asked to. If as many did as were promised to have
     /// them, or the last one in sync, everything that follows from it is permitted.
-    fn excuse(&mut self, node: NodeId, name: &TopicPartition) {
+    pub(super) fn excuse(&mut self, node: NodeId, name: &TopicPartition) {
         let eligible = self.cluster.settings.eligible_leader_replicas;
         let partition = self.cluster.partition_mut(name);
         if !eligible && *partition.isr == [node] {
@@ -216,6 +230,7 @@ fn follow_sequences(
     let records = (batch.last.0 + 1 - batch.base.0) as u32;
     let tail = ProducerTail { epoch: producer.epoch, next: base.plus(records) };
     let known = partition.producer_tail(leader, producer.id);
+    partition.joined_midway |= known.is_none() && base != Sequence(0);
     if let Some(leading) = partition.copies.replica_mut(leader)?.leading.as_mut() {
         leading.producers.insert(producer.id, tail);
     }
@@ -241,7 +256,9 @@ fn appended(at: Moment, fact: &LogFact) -> Option<Batch> {
         appended: at,
         holders: 0,
         lost_by: 0,
+        deleted: false,
         committed: false,
+        promised: 0,
         lost_by_last_in_sync: false,
         reported: false,
         cut: None,

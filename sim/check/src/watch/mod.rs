@@ -13,8 +13,11 @@ use klab_wire::TopicName;
 
 impl Judge {
     pub(crate) fn watch_fact(&mut self, at: Moment, fact: &Fact) {
-        if self.cluster.deleted.there_are_some() && self.is_of_deleted(at, fact) {
-            return self.give_up_remains(at, fact);
+        if self.cluster.deleted.there_are_some() {
+            self.take_up_again(at, fact);
+            if self.is_of_deleted(at, fact) {
+                return self.give_up_remains(at, fact);
+            }
         }
         match fact {
             Fact::Log(fact) => self.watch_log(at, fact),
@@ -23,6 +26,18 @@ impl Judge {
             Fact::Raft(fact) => self.watch_raft(at, fact),
             Fact::World(fact) => self.watch_world(at, fact),
             Fact::Client(fact) => self.history.watch_client(at, fact),
+        }
+    }
+
+    /// A broker learned of a topic that has the name of a deleted one.
+    fn take_up_again(&mut self, at: Moment, fact: &Fact) {
+        use ReplicationFact as F;
+        if let Fact::Replication(
+            F::BecameLeader { partition, .. } | F::BecameFollower { partition, .. },
+        ) = fact
+        {
+            let applied = self.cluster.applied.get(&at.node).copied().unwrap_or_default();
+            self.cluster.deleted.take_up(at.node, partition, applied);
         }
     }
 

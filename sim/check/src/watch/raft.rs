@@ -76,7 +76,7 @@ impl Judge {
             self.lead_commit(at, epoch, to);
         }
         let copies = &mut self.quorum.copies;
-        copies.commit(at.node, from, to);
+        copies.commit(at.node, from, to, 0);
         if let Some(replica) = copies.replica_mut(at.node) {
             replica.high_watermark = to;
         }

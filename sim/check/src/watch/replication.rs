@@ -6,7 +6,7 @@ use crate::invariant::{
     log_matching, one_leader_per_epoch,
 };
 use crate::judge::Judge;
-use crate::picture::{CutCause, Leading};
+use crate::picture::{CutCause, Leading, Replica};
 use crate::promise::Promise;
 use crate::verdict::Moment;
 use klab_machine::fact::ReplicationFact;
@@ -20,7 +20,10 @@ impl Judge {
                 let leading = Leading::new(*epoch, isr.len() as u32);
                 self.take_up_leadership(at, partition, leading, *start, *high_watermark);
             }
-            F::BecameFollower { partition, .. } => self.lead(at.node, partition, None),
+            F::BecameFollower { partition, .. } => {
+                self.settle_commits(at.node, partition);
+                self.lead(at.node, partition, None);
+            }
             F::ReplicaDeleted { partition } => {
                 self.cut(at, partition, Offset(0), CutCause::Deleted);
             }
@@ -61,6 +64,7 @@ impl Judge {
         let partition = self.cluster.partition_mut(name);
         if let Some(replica) = partition.copies.replica_mut(at.node) {
             replica.high_watermark = high_watermark;
+            replica.acknowledgeable = replica.acknowledgeable.min(start);
             replica.end.get_or_insert(start);
         }
         let is_newest = partition.newest_leader().is_none_or(|(newest, _)| epoch >= newest);
@@ -92,11 +96,12 @@ impl Judge {
         from: Offset,
         to: Offset,
     ) {
+        let min_isr = self.cluster.partition(name).map_or(1, |known| self.cluster.min_isr(known));
         let partition = self.cluster.partition_mut(name);
         let Some(replica) = partition.copies.replica_mut(at.node) else { return };
         let finding = high_watermark::advances(replica.high_watermark, replica.end, from, to);
         replica.high_watermark = to;
-        partition.copies.commit(at.node, from, to);
+        partition.copies.commit(at.node, from, to, min_isr);
         partition.committed = partition.committed.max(to);
         self.findings.note(Promise::HighWatermarkIsMonotonic, at, Some(name), finding);
         self.match_logs(at, name);
@@ -145,10 +150,24 @@ impl Judge {
     }
 
     fn learn_isr(&mut self, node: NodeId, name: &TopicPartition, in_sync: u32) {
-        let partition = self.cluster.partition_mut(name);
-        let replica = partition.copies.replica_mut(node);
+        self.settle_commits(node, name);
+        let replica = self.cluster.partition_mut(name).copies.replica_mut(node);
         if let Some(leading) = replica.and_then(|replica| replica.leading.as_mut()) {
             leading.in_sync = in_sync;
+        }
+    }
+
+    /// What a leader has committed with enough replicas in sync may be acknowledged, whatever comes next: an
+    /// answer waits until it is decided for all partitions of its request (`DelayedProduce`).
+    fn settle_commits(&mut self, node: NodeId, name: &TopicPartition) {
+        let Some(partition) = self.cluster.partition(name) else { return };
+        let min_isr = self.cluster.min_isr_known_to(node, partition);
+        let replica = self.cluster.partition_mut(name).copies.known_mut(node);
+        if let Some(Replica { leading: Some(leading), high_watermark, acknowledgeable, .. }) =
+            replica
+            && leading.in_sync >= min_isr
+        {
+            *acknowledgeable = *high_watermark;
         }
     }
 
@@ -156,13 +175,14 @@ impl Judge {
         let ReplicationFact::ProduceAnswered { acks, last, error, .. } = fact else { return };
         let Some(partition) = self.cluster.partition(name) else { return };
         let Some(replica) = partition.copies.replica(at.node) else { return };
-        let in_sync = replica.leading.as_ref().map_or(0, |leading| leading.in_sync);
+        let leading = replica.leading.as_ref();
         let answer = Answer {
             acks: *acks,
             error: *error,
             last: *last,
             high_watermark: replica.high_watermark,
-            in_sync,
+            in_sync: leading.map_or(0, |leading| leading.in_sync),
+            acknowledgeable: replica.acknowledgeable,
             min_isr: self.cluster.min_isr_known_to(at.node, partition),
         };
         let finding = ack_only_after_commit::check(answer);

@@ -25,9 +25,14 @@ impl Judge {
                 self.cluster.applied.remove(&at.node);
                 self.history.restart(at.node);
             }
-            WorldFact::ProcessCrashed {} | WorldFact::ProcessHalted {} => self.end_life(at.node),
+            WorldFact::ProcessHalted {} => self.end_life(at.node),
+            WorldFact::ProcessCrashed {} => {
+                self.end_life(at.node);
+                self.cluster.stop_uncleanly(at.node);
+            }
             WorldFact::PowerCut { .. } => {
                 self.end_life(at.node);
+                self.cluster.stop_uncleanly(at.node);
                 self.endanger(at.node);
             }
             WorldFact::HealingBegan {} => self.history.heal(at.time),

@@ -3,6 +3,7 @@
 
 mod clients;
 mod controller;
+mod deletion;
 mod expectations;
 mod permits;
 mod properties;

@@ -1,13 +1,13 @@
 //! The same loss under different settings: a violation under one, permitted by another.
 
-use crate::story::{B1, B2, B3, C1, C2, Story, batch, settings, with_producer};
+use crate::story::{B1, B2, B3, C1, C2, Story, V1, batch, settings, with_producer};
 use klab_check::{ProducerSettings, Promise, Setting, Settings, Status, TopicSettings, Verdict};
-use klab_machine::fact::{ControllerFact, LogFact};
+use klab_machine::fact::{ControllerFact, LogFact, WorldFact};
 use klab_wire::{Acks, ElectionType, Offset};
 
 const LOST: Promise = Promise::NoAckedRecordIsLost;
 
-fn permitted_by(verdict: &Verdict, promise: Promise) -> Vec<Setting> {
+pub fn permitted_by(verdict: &Verdict, promise: Promise) -> Vec<Setting> {
     let found = verdict.promise(promise);
     assert_eq!(found.status, Status::Permitted, "{found:#?}");
     found.permitted_by.clone()
@@ -149,7 +149,7 @@ fn a_power_cut_counts_before_the_log_is_opened_again_and_not_if_nothing_was_lost
     assert_eq!(permitted_by(&story.clone().end(), survive), [by]);
     // Had the other one everything, the first one alone is to blame, and need not have led.
     let spared = Story::new().with_five_acked().power_cut(B1).power_cut(B2).loaded(B2, 5);
-    let spared = spared.loaded(B1, 0).elects(B1, 1, &[B1]).leads(B1, 1, 0, 0).end();
+    let spared = spared.loaded(B1, 0).elects(B1, 1, &[B1, B3]).leads(B1, 1, 0, 0).end();
     assert_eq!(spared.promise(LOST).status, Status::Violated);
 }
 
@@ -177,6 +177,57 @@ fn kip_966_the_last_member_of_the_isr_leads_again_without_its_unflushed_tail() {
     assert_eq!(permitted_by(&lost(settings()), LOST), [by]);
     let with_elr = Settings { eligible_leader_replicas: true, ..settings() };
     assert_eq!(lost(with_elr).promise(LOST).status, Status::Violated);
+}
+
+#[test]
+fn kip_966_the_last_one_left_in_the_isr_may_have_lost_its_tail_before() {
+    let story =
+        Story::new().with_five_acked().changes_isr(&[B1, B2], 1).power_cut(B1).loaded(B1, 0);
+    let story = story.elects(B1, 1, &[B1]).leads(B1, 1, 0, 0).truncates(B2, 5, 0);
+    let verdict = story.truncates(B3, 5, 0).end();
+    assert_eq!(permitted_by(&verdict, LOST), [Setting::NoEligibleLeaderReplicas]);
+}
+
+#[test]
+fn losses_that_were_made_good_in_between_do_not_add_up() {
+    let story = Story::new().with_five_acked();
+    let refetch = |story: Story| story.appends(B2, batch(0, 0, 5, 100), false);
+    let lost = |made_good: bool| {
+        let story = story.clone().power_cut(B2).loaded(B2, 0);
+        let story = if made_good { refetch(story) } else { story };
+        let story = story.power_cut(B3).loaded(B3, 0).elects(B3, 1, &[B3, B1]);
+        story.leads(B3, 1, 0, 0).truncates(B1, 5, 0).truncates(B2, 5, 0).end()
+    };
+    assert_eq!(permitted_by(&lost(false), LOST), [Setting::MinInsyncReplicas(2)]);
+    assert_eq!(lost(true).promise(LOST).status, Status::Violated);
+}
+
+#[test]
+fn a_record_keeps_the_promise_under_which_it_was_committed() {
+    let lowered = ControllerFact::ConfigChanged {
+        resource: "topic orders".into(),
+        name: "min.insync.replicas".into(),
+        value: Some("1".into()),
+    };
+    let story = Story::new().with_five_acked().fact(V1, lowered);
+    let story = story.power_cut(B3).loaded(B3, 0).elects(B3, 1, &[B3, B1]).leads(B3, 1, 0, 0);
+    let verdict = story.truncates(B1, 5, 0).truncates(B2, 5, 0).end();
+    assert_eq!(verdict.promise(LOST).status, Status::Violated);
+}
+
+#[test]
+fn kip_966_the_last_known_leader_may_lead_when_the_eligible_have_stopped_uncleanly() {
+    let with_elr = || Settings { eligible_leader_replicas: true, ..settings() };
+    let lost = |others: &[klab_wire::NodeId]| {
+        let story = Story::with(with_elr()).with_five_acked().changes_isr(&[B1, B2], 1);
+        let story = others.iter().fold(story.power_cut(B1), |story, node| {
+            story.fact(*node, WorldFact::ProcessCrashed {})
+        });
+        let story = story.loaded(B1, 0).elects_uncleanly(B1, 1).leads(B1, 1, 0, 0);
+        story.truncates(B2, 5, 0).truncates(B3, 5, 0).end()
+    };
+    assert_eq!(permitted_by(&lost(&[B2]), LOST), [Setting::MinInsyncReplicas(2)]);
+    assert_eq!(lost(&[]).promise(LOST).status, Status::Violated);
 }
 
 #[test]

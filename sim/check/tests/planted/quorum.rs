@@ -1,7 +1,7 @@
 //! What the replicas of the metadata log state.
 
 use crate::story::{B1, Story, V1, V2, V3, batch};
-use klab_check::Promise;
+use klab_check::{Promise, Status};
 use klab_machine::fact::{LogFact, RaftFact, WorldFact};
 use klab_wire::{LeaderEpoch, NodeId, Offset, OffsetAndEpoch, TopicPartition};
 
@@ -125,4 +125,22 @@ fn an_observer_that_lost_its_disk_fetches_the_metadata_again() {
     let verdict = story.fact(B1, WorldFact::DiskReplaced {}).end();
     let truncation = verdict.promise(Promise::NoTruncationBelowMetadataHighWatermark);
     assert_eq!((truncation.violations, truncation.permitted), (0, 0));
+}
+
+/// A power cut left a hole in an observer's log: at its start it cuts off what comes behind.
+#[test]
+fn what_an_observer_cuts_off_while_it_opens_its_log_it_had_lost_before() {
+    let story = Story::of_quorum().metadata(V1, batch(1, 0, 3, 0), true);
+    let story =
+        [V2, V3, B1].iter().fold(story, |s, node| s.metadata(*node, batch(1, 0, 3, 0), false));
+    let story = story.commits_metadata(V1, 1, 0, 3).commits_metadata(B1, 1, 0, 3);
+    let log = TopicPartition::cluster_metadata;
+    let cut = LogFact::LogTruncated { partition: log(), from: Offset(3), to: Offset(0) };
+    let loaded =
+        LogFact::LogLoaded { partition: log(), start: Offset(0), end: Offset(3), clean: false };
+    let started = WorldFact::ProcessStarted { life: 2 };
+    let opened = story.clone().power_cut(B1).fact(B1, started).and(B1, loaded).and(B1, cut.clone());
+    let promise = Promise::NoTruncationBelowMetadataHighWatermark;
+    assert_ne!(opened.end().promise(promise).status, Status::Violated);
+    assert_eq!(story.fact(B1, cut).end().promise(promise).status, Status::Violated);
 }

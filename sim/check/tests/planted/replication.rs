@@ -134,6 +134,17 @@ fn too_few_in_sync_replicas_must_not_acknowledge() {
     assert_eq!(refused.end().promise(Promise::AckOnlyAfterCommit).violations, 0);
 }
 
+/// The answer waits for another partition of the request, and the ISR shrinks meanwhile.
+#[test]
+fn what_was_committed_with_enough_replicas_in_sync_may_be_acknowledged_later() {
+    let committed = || three_committed().learns_isr(B1, &[B1], 1);
+    let answered = |story: Story, last| story.answers(B1, Acks::All, last, ErrorCode::None).end();
+    let promise = Promise::AckOnlyAfterCommit;
+    assert_eq!(answered(committed(), 2).promise(promise).status, Status::Kept);
+    let later = committed().appends(B1, batch(0, 3, 1, 103), true).commits(B1, 0, 3, 4);
+    assert_eq!(answered(later, 3).promise(promise).status, Status::Violated);
+}
+
 #[test]
 fn a_leader_answers_by_the_isr_and_the_settings_that_it_knows_of() {
     let one_left = || Story::new().changes_isr(&[B1], 1);
@@ -156,6 +167,26 @@ fn a_leader_answers_by_the_isr_and_the_settings_that_it_knows_of() {
     assert_eq!(answered(story.clone()), 0);
     let applied = ReplicationFact::MetadataApplied { to: Offset(10) };
     assert_eq!(answered(story.fact(B1, applied)), 1);
+}
+
+/// A follower has not heard yet that its leader's log starts later, and what it has below is another past.
+#[test]
+fn logs_may_differ_where_their_leader_has_deleted() {
+    let differ = |deleted: bool| {
+        let story = three_committed().appends(B3, batch(0, 3, 1, 203), true);
+        let story = story.elects(B2, 1, &[B2, B1]).leads(B2, 1, 3, 3);
+        let story = story.replicated(B2, &[B1], batch(1, 3, 1, 103)).commits(B2, 1, 3, 4);
+        let start = LogFact::LogStartAdvanced {
+            partition: orders(),
+            from: Offset(0),
+            to: Offset(4),
+            by_retention: false,
+        };
+        let story = if deleted { story.fact(B2, start) } else { story };
+        story.learns(B1, 3, 4).learns(B3, 3, 4).end()
+    };
+    assert_eq!(differ(true).promise(Promise::LogMatching).status, Status::Kept);
+    assert_eq!(differ(false).promise(Promise::LogMatching).status, Status::Violated);
 }
 
 #[test]

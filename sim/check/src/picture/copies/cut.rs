@@ -1,0 +1,159 @@
+//! How a replica's log gets shorter, and what it loses by that.
+
+use super::Copies;
+use crate::picture::Batch;
+use crate::verdict::{Moment, Witness};
+use klab_wire::{NodeId, Offset};
+
+/// A replica's log lost its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pub(crate) at: Moment,
+    pub(crate) from: Offset,
+    pub(crate) to: Offset,
+    pub(crate) cause: CutCause,
+    /// How many elections of the partition came before.
+    pub(crate) elections: u32,
+}
+
+/// Why a replica's log got shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CutCause {
+    /// It followed its leader.
+    Truncated,
+    /// It was opened after a stop, with less than it had: what was not flushed is gone.
+    Reloaded,
+    /// It was emptied to start where its leader's log starts.
+    StartedAfresh,
+    /// The replica was deleted, because it is none any more.
+    Deleted,
+    /// Its disk was replaced.
+    DiskLost,
+}
+
+/// What a replica lost by a cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// It lost anything at all.
+    pub(crate) any: bool,
+    /// It lost committed batches from here on.
+    pub(crate) committed_from: Option<Offset>,
+    /// It lost committed batches from here on although it had flushed them, or by its own decision.
+    pub(crate) kept_from: Option<Offset>,
+}
+
+impl Copies {
+    /// A replica's log ends at `cut.to` from now on. Gives back what the replica lost by that.
+    pub(crate) fn cut(&mut self, node: NodeId, cut: Cut) -> Lost {
+        let Some(slot) = self.slot(node) else { return Lost::default() };
+        let replica = &mut self.replicas[usize::from(slot)];
+        replica.end = Some(cut.to).filter(|_| cut.cause.keeps_a_log());
+        replica.start = replica.start.min(cut.to);
+        replica.high_watermark = replica.high_watermark.min(cut.to);
+        replica.forget_producers();
+        let flushed = match cut.cause {
+            CutCause::Reloaded => replica.flushed,
+            _ => Offset(0),
+        };
+        replica.flushed = replica.flushed.min(cut.to);
+        let lost = self.take_from(slot, &cut, flushed);
+        if lost.any {
+            self.replicas[usize::from(slot)].lossy |= cut.cause.loses_data();
+            self.cuts.push(cut);
+        }
+        lost
+    }
+
+    fn take_from(&mut self, slot: u8, cut: &Cut, flushed: Offset) -> Lost {
+        let index = self.cuts.len() as u32;
+        let mut lost = Lost::default();
+        for batch in self.held_from(slot, cut.to) {
+            batch.holders &= !(1 << slot);
+            batch.cut = Some(index);
+            lost.any = true;
+            if batch.committed {
+                lost.committed_from = Some(batch.base);
+                if batch.last < flushed || !cut.cause.loses_data() {
+                    lost.kept_from = Some(batch.base);
+                }
+            }
+            if cut.cause.loses_data() && batch.last >= flushed {
+                batch.lost_by |= 1 << slot;
+            }
+        }
+        lost
+    }
+
+    /// A replica's host lost its power: what it had not flushed counts as lost until its log is opened and
+    /// shows what had reached the platter all the same. Others may elect a leader before that.
+    pub(crate) fn endanger(&mut self, node: NodeId) {
+        let Some(slot) = self.find(node) else { return };
+        self.replicas[usize::from(slot)].in_danger = true;
+        for batch in self.unflushed_by(slot) {
+            batch.lost_by |= 1 << slot;
+        }
+    }
+
+    /// A replica's log is open: what it holds was not lost.
+    pub(crate) fn spare(&mut self, node: NodeId) {
+        let Some(slot) = self.find(node) else { return };
+        self.replicas[usize::from(slot)].in_danger = false;
+        for batch in self.unflushed_by(slot) {
+            batch.lost_by &= !(1 << slot);
+        }
+    }
+
+    fn unflushed_by(&mut self, slot: u8) -> impl Iterator<Item = &mut Batch> {
+        let flushed = self.replicas[usize::from(slot)].flushed;
+        self.held_from(slot, flushed)
+    }
+
+    /// What a replica holds that reaches up to this offset or beyond, latest first.
+    fn held_from(&mut self, slot: u8, offset: Offset) -> impl Iterator<Item = &mut Batch> {
+        let widest = self.widest;
+        let latest = self.batches.iter_mut().rev();
+        let reaching = latest.take_while(move |batch| batch.base.0 + widest > offset.0);
+        reaching.filter(move |batch| batch.last >= offset && batch.is_held_by(slot))
+    }
+
+    /// Marks what this replica lost, or is in danger to lose, as lost by the last member of the ISR.
+    pub(crate) fn blame_last_in_sync(&mut self, node: NodeId) {
+        let Some(slot) = self.find(node) else { return };
+        let lost = self.batches.iter_mut().filter(|batch| batch.lost_by & (1 << slot) != 0);
+        lost.for_each(|batch| batch.lost_by_last_in_sync = true);
+    }
+
+    /// The committed batches that replicas lost without being asked to.
+    pub(crate) fn committed_and_lost(&self) -> impl Iterator<Item = &Batch> {
+        self.batches.iter().rev().filter(|batch| batch.committed && batch.lost_by != 0)
+    }
+}
+
+impl Cut {
+    pub(crate) fn witness(&self) -> Witness {
+        let what = format!("{}: log end from {} to {}", self.cause.words(), self.from, self.to);
+        Witness { at: self.at, what }
+    }
+}
+
+impl CutCause {
+    /// Whether data is gone that the replica had stored, rather than thrown away on purpose.
+    pub(crate) const fn loses_data(self) -> bool {
+        matches!(self, CutCause::Reloaded | CutCause::DiskLost)
+    }
+
+    /// Whether the replica still has a log, if a shorter one.
+    const fn keeps_a_log(self) -> bool {
+        !matches!(self, CutCause::Deleted | CutCause::DiskLost)
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            CutCause::Truncated => "truncated",
+            CutCause::Reloaded => "opened without its unflushed end",
+            CutCause::StartedAfresh => "emptied to start afresh",
+            CutCause::Deleted => "deleted with its replica",
+            CutCause::DiskLost => "lost with its disk",
+        }
+    }
+}
