@@ -223,6 +223,14 @@ impl DiskImage {
         };
     }
 
+    /// Appends to a file that is there. Tells how many blocks it had before; none, and nothing is done, if
+    /// there is no such file.
+    pub fn append(&mut self, file: File, block: Block) -> Option<u64> {
+        let content = self.files.get_mut(&file)?;
+        content.push(block);
+        Some(content.len() as u64 - 1)
+    }
+
     /// Carries out a change.
     pub fn apply(&mut self, file: File, change: Change) {
         match change {

@@ -55,6 +55,8 @@ pub(crate) struct Timeline {
     /// How many of the entries a caller has been shown.
     shown: usize,
     fingerprint: Fingerprint,
+    /// The last step that is in the fingerprint.
+    digested: u64,
 }
 
 /// An event with its place in the order: the time in the high half, the sequence in the low one.
@@ -96,6 +98,7 @@ impl Timeline {
             entries: Vec::new(),
             shown: 0,
             fingerprint: Fingerprint::new(),
+            digested: 0,
         }
     }
 
@@ -148,6 +151,11 @@ impl Timeline {
         self.step += 1;
     }
 
+    /// What was begun turns out to be no step: nothing has happened.
+    pub(crate) fn take_step_back(&mut self) {
+        self.step -= 1;
+    }
+
     /// What has been told since the last time somebody asked.
     pub(crate) fn show(&mut self) -> &[Entry] {
         let from = self.shown;
@@ -157,9 +165,12 @@ impl Timeline {
 
     /// Tells something: it enters the trace and the fingerprint.
     pub(crate) fn tell(&mut self, node: NodeId, what: What) {
-        let entry = Entry { step: self.step, time: self.now, node, what };
-        self.fingerprint.add(&entry);
-        self.entries.push(entry);
+        if self.digested != self.step {
+            self.digested = self.step;
+            self.fingerprint.add(&(self.step, self.now.0));
+        }
+        self.fingerprint.add(&(node, &what));
+        self.entries.push(Entry { step: self.step, time: self.now, node, what });
     }
 
     pub(crate) fn fingerprint(&self) -> &Fingerprint {

@@ -4,15 +4,16 @@
 //! again for the new time. So a timer that every message pushes back costs one event per period, not
 //! one per message.
 
+use indexmap::IndexMap;
 use klab_machine::Timer;
 use klab_wire::Time;
-use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// See the module. Deadlines are true times.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
-    by_name: BTreeMap<u128, u32>,
+    /// Looked up only, with every request: nothing depends on its order.
+    by_name: IndexMap<u128, u32, BuildHasherDefault<Folded>>,
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// Grows with every event planned, over all lives: what an event must show to be the one meant.
@@ -130,7 +131,7 @@ impl Timers {
     fn remove(&mut self, index: u32) -> Timer {
         let slot = &mut self.slots[index as usize];
         slot.armed = 0; // No event is armed with 0.
-        self.by_name.remove(&packed(slot.timer));
+        self.by_name.swap_remove(&packed(slot.timer));
         self.free.push(index);
         slot.timer
     }
@@ -182,6 +183,27 @@ impl Hasher for Packed {
 
     fn finish(&self) -> u64 {
         self.0 as u64
+    }
+}
+
+/// Hashes a packed name, the same way in every run.
+#[derive(Clone, Copy, Default)]
+struct Folded(u64);
+
+impl Hasher for Folded {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u128(u128::from(*byte)));
+    }
+
+    #[inline]
+    fn write_u128(&mut self, name: u128) {
+        let folded = name as u64 ^ ((name >> 64) as u64).rotate_left(32) ^ self.0;
+        let spread = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = spread ^ (spread >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -170,19 +170,31 @@ impl Disk {
         change: Change,
         timeline: &mut Timeline,
     ) -> Result<(), StorageFailure> {
-        self.check(&change)?;
-        if matches!(change, Change::Append(_)) && !self.image.contains(file) {
-            self.note(file, Change::Create);
-        }
         let bytes = change.block().map_or(0, |block| u64::from(block.size_in_bytes()));
-        self.used -= freed(self.image.blocks(file), &change);
+        self.check(bytes)?;
         if bytes > 0 {
-            self.used += bytes;
             self.page_cache.written(file, bytes);
         }
-        self.note(file, change);
+        self.used += bytes;
+        match change {
+            Change::Append(block) => self.append(file, block),
+            change => {
+                self.used -= freed(self.image.blocks(file), &change);
+                self.note(file, change);
+            }
+        }
         self.plan_write_back(timeline);
         Ok(())
+    }
+
+    /// Appends in the page cache, where nearly every change is: one look-up in each layer.
+    fn append(&mut self, file: File, block: Block) {
+        let before = self.image.append(file, block.clone()).unwrap_or_else(|| {
+            self.note(file, Change::Create);
+            self.image.append(file, block.clone()).expect("the file was created just now")
+        });
+        let unwritten = self.unwritten.entry(file).or_insert_with(|| Unwritten::of(before, true));
+        unwritten.note(&[], Change::Append(block), self.journaled);
     }
 
     /// Carries out a change in the page cache, and notes that the platter does not have it.
@@ -322,8 +334,7 @@ impl Disk {
         Some(file)
     }
 
-    fn check(&self, change: &Change) -> Result<(), StorageFailure> {
-        let bytes = change.block().map_or(0, |block| u64::from(block.size_in_bytes()));
+    fn check(&self, bytes: u64) -> Result<(), StorageFailure> {
         let has_space = self.profile.capacity.is_none_or(|capacity| self.used + bytes <= capacity);
         match () {
             _ if self.is_failing => Err(StorageFailure::Failing),

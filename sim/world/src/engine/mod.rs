@@ -187,8 +187,14 @@ impl<M: Machine> Engine<M> {
     fn fire(&mut self, machine: u32, slot: u32, armed: u32) {
         match self.machines[machine as usize].timers.fire(slot, armed, self.timeline.now()) {
             Fired::Due(timer) => self.deliver(machine, Input::Timer(timer)),
-            Fired::Later(at) => self.timeline.plan(at, Event::Timer { machine, slot, armed }),
-            Fired::Dead => self.timeline.unbury(),
+            Fired::Later(at) => {
+                self.timeline.take_step_back();
+                self.timeline.plan(at, Event::Timer { machine, slot, armed });
+            }
+            Fired::Dead => {
+                self.timeline.take_step_back();
+                self.timeline.unbury();
+            }
         }
     }
 
