@@ -29,6 +29,8 @@ pub(crate) struct Reads {
     pub answers: Vec<FetchedPartition>,
     /// All that was looked at, in turn.
     pub looks: Vec<Look>,
+    /// How many partitions there are to look at.
+    count: u32,
     pub bytes: u32,
     /// What followers outside of the ISR read of throttled partitions.
     pub throttled_bytes: u32,
@@ -68,9 +70,10 @@ impl Broker {
         out: &mut Outbox,
     ) -> Reads {
         let reader = Reader { session: id, params, from_purgatory, now };
-        let mut reads = Reads { looks: std::mem::take(&mut self.looks), ..Reads::default() };
-        reads.looks.clear();
         let count = self.purgatory.sessions.get(id).map_or(0, FetchSession::dirty_count);
+        let looks = std::mem::take(&mut self.looks);
+        let mut reads = Reads { looks, count, ..Reads::default() };
+        reads.looks.clear();
         for _ in 0..count {
             let session = self.purgatory.sessions.get_mut(id);
             let Some(slot) = session.and_then(FetchSession::next_dirty) else { break };
@@ -194,7 +197,7 @@ impl Broker {
         reads.throttled_bytes += if throttling.counts { read.size_in_bytes } else { 0 };
         if is_news {
             let answer = offsets.answer(id);
-            reads.answers.push(FetchedPartition { records: read.records, ..answer });
+            reads.answer(FetchedPartition { records: read.records, ..answer });
         }
         Ok(is_settled)
     }
@@ -244,8 +247,15 @@ impl Broker {
 }
 
 impl Reads {
-    fn answer_at_once(&mut self, answer: FetchedPartition) {
+    fn answer(&mut self, answer: FetchedPartition) {
+        if self.answers.is_empty() {
+            self.answers.reserve_exact(self.count as usize - self.looks.len());
+        }
         self.answers.push(answer);
+    }
+
+    fn answer_at_once(&mut self, answer: FetchedPartition) {
+        self.answer(answer);
         self.is_urgent = true;
     }
 }

@@ -17,7 +17,7 @@ use klab_wire::{
     Acks, DeleteRecordsResponse, DeletedRecords, ErrorCode, LeaderIdAndEpoch, NodeId, Offset,
     PartitionProduceResponse, ProduceResponse, Response, Span, TopicPartition,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Where an answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,8 @@ struct DelayedDeleteRecords {
 pub struct Purgatory {
     /// Fetch sessions, with the fetches that wait in them.
     pub sessions: FetchSessionCache,
-    produces: BTreeMap<u64, DelayedProduce>,
+    /// By their numbers. They come last and mostly go first.
+    produces: VecDeque<(u64, DelayedProduce)>,
     deletions: BTreeMap<u64, DelayedDeleteRecords>,
     next_request: u64,
     high_watermark_moves: u64,
@@ -108,7 +109,7 @@ impl Purgatory {
     pub fn new(sessions: FetchSessionCache) -> Self {
         Purgatory {
             sessions,
-            produces: BTreeMap::new(),
+            produces: VecDeque::new(),
             deletions: BTreeMap::new(),
             next_request: 0,
             high_watermark_moves: 0,
@@ -150,7 +151,7 @@ impl Purgatory {
         }
         let request = self.next_request;
         self.next_request += 1;
-        self.produces.insert(request, delayed);
+        self.produces.push_back((request, delayed));
         if let Some(timeout) = timeout {
             out.set_timer(Timer::Broker(BrokerTimer::DelayedProduce(request)), timeout);
         }
@@ -183,7 +184,8 @@ impl Purgatory {
         request: u64,
         out: &mut Outbox,
     ) -> Vec<(TopicPartition, ProduceKey)> {
-        let Some(delayed) = self.produces.remove(&request) else { return Vec::new() };
+        let Some(place) = self.place_of_produce(request) else { return Vec::new() };
+        let Some((_, delayed)) = self.produces.remove(place) else { return Vec::new() };
         let partitions = delayed.responses.iter().map(|response| response.partition.clone());
         let keys = (0..).map(|index| ProduceKey { request, index });
         let waiting = partitions.zip(keys).zip(&delayed.statuses);
@@ -290,7 +292,8 @@ impl Purgatory {
         out: &mut Outbox,
     ) {
         // A request whose time was up is not here any more.
-        let Some(delayed) = self.produces.get_mut(&key.request) else { return };
+        let Some(place) = self.place_of_produce(key.request) else { return };
+        let (_, delayed) = &mut self.produces[place];
         let response = &mut delayed.responses[key.index as usize];
         response.error = error;
         response.current_leader = current_leader;
@@ -299,11 +302,15 @@ impl Purgatory {
         if delayed.pending > 0 {
             return;
         }
-        let delayed = self.produces.remove(&key.request).expect("it was just there");
+        let (_, delayed) = self.produces.remove(place).expect("it was just there");
         if delayed.acks == Acks::All {
             out.stop_timer(Timer::Broker(BrokerTimer::DelayedProduce(key.request)));
         }
         delayed.answer(out);
+    }
+
+    fn place_of_produce(&self, request: u64) -> Option<usize> {
+        self.produces.binary_search_by_key(&request, |(number, _)| *number).ok()
     }
 
     fn deletion_settled(

@@ -123,8 +123,12 @@ impl Broker {
         out: &mut Outbox,
     ) {
         let Some(fetcher) = self.fetchers.get_mut(id) else { return };
+        // Beside a request only a timer opens a connection.
+        let may_connect = matches!(input, Input::Timer(_));
         let events = fetcher.network.handle(now, input, out);
-        self.routes.extend(fetcher.new_connection().map(|connection| (connection, id)));
+        if may_connect {
+            self.routes.extend(fetcher.new_connection().map(|connection| (connection, id)));
+        }
         for event in events {
             self.fetcher_event(id, event, now, out);
         }

@@ -3,7 +3,6 @@
 use klab_machine::timer::RaftTimer;
 use klab_machine::{Outbox, Timer};
 use klab_wire::{Now, Time};
-use std::collections::BTreeMap;
 
 /// Which timers run, and until when.
 ///
@@ -12,29 +11,34 @@ use std::collections::BTreeMap;
 /// moved closer moves its timer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alarms {
-    armed: BTreeMap<RaftTimer, Time>,
+    /// A handful, in no order.
+    armed: Vec<(RaftTimer, Time)>,
 }
 
 impl Alarms {
     /// Makes sure that the timer rings no later than at the deadline. A deadline that has passed was
     /// looked at already.
     pub(crate) fn arm(&mut self, timer: RaftTimer, deadline: Time, now: Now, out: &mut Outbox) {
-        let rings_before = self.armed.get(&timer).is_some_and(|armed| *armed <= deadline);
-        if rings_before || deadline <= now.time {
+        let known = self.armed.iter_mut().find(|(armed, _)| *armed == timer);
+        if known.as_ref().is_some_and(|(_, at)| *at <= deadline) || deadline <= now.time {
             return;
         }
-        self.armed.insert(timer, deadline);
+        match known {
+            Some((_, at)) => *at = deadline,
+            None => self.armed.push((timer, deadline)),
+        }
         out.set_timer(Timer::Raft(timer), deadline.since(now.time));
     }
 
-    /// The timer has rung.
-    pub(crate) fn rang(&mut self, timer: RaftTimer) {
-        self.armed.remove(&timer);
+    /// The timer has rung. Says whether it was armed.
+    pub(crate) fn rang(&mut self, timer: RaftTimer) -> bool {
+        let place = self.armed.iter().position(|(armed, _)| *armed == timer);
+        place.map(|place| self.armed.swap_remove(place)).is_some()
     }
 
     /// The timer is not needed any more.
     pub(crate) fn stop(&mut self, timer: RaftTimer, out: &mut Outbox) {
-        if self.armed.remove(&timer).is_some() {
+        if self.rang(timer) {
             out.stop_timer(Timer::Raft(timer));
         }
     }

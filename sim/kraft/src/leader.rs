@@ -85,11 +85,11 @@ impl Leader {
     }
 
     /// The deadlines of a leader, each with its timer.
-    pub(crate) fn deadlines(&self) -> Vec<(RaftTimer, Time)> {
+    pub(crate) fn deadlines(&self) -> [Option<(RaftTimer, Time)>; 3] {
         let check_quorum = self.check_quorum_at.map(|at| (RaftTimer::CheckQuorum, at));
         let linger = self.accumulator.drain_at().map(|at| (RaftTimer::Linger, at));
         let begin_epoch = Some((RaftTimer::BeginQuorumEpoch, self.begin_epoch_at));
-        [begin_epoch, check_quorum, linger].into_iter().flatten().collect()
+        [begin_epoch, check_quorum, linger]
     }
 
     /// The leader's own log is flushed up to here; says whether the high watermark moved, and to where.

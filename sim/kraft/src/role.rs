@@ -105,19 +105,21 @@ impl Role {
     }
 
     /// The deadlines of the role, each with its timer.
-    pub(crate) fn deadlines(&self) -> Vec<(RaftTimer, Time)> {
-        match self {
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = (RaftTimer, Time)> {
+        let only = |deadline| [Some(deadline), None, None];
+        let deadlines = match self {
             Role::Unattached(unattached) => {
-                unattached.election_at.map(|at| (RaftTimer::Election, at)).into_iter().collect()
+                [unattached.election_at.map(|at| (RaftTimer::Election, at)), None, None]
             }
             Role::Prospective(nominee) | Role::Candidate(nominee) => match nominee.backoff_until {
-                Some(at) => vec![(RaftTimer::ElectionBackoff, at)],
-                None => vec![(RaftTimer::Election, nominee.election_at)],
+                Some(at) => only((RaftTimer::ElectionBackoff, at)),
+                None => only((RaftTimer::Election, nominee.election_at)),
             },
             Role::Leader(leader) => leader.deadlines(),
-            Role::Follower(follower) => vec![(RaftTimer::Fetch, follower.fetch_at)],
-            Role::Resigned(resigned) => vec![(RaftTimer::Resigned, resigned.election_at)],
-        }
+            Role::Follower(follower) => only((RaftTimer::Fetch, follower.fetch_at)),
+            Role::Resigned(resigned) => only((RaftTimer::Resigned, resigned.election_at)),
+        };
+        deadlines.into_iter().flatten()
     }
 }
 
