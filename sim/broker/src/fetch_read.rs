@@ -8,8 +8,8 @@
 use crate::Broker;
 use crate::fetch::FetchParams;
 use crate::fetch_session::{FetchSession, SessionHandle};
-use crate::partition::{FollowerFetch, Local, Partition, Watcher};
-use crate::purgatory::Purgatory;
+use crate::follower_fetch::{FollowerFetch, note_fetch};
+use crate::partition::{Partition, Watcher};
 use crate::replica_selector::{ReplicaView, rack_aware};
 use crate::replicas::why_not_hosted;
 use crate::slots::Slot;
@@ -18,8 +18,8 @@ use klab_machine::Outbox;
 use klab_machine::fact::ReplicationFact;
 use klab_wire::config::ReplicaSelector;
 use klab_wire::{
-    AlterPartitionData, EpochEndOffset, ErrorCode, FetchPartition, FetchedPartition, NodeId, Now,
-    Offset, Span, TopicIdPartition,
+    EpochEndOffset, ErrorCode, FetchPartition, FetchedPartition, NodeId, Now, Offset, Span,
+    TopicIdPartition,
 };
 
 /// What a fetch found in the dirty partitions of its session.
@@ -154,23 +154,8 @@ impl Broker {
         }
         partition.watch(Watcher { session: reader.session, slot });
         let offsets = Offsets::of(partition);
-        if let Some(replica) = nearer {
-            let name = partition.name().clone();
-            out.state(ReplicationFact::PreferredReadReplicaChosen { partition: name, replica });
-            let answer = offsets.answer(id);
-            reads.answer_at_once(FetchedPartition {
-                preferred_read_replica: Some(replica),
-                ..answer
-            });
-            return Ok(false);
-        }
-        partition.check_log(fetch.current_leader_epoch, params.is_from_follower())?;
-        if let Some(replica) = params.replica {
-            partition.replica_mut(replica.id).ok_or(ErrorCode::UnknownLeaderEpoch)?;
-        }
-        if let Some(end) = diverging_epoch(partition, fetch)? {
-            let answer = offsets.answer(id);
-            reads.answer_at_once(FetchedPartition { diverging_epoch: Some(end), ..answer });
+        if let Some(answer) = directions(partition, fetch, params, nearer, out)? {
+            reads.answer_at_once(answer);
             return Ok(false);
         }
         let end = params.end_of(partition);
@@ -308,24 +293,26 @@ impl Throttling {
     }
 }
 
-/// Takes note of a follower's fetch, and of what it brings about: it may join the ISR, which is asked
-/// for, more may be committed, records may be gone everywhere (`updateFollowerFetchState`).
-fn note_fetch(
-    purgatory: &mut Purgatory,
-    partition: &mut Partition,
-    fetch: FollowerFetch,
-    local: &Local<'_>,
+/// What a reader is told instead of records: a nearer replica, or where its log leaves this one.
+fn directions(
+    partition: &Partition,
+    fetch: &FetchPartition,
+    params: &FetchParams,
+    nearer: Option<NodeId>,
     out: &mut Outbox,
-) -> Result<Option<AlterPartitionData>, ErrorCode> {
-    let moved = partition.note_follower_fetch(fetch, local, out)?;
-    let change = partition.maybe_expand_isr(fetch.follower, local, out);
-    if moved && partition.maybe_advance_high_watermark(local, out) {
-        purgatory.high_watermark_moved(partition, out);
+) -> Result<Option<FetchedPartition>, ErrorCode> {
+    let answer = || Offsets::of(partition).answer(fetch.partition);
+    if let Some(replica) = nearer {
+        let name = partition.name().clone();
+        out.state(ReplicationFact::PreferredReadReplicaChosen { partition: name, replica });
+        return Ok(Some(FetchedPartition { preferred_read_replica: nearer, ..answer() }));
     }
-    if partition.leader().is_some_and(|leader| !leader.awaiting_low_watermark.is_empty()) {
-        purgatory.low_watermark_moved(partition, local.cluster, out);
+    partition.check_log(fetch.current_leader_epoch, params.is_from_follower())?;
+    if params.replica.is_some_and(|replica| !partition.has_replica(replica.id)) {
+        return Err(ErrorCode::UnknownLeaderEpoch);
     }
-    Ok(change)
+    let diverging = diverging_epoch(partition, fetch)?;
+    Ok(diverging.map(|end| FetchedPartition { diverging_epoch: Some(end), ..answer() }))
 }
 
 /// Where the reader's log leaves this one, if its last epoch says that it does (KIP-595; consumers ask

@@ -19,6 +19,8 @@
 //! Cost follows change. Nothing here walks all partitions but the periodic work of a log directory, a
 //! walk over the leaders for those out of sync, and a change of the broker's own configuration. A fetch
 //! session keeps a list of the partitions that moved; a produce request waits in a queue at its partition.
+//! Sessions, their partitions and replicas remember each other's places (`slots.rs`): a message searches
+//! for what it names, once.
 //!
 //! # What is left out
 //!
@@ -53,6 +55,7 @@ mod fetch_session;
 mod fetch_session_cache;
 mod fetcher;
 mod fetcher_assignment;
+mod follower_fetch;
 mod high_watermark;
 mod isr;
 mod lifecycle;

@@ -4,13 +4,13 @@
 //! What only a leader has (the ISR, the followers' progress, who waits for what) lives in its role and
 //! is gone with it. How the ISR changes stands in `partition_isr.rs`.
 //!
-//! Facts: `BecameLeader`, `BecameFollower`, `HighWatermarkAdvanced`, `FollowerFetched`.
+//! Facts: `BecameLeader`, `BecameFollower`, `HighWatermarkAdvanced`.
 
 use crate::fetch_session::{SessionHandle, SessionId};
 use crate::high_watermark::{FollowerProgress, high_watermark};
 use crate::isr::{BrokerStanding, CommittedState, PartitionState, is_eligible};
 use crate::purgatory::{AwaitingCommit, AwaitingLowWatermark, ProduceKey};
-use crate::replica::{FetchRegistration, Replica};
+use crate::replica::Replica;
 use crate::slots::Slot;
 use crate::topic_settings::TopicSettings;
 use klab_log::Log;
@@ -18,9 +18,8 @@ use klab_machine::fact::ReplicationFact;
 use klab_machine::{FlushId, Outbox};
 use klab_metadata::ClusterImage;
 use klab_wire::{
-    BrokerEpoch, ErrorCode, FetchPartition, FetchingReplica, LeaderEpoch, LeaderIdAndEpoch,
-    LeaderRecoveryState, NodeId, Offset, PartitionEpoch, PartitionRegistration, Span, Timestamp,
-    TopicIdPartition, TopicPartition,
+    BrokerEpoch, ErrorCode, LeaderEpoch, LeaderIdAndEpoch, LeaderRecoveryState, NodeId, Offset,
+    PartitionEpoch, PartitionRegistration, Span, Timestamp, TopicIdPartition, TopicPartition,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -316,44 +315,15 @@ impl Partition {
         Some((RoleChange { is_new_epoch, high_watermark_moved: false }, ended))
     }
 
+    /// A broker is one of the followers of this leader.
+    pub fn has_replica(&self, broker: NodeId) -> bool {
+        let replicas = self.leader().map(|leader| &leader.replicas);
+        replicas.is_some_and(|replicas| replicas.iter().any(|replica| replica.broker == broker))
+    }
+
     /// The follower with this id, if it is one of the replicas.
     pub fn replica_mut(&mut self, broker: NodeId) -> Option<&mut Replica> {
         self.leader_mut()?.replicas.iter_mut().find(|replica| replica.broker == broker)
-    }
-
-    /// Takes note of a follower's fetch (`updateFetchStateOrThrow`). Says whether its log end moved.
-    ///
-    /// A fetch of an earlier life of the broker, as far as this broker's metadata tells, is refused.
-    pub fn note_follower_fetch(
-        &mut self,
-        fetch: FollowerFetch,
-        local: &Local<'_>,
-        out: &mut Outbox,
-    ) -> Result<bool, ErrorCode> {
-        let known = local.cluster.broker(fetch.follower).filter(|broker| !broker.fenced);
-        let is_stale = known.zip(fetch.epoch).is_some_and(|(known, epoch)| known.epoch() > epoch);
-        if is_stale {
-            return Err(ErrorCode::NotLeaderOrFollower);
-        }
-        let leader_end = self.visible_end();
-        let replica = self.replica_mut(fetch.follower).ok_or(ErrorCode::UnknownLeaderEpoch)?;
-        let moved = replica.log_end_offset != Some(fetch.offset);
-        let registration = FetchRegistration::of_fetch(fetch.epoch);
-        replica.note_fetch(
-            fetch.offset,
-            fetch.log_start_offset,
-            local.now,
-            leader_end,
-            registration,
-        );
-        if moved {
-            out.state(ReplicationFact::FollowerFetched {
-                partition: self.name().clone(),
-                follower: fetch.follower,
-                end: fetch.offset,
-            });
-        }
-        Ok(moved)
     }
 
     /// Commits more, if enough replicas have it (`maybeIncrementLeaderHW`). Says whether it did.
@@ -467,31 +437,6 @@ impl Leader {
             replicas: Vec::new(),
             awaiting_commit: VecDeque::new(),
             awaiting_low_watermark: Vec::new(),
-        }
-    }
-}
-
-/// A follower's fetch of one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FollowerFetch {
-    /// The follower.
-    pub follower: NodeId,
-    /// Its registration.
-    pub epoch: Option<BrokerEpoch>,
-    /// Where it fetches from.
-    pub offset: Offset,
-    /// Where its log starts.
-    pub log_start_offset: Option<Offset>,
-}
-
-impl FollowerFetch {
-    /// What a fetch says of one partition.
-    pub fn of(replica: FetchingReplica, fetch: &FetchPartition) -> Self {
-        FollowerFetch {
-            follower: replica.id,
-            epoch: replica.epoch,
-            offset: fetch.fetch_offset,
-            log_start_offset: fetch.log_start_offset,
         }
     }
 }

@@ -170,7 +170,8 @@ impl Broker {
             out.set_timer(Timer::Broker(timer), wait);
         }
         if let Some(request) = next {
-            self.ask_leader(id, Request::Fetch(request), FetcherRequest::Fetch, now, out);
+            let opened = fetcher.send(Request::Fetch(request), FetcherRequest::Fetch, now, out);
+            self.routes.extend(opened.map(|connection| (connection, id)));
         }
     }
 
@@ -183,10 +184,8 @@ impl Broker {
         out: &mut Outbox,
     ) {
         let Some(fetcher) = self.fetchers.fetchers.get_mut(&id) else { return };
-        let to = Address::broker(id.source);
-        fetcher.request_sent();
-        fetcher.network.send(to, request, purpose, now, out);
-        self.routes.extend(fetcher.new_connection().map(|connection| (connection, id)));
+        let opened = fetcher.send(request, purpose, now, out);
+        self.routes.extend(opened.map(|connection| (connection, id)));
     }
 
     fn shut_down_fetcher(&mut self, id: FetcherId, now: Now, out: &mut Outbox) {
@@ -227,6 +226,11 @@ impl Broker {
         let Some(fetcher) = self.fetchers.get_mut(id) else { return };
         fetcher.request_done();
         match event {
+            NetworkEvent::Answered { response: Response::Fetch(response), .. } => {
+                if fetcher.session_answered(&response) {
+                    self.fetch_answered(id, &response, now, out);
+                }
+            }
             NetworkEvent::Answered { purpose, response, .. } => {
                 self.leader_answered(id, purpose, response, now, out);
             }
@@ -248,9 +252,6 @@ impl Broker {
         out: &mut Outbox,
     ) {
         match (purpose, response) {
-            (FetcherRequest::Fetch, Response::Fetch(response)) => {
-                self.fetch_answered(id, response, now, out);
-            }
             (FetcherRequest::LatestOffset(partition), Response::ListOffsets(response)) => {
                 self.latest_offset_answered(id, partition, &response, now, out);
             }
@@ -264,43 +265,23 @@ impl Broker {
     fn fetch_answered(
         &mut self,
         id: FetcherId,
-        response: FetchResponse,
+        response: &FetchResponse,
         now: Now,
         out: &mut Outbox,
     ) {
-        let Some(fetcher) = self.fetchers.get_mut(id) else { return };
-        if !fetcher.session_answered(&response) {
-            return;
-        }
         for answer in &response.partitions {
-            let fetcher = self.fetchers.get_mut(id);
-            if let Some(slot) = fetcher.and_then(|fetcher| fetcher.expects(answer.partition)) {
-                self.partition_answered(id, slot, answer, now, out);
+            let Some(fetcher) = self.fetchers.get_mut(id) else { return };
+            let Some(slot) = fetcher.expects(answer.partition) else { continue };
+            match (answer.error, answer.diverging_epoch) {
+                (ErrorCode::None, None) => self.process_partition_data(id, slot, answer, now, out),
+                (ErrorCode::None, Some(end)) => self.diverged(id, answer.partition, end, now, out),
+                (ErrorCode::OffsetOutOfRange, _) => {
+                    self.out_of_range(id, answer.partition, now, out);
+                }
+                // This follower's epoch is the older one: the metadata will say what it is now.
+                (ErrorCode::FencedLeaderEpoch, _) => self.stop_fetching(answer.partition),
+                (_, _) => fetcher.delay(answer.partition, now.time),
             }
-        }
-    }
-
-    fn partition_answered(
-        &mut self,
-        id: FetcherId,
-        slot: Slot,
-        answer: &FetchedPartition,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        match (answer.error, answer.diverging_epoch) {
-            (ErrorCode::None, None) => self.process_partition_data(id, slot, answer, now, out),
-            (ErrorCode::None, Some(end)) => self.diverged(id, answer.partition, end, now, out),
-            (ErrorCode::OffsetOutOfRange, _) => self.out_of_range(id, answer.partition, now, out),
-            // This follower's epoch is the older one: the metadata will say what it is now.
-            (ErrorCode::FencedLeaderEpoch, _) => self.stop_fetching(answer.partition),
-            (_, _) => self.delay(id, answer.partition, now),
-        }
-    }
-
-    fn delay(&mut self, id: FetcherId, partition: TopicIdPartition, now: Now) {
-        if let Some(fetcher) = self.fetchers.get_mut(id) {
-            fetcher.delay(partition, now.time);
         }
     }
 
