@@ -76,7 +76,7 @@ mod workload;
 
 pub use admin::{Admin, AdminView};
 pub use consumer::{Consumer, ConsumerPartitionView, ConsumerView, FetchState};
-pub use producer::{Producer, ProducerView};
+pub use producer::{Producer, ProducerView, SequencesView};
 pub use setup::{
     AdminSetup, Assignment, ConsumerSetup, CustomPartitioner, Keys, Partitioning, ProducedTopic,
     ProducerSetup, ProducerWorkload,

@@ -5,11 +5,14 @@ use crate::accumulator::Append;
 use crate::batch::Content;
 use crate::network::Answer;
 use crate::send::KafkaProducer;
+use crate::sender::Sender;
 use crate::sequences::Sequences;
 use crate::workload::Workload;
 use klab_machine::timer::ClientTimer;
 use klab_machine::{Call, Command, DiskImage, Identity, Input, Machine, Operation, Outbox, Timer};
-use klab_wire::{Now, Payload, ProducerEpoch, ProducerId, Span, TopicName};
+use klab_wire::{
+    Now, Payload, ProducerEpoch, ProducerId, Sequence, Span, TopicName, TopicPartition,
+};
 
 /// A producer with its application.
 #[derive(Clone, Debug)]
@@ -51,6 +54,21 @@ pub struct ProducerView {
     pub failed: u64,
     /// Of these, given up with nobody knowing whether they are written.
     pub unknown: u64,
+    /// How it numbers its batches, if it is idempotent.
+    pub sequences: Vec<SequencesView>,
+}
+
+/// What to show of how a producer numbers the batches of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SequencesView {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The sequence of the next record that is sent for the first time.
+    pub next: Sequence,
+    /// The last sequence that was acknowledged.
+    pub last_acknowledged: Option<Sequence>,
+    /// Batches that were sent and have not ended, retries included.
+    pub in_flight: u64,
 }
 
 impl Machine for Producer {
@@ -95,8 +113,20 @@ impl Machine for Producer {
             acknowledged: sender.totals.acknowledged,
             failed: sender.totals.failed,
             unknown: sender.totals.unknown,
+            sequences: sequences(sender),
         }
     }
+}
+
+fn sequences(sender: &Sender) -> Vec<SequencesView> {
+    let partitions = sender.sequences().into_iter().flat_map(Sequences::partitions);
+    let view = |(slot, next, last_acknowledged, in_flight)| SequencesView {
+        partition: sender.accumulator.partition(slot),
+        next,
+        last_acknowledged,
+        in_flight,
+    };
+    partitions.map(view).collect()
 }
 
 impl Producer {

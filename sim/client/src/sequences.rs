@@ -79,6 +79,17 @@ impl Sequences {
         self.identity
     }
 
+    /// Every partition that was sent to: the next sequence, the last acknowledged one, and how many
+    /// batches have not ended.
+    pub(crate) fn partitions(
+        &self,
+    ) -> impl Iterator<Item = (Slot, Sequence, Option<Sequence>, u64)> + '_ {
+        self.partitions.slots().filter_map(|slot| {
+            let entry = self.partitions.get(slot)?;
+            Some((slot, entry.next, entry.last_acked, entry.in_flight.len() as u64))
+        })
+    }
+
     /// A broker has given the producer this identity. If an epoch bump waited for it, these batches have
     /// new numbers.
     pub(crate) fn assign(&mut self, identity: Identity) -> Vec<Rewrite> {
