@@ -6,7 +6,7 @@
 use crate::AdminSetup;
 use crate::admin_call::{self, Verdict};
 use crate::alarm::Alarm;
-use crate::network::{Answer, ClientNetwork, connection_settings};
+use crate::network::{Answer, ClientNetwork, ConnectionSettings};
 use crate::values::Numbers;
 use klab_machine::random::{Stream, stream};
 use klab_machine::timer::ClientTimer;
@@ -284,12 +284,15 @@ impl Admin {
 }
 
 fn backoff(config: &AdminConfig) -> ExponentialBackoff {
-    ExponentialBackoff { initial: config.retry_backoff_ms, max: config.retry_backoff_max_ms }
+    ExponentialBackoff {
+        initial: config.common.retry_backoff_ms,
+        max: config.common.retry_backoff_max_ms,
+    }
 }
 
 fn network(identity: &Identity, setup: &AdminSetup) -> ClientNetwork<AdminPurpose> {
     let config = &setup.config;
-    let settings = connection_settings!(config, setup.bootstrap, false);
+    let settings = ConnectionSettings::new(&config.common, &setup.bootstrap, false);
     // `KafkaAdminClient.createInternal`: one request at a time.
     ClientNetwork::new(identity, settings, 1)
 }

@@ -10,7 +10,7 @@ mod tests;
 
 use crate::alarm::Alarm;
 use crate::fetcher::{Collected, Fetcher, Surroundings};
-use crate::network::{Answer, ClientNetwork, connection_settings};
+use crate::network::{Answer, ClientNetwork, ConnectionSettings};
 use crate::offset_fetcher::{Asked, OffsetFetcher};
 use crate::subscription::{FetchPosition, Subscription, Subscriptions};
 use crate::values::Numbers;
@@ -129,7 +129,7 @@ impl Machine for Consumer {
             pace: Pace {
                 processing: setup.processing,
                 poll_interval: setup.poll_interval,
-                after_failure: setup.poll_interval.max(setup.config.retry_backoff_max_ms),
+                after_failure: setup.poll_interval.max(setup.config.common.retry_backoff_max_ms),
             },
             subscriptions: Subscriptions::default(),
             offsets: OffsetFetcher::new(&setup.config),
@@ -448,7 +448,8 @@ impl Consumer {
 
 fn network(identity: &Identity, setup: &ConsumerSetup) -> ClientNetwork<ConsumerPurpose> {
     let config = &setup.config;
-    let settings = connection_settings!(config, setup.bootstrap, config.allow_auto_create_topics);
+    let settings =
+        ConnectionSettings::new(&config.common, &setup.bootstrap, config.allow_auto_create_topics);
     ClientNetwork::new(identity, settings, MAX_IN_FLIGHT)
 }
 

@@ -8,6 +8,7 @@ use klab_machine::random::{Stream, stream};
 use klab_machine::timer::{ClientTimer, NetworkTimer};
 use klab_machine::{Address, Identity, Input, Outbox, Timer};
 use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig, NetworkEvent, NetworkEvents};
+use klab_wire::config::CommonClientConfig;
 use klab_wire::{ApiKey, ErrorCode, NodeId, Now, Request, Response, Span};
 
 /// Connections and metadata. `P` is what a request of this client is for.
@@ -56,32 +57,35 @@ pub(crate) struct Timeouts {
     pub(crate) reconnect: ExponentialBackoff,
 }
 
-/// What every client's configuration says about connections and metadata, by the same names in each.
-macro_rules! connection_settings {
-    ($config:expr, $bootstrap:expr, $allow_auto_topic_creation:expr) => {
-        $crate::network::ConnectionSettings {
-            timeouts: $crate::network::Timeouts {
-                request: $config.request_timeout_ms,
-                connection_setup: $config.socket_connection_setup_timeout_ms,
-                reconnect: klab_network::ExponentialBackoff {
-                    initial: $config.reconnect_backoff_ms,
-                    max: $config.reconnect_backoff_max_ms,
+impl ConnectionSettings {
+    /// What a client's configuration says about connections and metadata.
+    pub(crate) fn new(
+        config: &CommonClientConfig,
+        bootstrap: &[NodeId],
+        allow_auto_topic_creation: bool,
+    ) -> Self {
+        ConnectionSettings {
+            timeouts: Timeouts {
+                request: config.request_timeout_ms,
+                connection_setup: config.socket_connection_setup_timeout_ms,
+                reconnect: ExponentialBackoff {
+                    initial: config.reconnect_backoff_ms,
+                    max: config.reconnect_backoff_max_ms,
                 },
             },
-            metadata: $crate::metadata::MetadataConfig {
-                bootstrap: $bootstrap.clone(),
-                max_age: $config.metadata_max_age_ms,
-                backoff: klab_network::ExponentialBackoff {
-                    initial: $config.retry_backoff_ms,
-                    max: $config.retry_backoff_max_ms,
+            metadata: MetadataConfig {
+                bootstrap: bootstrap.to_vec(),
+                max_age: config.metadata_max_age_ms,
+                backoff: ExponentialBackoff {
+                    initial: config.retry_backoff_ms,
+                    max: config.retry_backoff_max_ms,
                 },
-                recovery: $config.metadata_recovery_strategy,
-                allow_auto_topic_creation: $allow_auto_topic_creation,
+                recovery: config.metadata_recovery_strategy,
+                allow_auto_topic_creation,
             },
         }
-    };
+    }
 }
-pub(crate) use connection_settings;
 
 impl<P> ClientNetwork<P> {
     pub(crate) fn new(

@@ -33,8 +33,8 @@ impl OffsetFetcher {
         OffsetFetcher {
             policy: config.auto_offset_reset,
             isolation: config.isolation_level,
-            request_timeout: config.request_timeout_ms,
-            retry_backoff: config.retry_backoff_ms,
+            request_timeout: config.common.request_timeout_ms,
+            retry_backoff: config.common.retry_backoff_ms,
             metadata_version: 0,
             pending_error: None,
         }

@@ -3,7 +3,7 @@
 use crate::accumulator::{Append, AppendMode, Appended, RecordAccumulator};
 use crate::alarm::Alarm;
 use crate::buffer_pool::Ticket;
-use crate::network::{ClientNetwork, connection_settings};
+use crate::network::{ClientNetwork, ConnectionSettings};
 use crate::partitioner::{Choice, Partitioner};
 use crate::sender::Sender;
 use crate::{Partitioning, ProducedTopic, ProducerSetup};
@@ -262,7 +262,7 @@ impl KafkaProducer {
 
 fn network<P>(identity: &Identity, setup: &ProducerSetup) -> ClientNetwork<P> {
     let config = &setup.config;
-    let settings = connection_settings!(config, setup.bootstrap, true);
+    let settings = ConnectionSettings::new(&config.common, &setup.bootstrap, true);
     ClientNetwork::new(identity, settings, config.max_in_flight_requests_per_connection)
 }
 

@@ -96,11 +96,11 @@ impl Sender {
             config: SenderConfig {
                 acks: config.acks,
                 retries: config.retries,
-                request_timeout: config.request_timeout_ms,
+                request_timeout: config.common.request_timeout_ms,
                 delivery_timeout: config.delivery_timeout_ms,
                 backoff: ExponentialBackoff {
-                    initial: config.retry_backoff_ms,
-                    max: config.retry_backoff_max_ms,
+                    initial: config.common.retry_backoff_ms,
+                    max: config.common.retry_backoff_max_ms,
                 },
             },
             sequences: config.enable_idempotence.then(Sequences::default),

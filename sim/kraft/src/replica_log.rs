@@ -6,7 +6,7 @@ use crate::snapshot::{Snapshot, Snapshots};
 use klab_log::{AppendOrigin, Checkpoints, FollowerAppendError, Log, LogConfig, LogStartReason};
 use klab_machine::{DiskImage, FlushId, Outbox};
 use klab_wire::{
-    EpochEndOffset, LeaderEpoch, Now, Offset, OffsetAndEpoch, RecordBatch, Timestamp,
+    EpochEndOffset, ErrorCode, LeaderEpoch, Now, Offset, OffsetAndEpoch, RecordBatch, Timestamp,
     TopicIdPartition, TopicPartition,
 };
 use std::collections::BTreeSet;
@@ -84,7 +84,8 @@ impl ReplicaLog {
         self.log.latest_epoch().or_else(of_snapshot).unwrap_or_default()
     }
 
-    /// Appends a leader's batch; the next offsets are its.
+    /// Appends a leader's batch; the next offsets are its. A batch that no segment takes is the end of
+    /// this node, as of Kafka's (`metadata.log.segment.min.bytes` was set too low).
     pub(crate) fn append_as_leader(
         &mut self,
         batch: RecordBatch,
@@ -94,8 +95,11 @@ impl ReplicaLog {
     ) {
         let origin = AppendOrigin::RaftLeader;
         let appended = self.log.append_as_leader(Arc::new(batch), epoch, origin, now, out);
-        appended.expect("a leader's own batches are in order");
-        self.claim_flushes();
+        match appended {
+            Ok(_) => self.claim_flushes(),
+            Err(ErrorCode::RecordListTooLarge) => out.halt(),
+            Err(error) => panic!("a leader's own batches are in order, not {error}"),
+        }
     }
 
     /// Appends what was fetched.

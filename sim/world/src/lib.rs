@@ -12,6 +12,12 @@
 //! - Sharing of a card between connections is first come, first served by whole messages, not by
 //!   packets.
 //! - The pools of network and request-handler threads: a machine is stepped by one core at a time.
+//! - Hardware profiles: what a step, a record and a byte cost is set by [`Costs`], and a scenario's `hardware` knows
+//!   only `ideal`, which costs nothing. Another takes measured constants and a name.
+//! - A limit of the page cache in scenarios: a disk's profile has one, but no key of a file sets it, so memory keeps
+//!   everything. Pages that are dirty for too long throttle nobody either.
+//! - A ZooKeeper ensemble: a scenario may ask for one, and is told that there is none yet. It takes the crate
+//!   `zookeeper`, the controller's other host, and `Input::Frame`.
 
 mod acts;
 mod administration;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::testing::{Asked as Sent, Bench, Cluster};
 use klab_machine::operation::RecordRange;
-use klab_wire::config::{AutoOffsetReset, ConsumerConfig};
+use klab_wire::config::{AutoOffsetReset, CommonClientConfig, ConsumerConfig};
 use klab_wire::{
     CompressionType, EndOffsetForEpoch, FetchRequest, FetchResponse, FetchedPartition, LeaderEpoch,
     ListOffsetsResponse, ListedOffset, OffsetForLeaderEpochResponse, PartitionId, Payload,
@@ -271,8 +271,9 @@ fn kip_320_an_epoch_that_the_leader_does_not_know_leads_to_a_reset() {
 
 #[test]
 fn kip_392_the_next_fetch_goes_to_the_preferred_replica_until_its_time_is_over() {
-    let config =
-        ConsumerConfig { metadata_max_age_ms: Span::from_secs(10), ..ConsumerConfig::default() };
+    let age = Span::from_secs(10);
+    let common = CommonClientConfig { metadata_max_age_ms: age, ..Default::default() };
+    let config = ConsumerConfig { common, ..ConsumerConfig::default() };
     let mut bench = reading_from(5, config);
     let asked = bench.asked();
     let preferred =

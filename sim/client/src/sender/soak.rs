@@ -4,7 +4,7 @@ use crate::testing::{Asked, Bench, Cluster};
 use crate::{Keys, Partitioning, Producer, ProducerSetup, ProducerWorkload};
 use klab_machine::random::{Stream, stream};
 use klab_machine::{OperationId, Outcome};
-use klab_wire::config::ProducerConfig;
+use klab_wire::config::{CommonClientConfig, ProducerConfig};
 use klab_wire::{
     BatchProducer, ErrorCode, InitProducerIdResponse, NodeId, Offset, PartitionProduceResponse,
     Payload, ProduceResponse, ProducerEpoch, ProducerId, RecordBatch, Request, Response, Sequence,
@@ -190,7 +190,10 @@ impl Soak {
 
 fn config() -> ProducerConfig {
     ProducerConfig {
-        request_timeout_ms: Span::from_millis(300),
+        common: CommonClientConfig {
+            request_timeout_ms: Span::from_millis(300),
+            ..Default::default()
+        },
         delivery_timeout_ms: Span::from_millis(1_000),
         ..ProducerConfig::default()
     }

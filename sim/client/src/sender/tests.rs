@@ -3,7 +3,7 @@
 use crate::testing::{Asked, Bench, Cluster};
 use crate::{Keys, Partitioning, Producer, ProducerSetup, ProducerWorkload};
 use klab_machine::{Command, Input, Machine, OperationId, Outcome};
-use klab_wire::config::ProducerConfig;
+use klab_wire::config::{CommonClientConfig, ProducerConfig};
 use klab_wire::{
     Acks, ErrorCode, InitProducerIdResponse, LeaderEpoch, LeaderIdAndEpoch, NodeId, Offset,
     PartitionProduceResponse, ProduceRequest, ProduceResponse, ProducerEpoch, ProducerId, Request,
@@ -23,7 +23,10 @@ fn workload(records: u64) -> ProducerWorkload {
 fn config() -> ProducerConfig {
     ProducerConfig {
         linger_ms: Span::ZERO,
-        request_timeout_ms: Span::from_secs(30),
+        common: CommonClientConfig {
+            request_timeout_ms: Span::from_secs(30),
+            ..Default::default()
+        },
         ..ProducerConfig::default()
     }
 }
@@ -215,7 +218,7 @@ fn kip_91_a_batch_that_may_be_written_ends_unknown_at_its_delivery_timeout() {
 fn a_batch_that_was_only_ever_refused_fails_at_its_delivery_timeout() {
     let config = ProducerConfig {
         delivery_timeout_ms: Span::from_secs(2),
-        request_timeout_ms: Span::from_secs(1),
+        common: CommonClientConfig { request_timeout_ms: Span::from_secs(1), ..Default::default() },
         ..config()
     };
     let mut bench = boot(config, workload(1), Cluster::of(1));
@@ -233,7 +236,7 @@ fn a_batch_that_was_only_ever_refused_fails_at_its_delivery_timeout() {
 fn kip_360_a_retried_batch_that_expires_costs_an_epoch_and_sequences_start_again() {
     let config = ProducerConfig {
         delivery_timeout_ms: Span::from_secs(2),
-        request_timeout_ms: Span::from_secs(1),
+        common: CommonClientConfig { request_timeout_ms: Span::from_secs(1), ..Default::default() },
         ..config()
     };
     let load = ProducerWorkload { interval: Span::from_secs(3), ..workload(2) };

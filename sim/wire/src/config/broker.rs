@@ -103,6 +103,8 @@ config_table! {
         "Longest time in ms without a snapshot while there are new records (KIP-876).";
     "metadata.log.segment.bytes" metadata_log_segment_bytes: u64 as Int<12, INT_MAX> = 1 << 30,
         "Size in bytes at which a segment of the metadata log is rolled.";
+    "metadata.log.segment.min.bytes" metadata_log_segment_min_bytes: u64 as Int<12, INT_MAX> = 8 << 20,
+        "Least value of metadata.log.segment.bytes, for tests: the largest batch of metadata records fits. A node that finds a batch too large for a segment stops.";
     "metadata.log.segment.ms" metadata_log_segment_ms: Span as Millis<0> = Span::from_millis(604_800_000),
         "Age in ms at which a segment of the metadata log is rolled.";
     "metadata.max.retention.bytes" metadata_max_retention_bytes: Option<u64> as OrUnlimited<Int<0, LONG_MAX>> = Some(100 << 20),
@@ -177,6 +179,12 @@ fn settle(config: &mut BrokerConfig, given: &BTreeSet<&str>) -> Result<(), Confi
             rule: "`replica.fetch.wait.max.ms` may not exceed `replica.lag.time.max.ms`, or idle followers leave the ISR",
         });
     }
+    if config.metadata_log_segment_bytes < config.metadata_log_segment_min_bytes {
+        return Err(ConfigError::Conflict {
+            name: "metadata.log.segment.bytes",
+            rule: "`metadata.log.segment.bytes` may not be below `metadata.log.segment.min.bytes`, 8388608 if nothing is said: a batch of metadata records must fit (KafkaMetadataLog)",
+        });
+    }
     Ok(())
 }
 
@@ -192,6 +200,15 @@ mod tests {
         assert!(
             BrokerConfig::resolve(Release::DEFAULT, [("replica.lag.time.max.ms", "500")]).is_ok()
         );
+    }
+
+    #[test]
+    fn kafka_refuses_a_metadata_segment_that_is_too_small_for_a_batch() {
+        let small = ("metadata.log.segment.bytes", "1200");
+        let refused = BrokerConfig::resolve(Release::DEFAULT, [small]).unwrap_err();
+        assert_eq!(refused.name(), "metadata.log.segment.bytes");
+        let for_a_test = [small, ("metadata.log.segment.min.bytes", "1000")];
+        assert!(BrokerConfig::resolve(Release::DEFAULT, for_a_test).is_ok());
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! A consumer's configuration (`ConsumerConfig`).
 
-use super::ConfigError;
 use super::kind::{Bool, INT_MAX, Int, Millis, OrNull, OrUnlimited, Text};
 use super::table::config_table;
-use super::words::{
-    Assignor, AutoOffsetReset, GroupProtocol, MetadataRecoveryStrategy, Reset, Word, Words,
-};
+use super::words::{Assignor, AutoOffsetReset, GroupProtocol, Reset, Word, Words};
+use super::{CommonClientConfig, ConfigError, ConfigTable};
 use crate::api::IsolationLevel;
 use crate::ids::RackId;
 use crate::time::Span;
@@ -14,6 +12,8 @@ use std::collections::BTreeSet;
 config_table! {
     /// How a consumer fetches, where it starts, and how it belongs to a group.
     ConsumerConfig of Consumer, settle settle;
+
+    include common: CommonClientConfig, "The names that all clients have.";
 
     "auto.offset.reset" auto_offset_reset: AutoOffsetReset as Reset = AutoOffsetReset::Latest,
         "Where to go on without a valid position: earliest, latest, none (an error), by_duration:PT10M (KIP-1106).";
@@ -31,32 +31,12 @@ config_table! {
         "Bytes that one fetch asks for from each partition.";
     "check.crcs" check_crcs: bool as Bool = true,
         "Whether batches are checked against their CRC.";
-    "request.timeout.ms" request_timeout_ms: Span as Millis<0> = Span::from_millis(30_000),
-        "How long, in ms, a request may stay unanswered.";
     "default.api.timeout.ms" default_api_timeout_ms: Span as Millis<0> = Span::from_millis(60_000),
         "How long, in ms, a call without a time limit of its own may take (KIP-266).";
-    "retry.backoff.ms" retry_backoff_ms: Span as Millis<0> = Span::from_millis(100),
-        "First pause in ms before a failed request is repeated.";
-    "retry.backoff.max.ms" retry_backoff_max_ms: Span as Millis<0> = Span::from_millis(1_000),
-        "Longest such pause in ms; each failure doubles it, within a fifth either way (KIP-580).";
-    "reconnect.backoff.ms" reconnect_backoff_ms: Span as Millis<0> = Span::from_millis(50),
-        "First pause in ms before a lost connection is opened again.";
-    "reconnect.backoff.max.ms" reconnect_backoff_max_ms: Span as Millis<0> = Span::from_millis(1_000),
-        "Longest such pause in ms.";
-    "socket.connection.setup.timeout.ms" socket_connection_setup_timeout_ms: Span as Millis<0> = Span::from_millis(10_000),
-        "How long, in ms, a connection may take to open the first time.";
-    "socket.connection.setup.timeout.max.ms" socket_connection_setup_timeout_max_ms: Span as Millis<0> = Span::from_millis(30_000),
-        "Longest such time in ms after failures, which double it.";
     "connections.max.idle.ms" connections_max_idle_ms: Option<Span> as OrUnlimited<Millis<0>> = Some(Span::from_millis(540_000)),
         "How long, in ms, an idle connection is kept, -1 for ever.";
-    "metadata.max.age.ms" metadata_max_age_ms: Span as Millis<0> = Span::from_millis(300_000),
-        "Age in ms at which metadata is fetched anew without a reason; a preferred read replica is forgotten with it.";
-    "metadata.recovery.strategy" metadata_recovery_strategy: MetadataRecoveryStrategy as Word = MetadataRecoveryStrategy::Rebootstrap,
-        "What happens when no known broker can be reached (KIP-899).";
     "allow.auto.create.topics" allow_auto_create_topics: bool as Bool = true,
         "Whether asking for a topic may create it, if the broker does that.";
-    "client.id" client_id: Option<String> as OrNull<Text> = None,
-        "The client's name in the brokers' logs; unset, the lab gives the node's.";
     "client.rack" client_rack: Option<RackId> as OrNull<Text> = None,
         "The client's rack, so that it can read from a near replica (KIP-392).";
 
@@ -84,9 +64,7 @@ config_table! {
 }
 
 fn settle(config: &mut ConsumerConfig, given: &BTreeSet<&str>) -> Result<(), ConfigError> {
-    if given.contains("reconnect.backoff.ms") && !given.contains("reconnect.backoff.max.ms") {
-        config.reconnect_backoff_max_ms = config.reconnect_backoff_ms;
-    }
+    config.common.settle(given)?;
     settle_group(config, given)
 }
 
@@ -115,7 +93,7 @@ fn settle_group(config: &mut ConsumerConfig, given: &BTreeSet<&str>) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ConfigTable, Release};
+    use crate::config::Release;
 
     fn consumer(settings: &[(&str, &str)]) -> Result<ConsumerConfig, String> {
         ConsumerConfig::resolve(Release::DEFAULT, settings.iter().copied())
@@ -134,11 +112,5 @@ mod tests {
     fn heartbeats_come_more_often_than_sessions_end() {
         let settings = [("session.timeout.ms", "3000")];
         assert_eq!(consumer(&settings), Err("heartbeat.interval.ms".into()));
-    }
-
-    #[test]
-    fn a_lone_reconnect_backoff_is_its_own_maximum() {
-        let config = consumer(&[("reconnect.backoff.ms", "2000")]).unwrap();
-        assert_eq!(config.reconnect_backoff_max_ms, Span::from_millis(2_000));
     }
 }

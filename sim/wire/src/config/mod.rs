@@ -1,7 +1,7 @@
 //! Kafka's configuration, as tables: every name that klab honours, its type, default and meaning.
 //!
 //! One file per kind: [`broker`] (with its parts [`log`] and [`quorum`]), [`topic`], [`producer`],
-//! [`consumer`], [`admin`]. Each is one table whose rows carry Kafka's real name, the field, how its
+//! [`consumer`], [`admin`] (these three with the part [`common_client`]). Each is one table whose rows carry Kafka's real name, the field, how its
 //! text is read ([`kind`]), the default of [`Release::DEFAULT`] and one sentence of meaning. What
 //! another release had as default is in [`release`], and nowhere else. A name that no row has is not
 //! ignored: it is [`ConfigError::UnknownName`].
@@ -11,6 +11,7 @@
 
 pub mod admin;
 pub mod broker;
+pub mod common_client;
 pub mod consumer;
 pub mod kind;
 pub mod log;
@@ -24,6 +25,7 @@ pub mod words;
 
 pub use admin::AdminConfig;
 pub use broker::BrokerConfig;
+pub use common_client::CommonClientConfig;
 pub use consumer::ConsumerConfig;
 pub use log::ServerLogConfig;
 pub use producer::ProducerConfig;

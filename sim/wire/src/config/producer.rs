@@ -1,9 +1,9 @@
 //! A producer's configuration (`ProducerConfig`).
 
-use super::ConfigError;
 use super::kind::{Bool, INT_MAX, Int, LONG_MAX, Millis, OrNull, OrUnlimited, Text};
 use super::table::config_table;
-use super::words::{MetadataRecoveryStrategy, PartitionerClass, Word};
+use super::words::{PartitionerClass, Word};
+use super::{CommonClientConfig, ConfigError, ConfigTable};
 use crate::api::Acks;
 use crate::batch::CompressionType;
 use crate::ids::RackId;
@@ -18,6 +18,8 @@ config_table! {
     /// How a producer batches, sends, repeats and gives up.
     ProducerConfig of Producer, settle settle;
 
+    include common: CommonClientConfig, "The names that all clients have.";
+
     "acks" acks: Acks as Word = Acks::All,
         "When a record counts as written: all (-1) when the ISR has it, 1 when the leader has it, 0 when it has been sent.";
     "enable.idempotence" enable_idempotence: bool as Bool = true,
@@ -28,8 +30,6 @@ config_table! {
         "Requests that may be unanswered on a connection; above 1 and without idempotence, retries can reorder.";
     "delivery.timeout.ms" delivery_timeout_ms: Span as Millis<0> = Span::from_millis(120_000),
         "Longest time in ms from send() to success or failure (KIP-91).";
-    "request.timeout.ms" request_timeout_ms: Span as Millis<0> = Span::from_millis(30_000),
-        "How long, in ms, a request may stay unanswered.";
     "linger.ms" linger_ms: Span as Millis<0> = Span::from_millis(5),
         "How long, in ms, a batch waits for more records.";
     "batch.size" batch_size: u64 as Int<0, INT_MAX> = 16_384,
@@ -50,28 +50,10 @@ config_table! {
         "Whether the built-in partitioner gives faster brokers more records (KIP-794).";
     "partitioner.availability.timeout.ms" partitioner_availability_timeout_ms: Span as Millis<0> = Span::ZERO,
         "How long, in ms, a broker may leave batches waiting before its partitions are avoided, 0 for ever (KIP-794).";
-    "retry.backoff.ms" retry_backoff_ms: Span as Millis<0> = Span::from_millis(100),
-        "First pause in ms before a failed request is repeated.";
-    "retry.backoff.max.ms" retry_backoff_max_ms: Span as Millis<0> = Span::from_millis(1_000),
-        "Longest such pause in ms; each failure doubles it, within a fifth either way (KIP-580).";
-    "reconnect.backoff.ms" reconnect_backoff_ms: Span as Millis<0> = Span::from_millis(50),
-        "First pause in ms before a lost connection is opened again.";
-    "reconnect.backoff.max.ms" reconnect_backoff_max_ms: Span as Millis<0> = Span::from_millis(1_000),
-        "Longest such pause in ms.";
-    "socket.connection.setup.timeout.ms" socket_connection_setup_timeout_ms: Span as Millis<0> = Span::from_millis(10_000),
-        "How long, in ms, a connection may take to open the first time.";
-    "socket.connection.setup.timeout.max.ms" socket_connection_setup_timeout_max_ms: Span as Millis<0> = Span::from_millis(30_000),
-        "Longest such time in ms after failures, which double it.";
     "connections.max.idle.ms" connections_max_idle_ms: Option<Span> as OrUnlimited<Millis<0>> = Some(Span::from_millis(540_000)),
         "How long, in ms, an idle connection is kept, -1 for ever.";
-    "metadata.max.age.ms" metadata_max_age_ms: Span as Millis<0> = Span::from_millis(300_000),
-        "Age in ms at which metadata is fetched anew without a reason.";
     "metadata.max.idle.ms" metadata_max_idle_ms: Span as Millis<5_000> = Span::from_millis(300_000),
         "How long, in ms, a topic that nobody writes to stays in the metadata.";
-    "metadata.recovery.strategy" metadata_recovery_strategy: MetadataRecoveryStrategy as Word = MetadataRecoveryStrategy::Rebootstrap,
-        "What happens when no known broker can be reached (KIP-899).";
-    "client.id" client_id: Option<String> as OrNull<Text> = None,
-        "The client's name in the brokers' logs; unset, the lab gives the node's.";
     "client.rack" client_rack: Option<RackId> as OrNull<Text> = None,
         "The client's rack.";
     "transactional.id" transactional_id: Option<String> as OrNull<Text> = None,
@@ -81,9 +63,7 @@ config_table! {
 }
 
 fn settle(config: &mut ProducerConfig, given: &BTreeSet<&str>) -> Result<(), ConfigError> {
-    if given.contains("reconnect.backoff.ms") && !given.contains("reconnect.backoff.max.ms") {
-        config.reconnect_backoff_max_ms = config.reconnect_backoff_ms;
-    }
+    config.common.settle(given)?;
     settle_idempotence(config, given)?;
     settle_delivery_timeout(config, given)
 }
@@ -135,7 +115,7 @@ fn settle_delivery_timeout(
     config: &mut ProducerConfig,
     given: &BTreeSet<&str>,
 ) -> Result<(), ConfigError> {
-    let least = config.linger_ms + config.request_timeout_ms;
+    let least = config.linger_ms + config.common.request_timeout_ms;
     if config.delivery_timeout_ms >= least {
         return Ok(());
     }
@@ -152,7 +132,7 @@ fn settle_delivery_timeout(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ConfigTable, Release};
+    use crate::config::Release;
 
     fn producer(settings: &[(&str, &str)]) -> Result<ProducerConfig, String> {
         ProducerConfig::resolve(Release::DEFAULT, settings.iter().copied())
