@@ -76,14 +76,14 @@ impl Broker {
     }
 
     /// A parked fetch may be complete, because a partition of its session moved.
-    pub(crate) fn try_complete_fetch(&mut self, id: SessionHandle, now: Now, out: &mut Outbox) {
-        let Some(session) = self.purgatory.sessions.get(id) else { return };
+    pub(crate) fn try_complete_fetch(&mut self, handle: SessionHandle, now: Now, out: &mut Outbox) {
+        let Some(session) = self.purgatory.sessions.get(handle) else { return };
         let Some(params) = &session.parked else { return };
         if !self.is_fetch_complete(session, params) {
             return;
         }
-        out.stop_timer(timer_of(id.id));
-        self.complete_fetch(id, now, out);
+        out.stop_timer(timer_of(handle.id));
+        self.complete_fetch(handle, now, out);
     }
 
     /// A parked fetch has waited long enough.
@@ -93,11 +93,11 @@ impl Broker {
         }
     }
 
-    fn complete_fetch(&mut self, id: SessionHandle, now: Now, out: &mut Outbox) {
-        let session = self.purgatory.sessions.get_mut(id);
+    fn complete_fetch(&mut self, handle: SessionHandle, now: Now, out: &mut Outbox) {
+        let session = self.purgatory.sessions.get_mut(handle);
         let Some(params) = session.and_then(|session| session.parked.take()) else { return };
-        let reads = self.read_dirty(id, &params, true, now, out);
-        self.answer_fetch(id, &params, reads, now, out);
+        let reads = self.read_dirty(handle, &params, true, now, out);
+        self.answer_fetch(handle, &params, reads, now, out);
     }
 
     /// A session ends: its partitions need not tell it anything any more.
@@ -187,29 +187,29 @@ impl Broker {
     }
 
     /// Reads what there is, and answers or waits.
-    fn fetch(&mut self, id: SessionHandle, params: FetchParams, now: Now, out: &mut Outbox) {
-        let reads = self.read_dirty(id, &params, false, now, out);
-        let session = &self.purgatory.sessions.get(id).expect("the session was just begun");
+    fn fetch(&mut self, handle: SessionHandle, params: FetchParams, now: Now, out: &mut Outbox) {
+        let reads = self.read_dirty(handle, &params, false, now, out);
+        let session = &self.purgatory.sessions.get(handle).expect("the session was just begun");
         let answers_now = params.max_wait == Span::ZERO
             || session.is_empty()
             || reads.bytes >= params.min_bytes
             || reads.is_urgent;
         if answers_now {
-            self.answer_fetch(id, &params, reads, now, out);
+            self.answer_fetch(handle, &params, reads, now, out);
         } else {
-            self.park_fetch(id, params, reads, out);
+            self.park_fetch(handle, params, reads, out);
         }
     }
 
     /// Waits. What has something to say, though not enough, is looked at again in the end.
     fn park_fetch(
         &mut self,
-        id: SessionHandle,
+        handle: SessionHandle,
         params: FetchParams,
         reads: Reads,
         out: &mut Outbox,
     ) {
-        let session = self.purgatory.sessions.get_mut(id).expect("the session fetches");
+        let session = self.purgatory.sessions.get_mut(handle).expect("the session fetches");
         for look in &reads.looks {
             if look.is_news || !look.is_settled {
                 session.mark_dirty(look.slot);
@@ -218,14 +218,14 @@ impl Broker {
             }
         }
         self.looks = reads.looks;
-        out.set_timer(timer_of(id.id), params.max_wait);
+        out.set_timer(timer_of(handle.id), params.max_wait);
         session.parked = Some(params);
     }
 
     /// Answers with what the reader does not know.
     fn answer_fetch(
         &mut self,
-        id: SessionHandle,
+        handle: SessionHandle,
         params: &FetchParams,
         reads: Reads,
         now: Now,
@@ -234,7 +234,7 @@ impl Broker {
         if reads.throttled_bytes > 0 {
             self.leader_quota.record(u64::from(reads.throttled_bytes), now.wall);
         }
-        let session = self.purgatory.sessions.get_mut(id).expect("the session fetches");
+        let session = self.purgatory.sessions.get_mut(handle).expect("the session fetches");
         let mut answers = reads.answers.iter();
         for look in &reads.looks {
             if look.is_news
@@ -249,29 +249,29 @@ impl Broker {
             }
         }
         self.looks = reads.looks;
-        let session = self.session_to_answer(id, now, out);
+        let session = self.session_to_answer(handle, now, out);
         respond(params.reply_to, ErrorCode::None, session, reads.answers, out);
     }
 
     /// The session number that the answer carries: a full fetch may have begun a session.
-    fn session_to_answer(&mut self, id: SessionHandle, now: Now, out: &mut Outbox) -> u32 {
-        let Some(session) = self.purgatory.sessions.get(id) else { return 0 };
+    fn session_to_answer(&mut self, handle: SessionHandle, now: Now, out: &mut Outbox) -> u32 {
+        let Some(session) = self.purgatory.sessions.get(handle) else { return 0 };
         if !session.is_full() && !session.is_empty() {
-            return id.id.0;
+            return handle.id.0;
         }
         let partitions = session.len();
         let (is_kept, evicted) = match session.wants_to_be_kept && !session.is_empty() {
-            true => self.purgatory.sessions.maybe_keep(id, now.wall),
+            true => self.purgatory.sessions.maybe_keep(handle, now.wall),
             false => (false, None),
         };
         if let Some(evicted) = evicted {
             self.unwatch_all(&evicted);
         }
         if is_kept {
-            out.state(ReplicationFact::FetchSessionCreated { session: id.id.0, partitions });
-            return id.id.0;
+            out.state(ReplicationFact::FetchSessionCreated { session: handle.id.0, partitions });
+            return handle.id.0;
         }
-        if let Some(session) = self.purgatory.sessions.remove(id.id) {
+        if let Some(session) = self.purgatory.sessions.remove(handle.id) {
             self.unwatch_all(&session);
         }
         0

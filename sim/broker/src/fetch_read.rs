@@ -63,20 +63,20 @@ impl Broker {
     /// Reads every dirty partition of a session, once.
     pub(crate) fn read_dirty(
         &mut self,
-        id: SessionHandle,
+        session: SessionHandle,
         params: &FetchParams,
         from_purgatory: bool,
         now: Now,
         out: &mut Outbox,
     ) -> Reads {
-        let reader = Reader { session: id, params, from_purgatory, now };
-        let count = self.purgatory.sessions.get(id).map_or(0, FetchSession::dirty_count);
+        let reader = Reader { session, params, from_purgatory, now };
+        let count = self.purgatory.sessions.get(session).map_or(0, FetchSession::dirty_count);
         let looks = std::mem::take(&mut self.looks);
         let mut reads = Reads { looks, count, ..Reads::default() };
         reads.looks.clear();
         for _ in 0..count {
-            let session = self.purgatory.sessions.get_mut(id);
-            let Some(slot) = session.and_then(FetchSession::next_dirty) else { break };
+            let fetching = self.purgatory.sessions.get_mut(session);
+            let Some(slot) = fetching.and_then(FetchSession::next_dirty) else { break };
             self.look(reader, slot, &mut reads, out);
         }
         reads
@@ -234,7 +234,7 @@ impl Broker {
 impl Reads {
     fn answer(&mut self, answer: FetchedPartition) {
         if self.answers.is_empty() {
-            self.answers.reserve_exact(self.count as usize - self.looks.len());
+            self.answers = Vec::with_capacity(self.count as usize - self.looks.len());
         }
         self.answers.push(answer);
     }
