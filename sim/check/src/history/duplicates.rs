@@ -1,7 +1,10 @@
 //! `no-duplicates`: no value stands at two places.
 //!
 //! Jepsen's `:duplicate` takes idempotence for granted; here a producer without it is permitted to write a
-//! batch twice, because it repeats a request whose answer it did not get.
+//! batch twice, because it repeats a request whose answer it did not get. With several requests in flight even
+//! an idempotent one may, when the leader was started again in between: a snapshot of the producers' state has
+//! only the last batch of each (`ProducerStateManager.writeSnapshot`), a repetition of an earlier one is refused
+//! as out of order, and the client sends it under a new epoch (KIP-360).
 
 use super::provenance::{Place, Writers};
 use crate::findings::{Breach, Findings};
@@ -30,7 +33,7 @@ pub(super) fn judge(
         for earlier in reaching.iter().filter(|earlier| !earlier.is_in_line_with(&place)) {
             let at = Moment { step: u64::MAX, time: end, node: NodeId::consumer(0) };
             let name = TopicPartition::new(topic.clone(), place.partition);
-            let permitted = permitted(&place, &name, writers, cluster);
+            let permitted = permitted(earlier, &place, &name, writers, cluster);
             let breach = breach(topic, earlier, &place).permitted(permitted);
             findings.broken(Promise::NoDuplicates, at, Some(&name), breach);
         }
@@ -39,16 +42,25 @@ pub(super) fn judge(
 }
 
 fn permitted(
+    earlier: &Place,
     place: &Place,
     name: &TopicPartition,
     writers: &Writers,
     cluster: &Cluster,
 ) -> Option<Setting> {
-    let writer = writers.writer_of(place.first_value)?;
-    match cluster.settings.producer(writer).idempotence {
-        false => Some(Setting::NoIdempotence),
-        true => permit::of_partition(cluster.partition(name)?),
+    let value = place.first_value;
+    let writer = writers.writer_of(value)?;
+    let producer = cluster.settings.producer(writer);
+    if !producer.idempotence {
+        return Some(Setting::NoIdempotence);
     }
+    let partition = cluster.partition(name)?;
+    let at = |place: &Place| partition.copies.claimants(place.offset_of(value)).next();
+    let forgotten = at(earlier).zip(at(place)).is_some_and(|(a, b)| partition.forgot_between(a, b));
+    let forgotten = forgotten && earlier.partition == place.partition;
+    let repeated = forgotten && producer.max_in_flight > 1;
+    let repeated = repeated.then_some(Setting::MaxInFlight(producer.max_in_flight));
+    repeated.or_else(|| permit::of_partition(partition))
 }
 
 fn breach(topic: &TopicName, one: &Place, other: &Place) -> Breach {

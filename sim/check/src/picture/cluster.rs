@@ -16,6 +16,8 @@ pub(crate) struct Cluster {
     configs: Configs,
     names: BTreeMap<TopicName, u32>,
     topics: Vec<Topic>,
+    /// The topic that was asked for last: it nearly always is the next one too.
+    latest: u32,
     /// Every epoch's active controller.
     pub(crate) reigns: BTreeMap<LeaderEpoch, NodeId>,
     /// Fenced brokers.
@@ -38,6 +40,8 @@ pub(crate) struct Cluster {
 /// A topic: its settings as they are now, and its partitions by index.
 #[derive(Clone, Debug)]
 struct Topic {
+    /// None once it is deleted.
+    name: Option<TopicName>,
     settings: TopicSettings,
     partitions: Vec<Partition>,
 }
@@ -49,6 +53,7 @@ impl Cluster {
             settings,
             names: BTreeMap::new(),
             topics: Vec::new(),
+            latest: 0,
             reigns: BTreeMap::new(),
             fenced: BTreeSet::new(),
             broker_epochs: BTreeMap::new(),
@@ -63,16 +68,14 @@ impl Cluster {
 
     /// The partition, if any fact has named it.
     pub(crate) fn partition(&self, name: &TopicPartition) -> Option<&Partition> {
-        let topic = &self.topics[*self.names.get(&name.topic)? as usize];
+        let topic = &self.topics[self.find(&name.topic)? as usize];
         topic.partitions.get(name.partition.0 as usize)
     }
 
     /// The partition; it begins with the first fact that names it.
     pub(crate) fn partition_mut(&mut self, name: &TopicPartition) -> &mut Partition {
-        let topic = match self.names.get(&name.topic) {
-            Some(topic) => *topic,
-            None => self.begin_topic(&name.topic),
-        };
+        let topic = self.find(&name.topic).unwrap_or_else(|| self.begin_topic(&name.topic));
+        self.latest = topic;
         let partitions = &mut self.topics[topic as usize].partitions;
         let index = name.partition.0 as usize;
         while partitions.len() <= index {
@@ -83,10 +86,19 @@ impl Cluster {
         &mut partitions[index]
     }
 
+    fn find(&self, name: &TopicName) -> Option<u32> {
+        let latest = self.topics.get(self.latest as usize);
+        match latest.is_some_and(|latest| latest.name.as_ref() == Some(name)) {
+            true => Some(self.latest),
+            false => self.names.get(name).copied(),
+        }
+    }
+
     fn begin_topic(&mut self, name: &TopicName) -> u32 {
         let topic = self.topics.len() as u32;
         self.names.insert(name.clone(), topic);
-        self.topics.push(Topic { settings: self.configs.of(name), partitions: Vec::new() });
+        let (name, settings) = (Some(name.clone()), self.configs.of(name));
+        self.topics.push(Topic { name, settings, partitions: Vec::new() });
         topic
     }
 
@@ -112,15 +124,18 @@ impl Cluster {
     pub(crate) fn forget(&mut self, topic: &TopicName, last: Offset) {
         self.configs.forget(topic);
         let index = self.names.remove(topic);
-        let partitions =
-            index.map(|index| std::mem::take(&mut self.topics[index as usize].partitions));
+        let partitions = index.map(|index| {
+            let gone = &mut self.topics[index as usize];
+            gone.name = None;
+            std::mem::take(&mut gone.partitions)
+        });
         self.deleted.delete(topic, &partitions.unwrap_or_default(), last);
     }
 
     /// What a topic is configured with now.
     pub(crate) fn topic(&self, name: &TopicName) -> TopicSettings {
-        match self.names.get(name) {
-            Some(topic) => self.topics[*topic as usize].settings,
+        match self.find(name) {
+            Some(topic) => self.topics[topic as usize].settings,
             None => self.configs.of(name),
         }
     }

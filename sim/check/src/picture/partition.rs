@@ -33,6 +33,8 @@ pub(crate) struct Partition {
     pub(crate) excuse: Option<Setting>,
     /// Producers that some replica has forgotten: any sequence of theirs is accepted.
     pub(crate) expired: BTreeSet<ProducerId>,
+    /// When its logs were opened. Of each producer a snapshot has only the last batch.
+    pub(crate) openings: Vec<Moment>,
     /// A leader that knew nothing of a producer took a batch of it that was not its first: what came before may
     /// follow (`ProducerAppendInfo.checkSequence` takes any sequence then).
     pub(crate) joined_midway: bool,
@@ -65,6 +67,7 @@ impl Partition {
             elections: Vec::new(),
             excuse: None,
             expired: BTreeSet::new(),
+            openings: Vec::new(),
             joined_midway: false,
         }
     }
@@ -90,6 +93,15 @@ impl Partition {
         let BatchProducer { epoch, base_sequence, .. } = last.producer?;
         let records = (last.last.0 + 1 - last.base.0) as u32;
         Some(ProducerTail { epoch, next: base_sequence?.plus(records) })
+    }
+
+    /// Whether the leader that appended the later of these two batches had opened its log since the first:
+    /// of a producer's batches it knows the last one then, and takes a repetition of another for a new one when
+    /// the producer comes with a new epoch.
+    pub(crate) fn forgot_between(&self, one: &Batch, other: &Batch) -> bool {
+        let (first, later) = (one.appended.min(other.appended), one.appended.max(other.appended));
+        let mut openings = self.openings.iter().filter(|opened| opened.node == later.node);
+        openings.any(|opened| first.step < opened.step && opened.step <= later.step)
     }
 
     /// The last election, if there was one.

@@ -46,7 +46,7 @@ impl Judge {
             LogFact::LogFlushed { partition, to } => self.flush(at.node, partition, *to),
             LogFact::LogRecovered { partition, end, .. } => self.reload(at, partition, *end),
             LogFact::LogLoaded { partition, start, end, .. } => {
-                self.open(partition);
+                self.open(at, partition, *end);
                 self.reload(at, partition, *end);
                 self.start_log(at.node, partition, *start, *end);
             }
@@ -116,7 +116,10 @@ impl Judge {
         self.copies(name).spare(at.node);
     }
 
-    fn open(&mut self, name: &TopicPartition) {
+    fn open(&mut self, at: Moment, name: &TopicPartition, end: Offset) {
+        if end > Offset(0) && !is_metadata(name) {
+            self.cluster.partition_mut(name).openings.push(at);
+        }
         if let Some(starting) = &mut self.starting {
             starting.opened.insert(name.clone());
         }

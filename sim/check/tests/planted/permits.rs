@@ -1,6 +1,6 @@
 //! The same loss under different settings: a violation under one, permitted by another.
 
-use crate::story::{B1, B2, B3, C1, C2, Story, V1, batch, settings, with_producer};
+use crate::story::{B1, B2, B3, C1, C2, Story, Told, V1, batch, settings, with_producer};
 use klab_check::{ProducerSettings, Promise, Setting, Settings, Status, TopicSettings, Verdict};
 use klab_machine::fact::{ControllerFact, LogFact, WorldFact};
 use klab_wire::{Acks, ElectionType, Offset};
@@ -251,4 +251,41 @@ fn without_idempotence_a_batch_may_be_repeated_and_overtaken() {
     let one_in_flight = ProducerSettings { max_in_flight: 1, ..producer };
     let verdict = told(with_producer(one_in_flight));
     assert_eq!(verdict.promise(Promise::PerPartitionOrder).status, Status::Violated);
+}
+
+/// The same value at two offsets, by an idempotent producer; the leader may have been started in between.
+fn repeated(max_in_flight: u32, restarted: bool) -> Verdict {
+    let producer = ProducerSettings { max_in_flight, ..ProducerSettings::default() };
+    let story = Story::with(with_producer(producer)).with_five_acked();
+    let story = if restarted { story.loaded(B1, 5).leads(B1, 0, 5, 5) } else { story };
+    let story = story.replicated(B1, &[B2, B3], batch(0, 5, 5, 100)).commits(B1, 0, 5, 10);
+    story.polls(C1, &[(0, 100, 5), (5, 100, 5)]).end()
+}
+
+#[test]
+fn a_leader_that_was_started_again_knows_only_the_last_batch_of_an_idempotent_producer() {
+    let twice = Promise::NoDuplicates;
+    assert_eq!(permitted_by(&repeated(5, true), twice), [Setting::MaxInFlight(5)]);
+    assert_eq!(repeated(1, true).promise(twice).status, Status::Violated);
+    assert_eq!(repeated(5, false).promise(twice).status, Status::Violated);
+}
+
+#[test]
+fn a_leader_that_never_heard_of_a_producer_may_get_its_later_batches_first() {
+    let order = Promise::PerPartitionOrder;
+    let told = |max_in_flight, first: u32, next: u32| {
+        let producer = ProducerSettings { max_in_flight, ..ProducerSettings::default() };
+        let story = Story::with(with_producer(producer)).sends(100, 1).sends(101, 1);
+        let sequenced = |base, value, epoch, sequence| Told {
+            sequence: Some((epoch, sequence)),
+            ..batch(0, base, 1, value)
+        };
+        let story = story.replicated(B1, &[B2, B3], sequenced(0, 101, 0, first));
+        let story =
+            story.replicated(B1, &[B2, B3], sequenced(1, 100, 1, next)).commits(B1, 0, 0, 2);
+        story.acked(101, 0).acked(100, 1).end()
+    };
+    assert_eq!(permitted_by(&told(5, 1, 0), order), [Setting::MaxInFlight(5)]);
+    assert_eq!(told(1, 1, 0).promise(order).status, Status::Violated);
+    assert_eq!(told(5, 0, 0).promise(order).status, Status::Violated);
 }
