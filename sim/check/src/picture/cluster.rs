@@ -32,6 +32,8 @@ pub(crate) struct Cluster {
     pub(crate) damaged: BTreeSet<NodeId>,
     /// Topics for which an operator asked for an unclean election.
     pub(crate) unclean_requested: BTreeSet<TopicPartition>,
+    /// Where the metadata last changed how many replicas must be in sync by a config.
+    last_raised: Option<Offset>,
     /// How far each broker has applied the metadata.
     pub(crate) applied: BTreeMap<NodeId, Offset>,
     pub(crate) deleted: DeletedTopics,
@@ -61,6 +63,7 @@ impl Cluster {
             restarted: BTreeMap::new(),
             damaged: BTreeSet::new(),
             unclean_requested: BTreeSet::new(),
+            last_raised: None,
             applied: BTreeMap::new(),
             deleted: DeletedTopics::default(),
         }
@@ -164,6 +167,7 @@ impl Cluster {
             self.topics[*topic as usize].settings = self.configs.of(name);
         }
         if name == "min.insync.replicas" {
+            self.last_raised = Some(last);
             let partitions = self.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
             partitions.zip(before).for_each(|(p, before)| p.raised.push((last, before)));
         }
@@ -175,6 +179,17 @@ impl Cluster {
         let partition = self.partition_mut(name);
         partition.replicas = replicas;
         partition.raised.push((last, before));
+    }
+
+    /// The partitions of which a change of that is news to a broker that applies the metadata up to here.
+    pub(crate) fn raised_unknown_to(&self, node: NodeId, to: Offset) -> Vec<TopicPartition> {
+        let applied = self.applied.get(&node).copied().unwrap_or_default();
+        let news = applied..to;
+        if !self.last_raised.is_some_and(|last| news.contains(&last)) {
+            return Vec::new();
+        }
+        let is_raised = |one: &&Partition| one.raised.iter().any(|(last, _)| news.contains(last));
+        self.partitions().filter(is_raised).map(|one| one.name.clone()).collect()
     }
 
     /// The same as this leader knows it, who may not have applied the last changes yet: the lowest of what

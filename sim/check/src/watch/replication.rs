@@ -38,9 +38,7 @@ impl Judge {
             }
             F::ProduceAnswered { partition, .. } => self.answer(at, partition, fact),
             F::BrokerRegistrationLearned { epoch } => self.register(at, *epoch),
-            F::MetadataApplied { to } => {
-                self.cluster.applied.insert(at.node, *to);
-            }
+            F::MetadataApplied { to } => self.apply(at.node, *to),
             _ => {}
         }
     }
@@ -187,6 +185,15 @@ impl Judge {
         };
         let finding = ack_only_after_commit::check(answer);
         self.findings.note(Promise::AckOnlyAfterCommit, at, Some(name), finding);
+    }
+
+    /// A broker knows more of the metadata now. Where that asks for more replicas in sync than before, what it
+    /// has committed was committed under the old rule.
+    fn apply(&mut self, node: NodeId, to: Offset) {
+        for name in self.cluster.raised_unknown_to(node, to) {
+            self.settle_commits(node, &name);
+        }
+        self.cluster.applied.insert(node, to);
     }
 
     fn register(&mut self, at: Moment, epoch: BrokerEpoch) {
