@@ -32,6 +32,7 @@ mod host;
 mod nemesis;
 mod network;
 mod node;
+mod queue;
 mod selection;
 mod timeline;
 mod timers;

@@ -1,12 +1,12 @@
 //! The present moment of a run, with the events still to come and the entries of what has come.
 //!
-//! One queue, ordered by time and then by a sequence number: two events of one time happen in the
-//! order in which they were planned, so that a run never depends on a heap's whims.
+//! One [queue](crate::queue), ordered by time and then by a sequence number: a run never depends on a
+//! heap's whims.
 
+use crate::queue::Queue;
 use klab_machine::fingerprint::Fingerprint;
 use klab_machine::trace::{Entry, What};
 use klab_wire::{NodeId, Time};
-use std::collections::BinaryHeap;
 
 /// What is planned. Small on purpose: messages travel in their connection, not in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,7 @@ pub(crate) enum Leg {
 pub(crate) struct Timeline {
     now: Time,
     step: u64,
-    sequence: u64,
-    queue: BinaryHeap<Planned>,
+    queue: Queue<Event>,
     /// Events in the queue that are known to mean nothing any more.
     dead: u64,
     entries: Vec<Entry>,
@@ -59,31 +58,6 @@ pub(crate) struct Timeline {
     digested: u64,
 }
 
-/// An event with its place in the order: the time in the high half, the sequence in the low one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Planned {
-    order: u128,
-    event: Event,
-}
-
-impl Ord for Planned {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.order.cmp(&self.order) // The heap's greatest is the earliest.
-    }
-}
-
-impl PartialOrd for Planned {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Planned {
-    fn time(&self) -> Time {
-        Time((self.order >> 64) as u64)
-    }
-}
-
 /// Below this many events the queue is not worth tidying.
 const WORTH_TIDYING: usize = 4_096;
 
@@ -92,8 +66,7 @@ impl Timeline {
         Timeline {
             now: Time::ZERO,
             step: 0,
-            sequence: 0,
-            queue: BinaryHeap::new(),
+            queue: Queue::new(),
             dead: 0,
             entries: Vec::new(),
             shown: 0,
@@ -111,27 +84,24 @@ impl Timeline {
     }
 
     pub(crate) fn events(&self) -> u64 {
-        self.sequence
+        self.queue.planned()
     }
 
     /// Plans an event; one for the past happens now.
     pub(crate) fn plan(&mut self, at: Time, event: Event) {
-        let at = at.max(self.now);
-        let order = (u128::from(at.0) << 64) | u128::from(self.sequence);
-        self.sequence += 1;
-        self.queue.push(Planned { order, event });
+        self.queue.push(self.now, at.max(self.now), event);
     }
 
     /// When the next event is due.
     pub(crate) fn next_time(&self) -> Option<Time> {
-        self.queue.peek().map(Planned::time)
+        self.queue.next_time()
     }
 
     /// Moves on to the next event.
     pub(crate) fn next(&mut self) -> Option<Event> {
-        let planned = self.queue.pop()?;
-        self.now = planned.time();
-        Some(planned.event)
+        let (at, event) = self.queue.pop()?;
+        self.now = at;
+        Some(event)
     }
 
     /// Moves on to a time at or before the next event.
@@ -194,7 +164,7 @@ impl Timeline {
 
     /// Keeps only what still means something. Order is kept: it is in the events' own numbers.
     pub(crate) fn tidy(&mut self, mut is_live: impl FnMut(Event) -> bool) {
-        self.queue.retain(|planned| is_live(planned.event));
+        self.queue.retain(|event| is_live(*event));
         self.dead = 0;
     }
 }
@@ -205,17 +175,6 @@ mod tests {
 
     fn timer(slot: u32) -> Event {
         Event::Timer { machine: 0, slot, armed: 0 }
-    }
-
-    #[test]
-    fn events_of_one_time_happen_in_the_order_in_which_they_were_planned() {
-        let mut timeline = Timeline::new();
-        for (at, slot) in [(5, 1), (3, 2), (5, 3), (3, 4)] {
-            timeline.plan(Time(at), timer(slot));
-        }
-        let order: Vec<_> = std::iter::from_fn(|| timeline.next()).collect();
-        assert_eq!(order, [2, 4, 1, 3].map(timer));
-        assert_eq!(timeline.now(), Time(5));
     }
 
     #[test]
