@@ -25,7 +25,10 @@ fn words_of(text: &str) -> [Vec<String>; 3] {
         text.lines()
             .filter_map(|line| line.split_once('='))
             .filter(|(key, _)| keys.contains(&key.trim()))
-            .map(|(_, value)| value.trim().trim_matches('"').to_string())
+            .map(|(_, value)| {
+                value.split_once('#').map_or(value, |(before_comment, _)| before_comment)
+            })
+            .map(|value| value.trim().trim_matches('"').to_string())
             .collect()
     };
     [words(&["sometimes", "never"]), words(&["always", "violated"]), words(&["concept"])]
