@@ -2,7 +2,8 @@
 
 use crate::promise::Promise;
 use crate::verdict::{PromiseVerdict, Status};
-use klab_machine::trace::{Entry, What};
+use klab_machine::fact::Fact;
+use klab_wire::NodeId;
 use serde::Serialize;
 
 /// One `[[expect]]` of a scenario.
@@ -75,24 +76,27 @@ pub enum Expected {
 #[derive(Clone, Debug)]
 pub(crate) struct Expectations {
     expected: Vec<(Expectation, u64)>,
-    /// Bit n: some wanted fact's name has n letters. Sorts out nearly every other fact at once.
-    lengths: u64,
+    /// By a fact's number: whether some expectation is about it.
+    wanted: Vec<bool>,
 }
 
 impl Expectations {
     pub(crate) fn new(expected: Vec<Expectation>) -> Self {
-        let names = expected.iter().filter_map(Expectation::fact);
-        let lengths = names.fold(0, |bits, name| bits | 1 << (name.len() % 64));
-        Expectations { expected: expected.into_iter().map(|one| (one, 0)).collect(), lengths }
+        let is_wanted = |name| expected.iter().any(|one| one.fact() == Some(name));
+        let wanted = Fact::names().map(is_wanted).collect();
+        Expectations { expected: expected.into_iter().map(|one| (one, 0)).collect(), wanted }
     }
 
-    pub(crate) fn watch(&mut self, entry: &Entry) {
-        let What::Fact(fact) = &entry.what else { return };
-        if self.lengths == 0 || self.lengths & (1 << (fact.name().len() % 64)) == 0 {
-            return;
+    #[inline]
+    pub(crate) fn watch(&mut self, node: NodeId, fact: &Fact) {
+        if self.wanted[fact.number() as usize] {
+            self.count(node, fact);
         }
+    }
+
+    fn count(&mut self, node: NodeId, fact: &Fact) {
         for (expectation, count) in &mut self.expected {
-            *count += u64::from(expectation.counts(entry));
+            *count += u64::from(expectation.counts(node, fact));
         }
     }
 
@@ -121,11 +125,10 @@ impl Expectation {
         }
     }
 
-    fn counts(&self, entry: &Entry) -> bool {
+    fn counts(&self, node: NodeId, stated: &Fact) -> bool {
         match self {
             Expectation::Sometimes { fact, filters, .. } | Expectation::Never { fact, filters } => {
-                let What::Fact(stated) = &entry.what else { return false };
-                stated.name() == fact && filters.iter().all(|filter| filter.admits(entry))
+                stated.name() == fact && filters.iter().all(|filter| filter.admits(node, stated))
             }
             Expectation::Always(_) | Expectation::Violated { .. } => false,
         }
@@ -177,10 +180,9 @@ const fn judge_sometimes(count: u64, at_least: u64, at_most: Option<u64>) -> Exp
 }
 
 impl Filter {
-    fn admits(&self, entry: &Entry) -> bool {
-        let What::Fact(fact) = &entry.what else { return false };
+    fn admits(&self, node: NodeId, fact: &Fact) -> bool {
         match self.field.as_str() {
-            "node" => entry.node.to_string() == self.value,
+            "node" => node.to_string() == self.value,
             field => fact.field(field).is_some_and(|value| reads_as(&value, &self.value)),
         }
     }

@@ -29,6 +29,7 @@
 //! - Records in the middle of a batch of several keys are known by their batch and their acknowledgement, and
 //!   by their value only when somebody reads them.
 
+mod calls;
 mod configs;
 mod expectation;
 mod findings;

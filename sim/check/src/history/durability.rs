@@ -232,7 +232,7 @@ impl<'a> Durability<'a> {
         history: &PartitionHistory,
         findings: &mut Findings,
     ) {
-        let read = history.reads.iter().find(|r| r.offset < gap.to && r.end() > gap.from);
+        let read = history.reads.first_within(gap.from, gap.to);
         let begin = pieces.partition_point(|piece| piece.to <= gap.from);
         let inside = pieces[begin..].iter().take_while(|piece| piece.from < gap.to);
         let acked = inside.clone().find(|piece| piece.is_kept());

@@ -11,6 +11,7 @@ mod order;
 mod provenance;
 mod reads;
 
+use crate::calls::Calls;
 use crate::findings::{Breach, Finding, Findings};
 use crate::judge::End;
 use crate::picture::Cluster;
@@ -28,7 +29,10 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     clients: BTreeMap<NodeId, Client>,
-    topics: BTreeMap<TopicName, TopicHistory>,
+    names: BTreeMap<TopicName, u32>,
+    topics: Vec<TopicHistory>,
+    /// The topic that was asked for last: it nearly always is the next one too.
+    latest: u32,
     /// Topics that were deleted: what clients began before this is not about what the name means now.
     afresh: BTreeMap<TopicName, Time>,
     healed: Option<Time>,
@@ -37,49 +41,45 @@ pub(crate) struct History {
 
 #[derive(Clone, Debug, Default)]
 struct Client {
-    pending: BTreeMap<OperationId, Pending>,
-    sends: u32,
+    pending: Calls<Pending>,
+    /// All that it ever sent, in that order.
+    sends: Vec<Send>,
 }
 
 /// A call that has not ended.
 #[derive(Clone, Debug)]
 struct Pending {
     at: Moment,
-    send: Option<PendingSend>,
-}
-
-#[derive(Clone, Debug)]
-struct PendingSend {
-    topic: TopicName,
-    first_value: u64,
-    count: u32,
-    order: u32,
-    /// It had to wait for memory or metadata: calls after it need not have waited for it.
-    waited: bool,
+    /// Which of its client's sends it is, if it is one.
+    send: Option<u32>,
 }
 
 /// What happened to one topic.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct TopicHistory {
-    sends: Vec<Send>,
+    name: TopicName,
     /// The values that each client had sent to a deleted topic of this name, from the first to the last. A
     /// consumer may still have some of them in its buffer.
     over: BTreeMap<NodeId, (u64, u64)>,
     partitions: Vec<PartitionHistory>,
 }
 
-/// A send that has ended, or that never will.
+/// A send, and what is known of it.
 #[derive(Clone, Copy, Debug)]
 struct Send {
+    /// The index of its topic.
+    topic: u32,
     first_value: u64,
     count: u32,
     client: NodeId,
     fate: Fate,
+    /// It had to wait for memory or metadata: calls after it need not have waited for it.
+    waited: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It happened, or may have happened.
+    /// It happened, or may have happened, or may still.
     Possible,
     /// It has certainly not happened.
     Failed,
@@ -147,25 +147,23 @@ impl History {
     /// The send that began in this step waits.
     fn let_wait(&mut self, at: Moment) {
         let Some(client) = self.clients.get_mut(&at.node) else { return };
-        let latest = client.pending.values_mut().next_back().filter(|latest| latest.at == at);
-        if let Some(send) = latest.and_then(|latest| latest.send.as_mut()) {
-            send.waited = true;
+        let latest = client.pending.latest().filter(|latest| latest.at == at);
+        if let Some(send) = latest.and_then(|latest| latest.send) {
+            client.sends[send as usize].waited = true;
         }
     }
 
     /// A consumer that starts again goes on from where it likes.
     pub(crate) fn restart(&mut self, node: NodeId) {
-        let partitions = self.topics.values_mut().flat_map(|topic| &mut topic.partitions);
+        let partitions = self.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
         let readers = partitions.flat_map(|partition| &mut partition.readers);
         readers.filter(|reader| reader.node == node).for_each(|reader| reader.next = None);
     }
 
     /// A client died: its calls never end, and what they sent may have happened.
     pub(crate) fn abandon(&mut self, node: NodeId) {
-        let Some(client) = self.clients.get_mut(&node) else { return };
-        let sends = std::mem::take(&mut client.pending).into_values();
-        for send in sends.filter_map(|pending| pending.send) {
-            self.topic(&send.topic).sends.push(send.unended(node));
+        if let Some(client) = self.clients.get_mut(&node) {
+            client.pending.abandon();
         }
     }
 
@@ -189,10 +187,10 @@ impl History {
 
     /// What was sent so far was sent to the topic that is no more.
     fn let_go(&mut self, topic: &TopicName) {
-        let unended = self.unended();
-        let history = self.topic(topic);
-        let unended = unended.iter().filter(|(other, _)| other == topic).map(|(_, send)| send);
-        for send in history.sends.iter().chain(unended) {
+        let index = self.index(topic);
+        let sends = self.sends(index);
+        let history = &mut self.topics[index as usize];
+        for send in sends {
             let (first, end) = history.over.entry(send.client).or_insert((send.first_value, 0));
             *first = send.first_value.min(*first);
             *end = (send.first_value + u64::from(send.count)).max(*end);
@@ -205,57 +203,46 @@ impl History {
     }
 
     fn begin(&mut self, at: Moment, id: OperationId, call: &Call) {
-        let client = self.clients.entry(at.node).or_default();
         let send = match call {
             Call::Send { topic, first_value, count, .. } => {
-                client.sends += 1;
-                Some(PendingSend {
-                    topic: topic.clone(),
-                    first_value: *first_value,
-                    count: *count,
-                    order: client.sends,
-                    waited: false,
-                })
+                let (topic, client) = (self.index(topic), at.node);
+                let (first_value, count, fate) = (*first_value, *count, Fate::Possible);
+                Some(Send { topic, first_value, count, client, fate, waited: false })
             }
             Call::Poll | Call::Administer { .. } => None,
             Call::Seek { partition } => {
-                client.pending.insert(id, Pending { at, send: None });
                 self.partition(partition).reader(at.node).next = None;
-                return;
+                None
             }
         };
-        client.pending.insert(id, Pending { at, send });
+        let client = self.clients.entry(at.node).or_default();
+        let index = send.is_some().then_some(client.sends.len() as u32);
+        client.sends.extend(send);
+        client.pending.begin(id, Pending { at, send: index });
     }
 
     fn end(&mut self, at: Moment, id: OperationId, outcome: &Outcome, findings: &mut Findings) {
         self.ended += 1;
         let client = self.clients.entry(at.node).or_default();
-        let pending = client.pending.remove(&id);
-        let Some(Pending { at: began, send }) = pending else { return };
-        if let Outcome::Polled(polled) = outcome {
-            let current = polled.iter();
-            let current = current.filter(|r| !self.is_over(&r.partition.topic, began.time));
-            let current: Vec<_> = current.collect();
-            current.into_iter().for_each(|records| self.poll(at, records, findings));
-        }
-        if let Some(send) = send {
-            self.end_send(at, began.time, &send, outcome);
-        }
-    }
-
-    fn end_send(&mut self, at: Moment, began: Time, send: &PendingSend, outcome: &Outcome) {
-        let fate = match outcome {
-            Outcome::Failed(_) => Fate::Failed,
-            _ => Fate::Possible,
-        };
-        let PendingSend { first_value, count, order, waited, .. } = *send;
-        let client = at.node;
-        self.topic(&send.topic).sends.push(Send { first_value, count, client, fate });
-        if let Outcome::Sent { partition, offset: Some(offset) } = outcome
-            && !self.is_over(&send.topic, began)
-        {
-            let ack = Ack { offset: *offset, first_value, count, client, order, waited, at };
-            self.partition(partition).acks.push(ack);
+        let Some(Pending { at: began, send: index }) = client.pending.end(id) else { return };
+        let send = index.map(|index| (index, &mut client.sends[index as usize]));
+        match (outcome, send) {
+            (Outcome::Polled(polled), _) => {
+                for records in polled {
+                    if !self.is_over(&records.partition.topic, began.time) {
+                        self.poll(at, records, findings);
+                    }
+                }
+            }
+            (Outcome::Failed(_), Some((_, send))) => send.fate = Fate::Failed,
+            (Outcome::Sent { partition, offset: Some(offset) }, Some((order, send))) => {
+                let Send { first_value, count, client, waited, .. } = *send;
+                let ack = Ack { offset: *offset, first_value, count, client, order, waited, at };
+                if !self.is_over(&partition.topic, began.time) {
+                    self.partition(partition).acks.push(ack);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -275,10 +262,34 @@ impl History {
     }
 
     fn topic(&mut self, name: &TopicName) -> &mut TopicHistory {
-        if !self.topics.contains_key(name) {
-            self.topics.insert(name.clone(), TopicHistory::default());
+        let index = self.index(name);
+        &mut self.topics[index as usize]
+    }
+
+    /// The index of a topic, which has one from the first time that it is asked for.
+    fn index(&mut self, name: &TopicName) -> u32 {
+        let latest = self.topics.get(self.latest as usize);
+        if latest.is_none_or(|latest| latest.name != *name) {
+            self.latest = self.names.get(name).copied().unwrap_or_else(|| self.begin_topic(name));
         }
-        self.topics.get_mut(name).expect("the topic was put there just now")
+        self.latest
+    }
+
+    fn begin_topic(&mut self, name: &TopicName) -> u32 {
+        let index = self.topics.len() as u32;
+        self.names.insert(name.clone(), index);
+        self.topics.push(TopicHistory {
+            name: name.clone(),
+            over: BTreeMap::new(),
+            partitions: Vec::new(),
+        });
+        index
+    }
+
+    /// All that was sent to a topic, client by client.
+    fn sends(&self, topic: u32) -> Vec<Send> {
+        let sends = self.clients.values().flat_map(|client| &client.sends);
+        sends.filter(|send| send.topic == topic).copied().collect()
     }
 
     fn partition(&mut self, name: &TopicPartition) -> &mut PartitionHistory {
@@ -305,38 +316,27 @@ impl History {
     /// Judges the finished history.
     pub(crate) fn judge(mut self, cluster: &Cluster, end: &End, findings: &mut Findings) {
         liveness::judge(&self, end, findings);
-        for (topic, send) in self.unended() {
-            self.topic(&topic).sends.push(send);
+        for index in std::mem::take(&mut self.names).into_values() {
+            let writers = Writers::new(self.sends(index));
+            let history = &mut self.topics[index as usize];
+            judge_topic(history, &writers, cluster, end.time, findings);
         }
-        for (topic, history) in &mut self.topics {
-            judge_topic(topic, history, cluster, end.time, findings);
-        }
-    }
-
-    /// Sends that have not ended may have happened.
-    fn unended(&self) -> Vec<(TopicName, Send)> {
-        let mut unended = Vec::new();
-        for (client, calls) in &self.clients {
-            let sends = calls.pending.values().filter_map(|pending| pending.send.as_ref());
-            unended.extend(sends.map(|send| (send.topic.clone(), send.unended(*client))));
-        }
-        unended
     }
 }
 
 fn judge_topic(
-    topic: &TopicName,
     history: &mut TopicHistory,
+    writers: &Writers,
     cluster: &Cluster,
     end: Time,
     findings: &mut Findings,
 ) {
-    let writers = Writers::new(std::mem::take(&mut history.sends));
+    let topic = &history.name;
     let mut places: Vec<Place> = provenance::places(history).collect();
     for (partition, index) in history.partitions.iter_mut().zip(0..) {
         let name = TopicPartition::new(topic.clone(), index);
         let durability = Durability::new(&name, cluster);
-        let pieces = durability.pieces(partition, &writers);
+        let pieces = durability.pieces(partition, writers);
         durability.judge(&pieces, partition, findings);
         order::judge(&name, &pieces, &durability, cluster, findings);
         places.extend(pieces.iter().filter(|piece| piece.is_kept()).map(|piece| {
@@ -344,16 +344,8 @@ fn judge_topic(
             Place { partition: index, offset, first_value, count }
         }));
     }
-    provenance::judge(topic, history, &writers, end, findings);
-    duplicates::judge(topic, places, &writers, cluster, end, findings);
-}
-
-impl PendingSend {
-    /// What it counts as when it never ends.
-    const fn unended(&self, client: NodeId) -> Send {
-        let PendingSend { first_value, count, .. } = *self;
-        Send { first_value, count, client, fate: Fate::Possible }
-    }
+    provenance::judge(history, writers, end, findings);
+    duplicates::judge(topic, places, writers, cluster, end, findings);
 }
 
 impl PartitionHistory {

@@ -4,7 +4,7 @@ use super::{Fate, Send, TopicHistory};
 use crate::findings::{Breach, Findings};
 use crate::promise::Promise;
 use crate::verdict::Moment;
-use klab_wire::{NodeId, Offset, Time, TopicName, TopicPartition};
+use klab_wire::{NodeId, Offset, Time, TopicPartition};
 
 /// Who sent which values of a topic, and what became of them, in the order of the values.
 #[derive(Clone, Debug)]
@@ -44,16 +44,10 @@ impl Send {
 }
 
 /// Asks of every value that was read whether it was sent, and whether that failed.
-pub(super) fn judge(
-    topic: &TopicName,
-    history: &TopicHistory,
-    writers: &Writers,
-    end: Time,
-    findings: &mut Findings,
-) {
+pub(super) fn judge(history: &TopicHistory, writers: &Writers, end: Time, findings: &mut Findings) {
     for place in places(history) {
         let at = Moment { step: u64::MAX, time: end, node: NodeId::consumer(0) };
-        let name = TopicPartition::new(topic.clone(), place.partition);
+        let name = TopicPartition::new(history.name.clone(), place.partition);
         findings.kept(Promise::NoUnwrittenRecordIsRead, place.count);
         findings.kept(Promise::FailedSendsAreNotRead, place.count);
         for (promise, breach) in trace(&place, writers) {

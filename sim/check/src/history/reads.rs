@@ -53,6 +53,12 @@ impl Reads {
         Some(read.value_at(offset))
     }
 
+    /// The first range that reaches into these offsets.
+    pub(super) fn first_within(&self, from: Offset, to: Offset) -> Option<&Read> {
+        let index = self.ranges.partition_point(|read| read.end() <= from);
+        self.ranges.get(index).filter(|read| read.offset < to)
+    }
+
     /// The first offset from `from` up to `to` that nobody read.
     pub(super) fn first_unread(&self, from: Offset, to: Offset) -> Option<Offset> {
         let begin = self.ranges.partition_point(|read| read.end() <= from);

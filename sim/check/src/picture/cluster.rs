@@ -195,8 +195,12 @@ impl Cluster {
     /// The same as this leader knows it, who may not have applied the last changes yet: the lowest of what
     /// was in force since what it has applied.
     pub(crate) fn min_isr_known_to(&self, leader: NodeId, partition: &Partition) -> u32 {
+        let now = self.min_isr(partition);
+        if partition.raised.is_empty() {
+            return now;
+        }
         let applied = self.applied.get(&leader).copied().unwrap_or_default();
         let unknown = partition.raised.iter().filter(|(last, _)| *last >= applied);
-        unknown.map(|(_, before)| *before).fold(self.min_isr(partition), u32::min)
+        unknown.map(|(_, before)| *before).fold(now, u32::min)
     }
 }

@@ -48,6 +48,7 @@ impl Summary {
     }
 
     /// Looks at one entry; entries come in the order of the trace.
+    #[inline]
     pub fn watch(&mut self, entry: &Entry) {
         match &entry.what {
             What::Fact(fact) => {

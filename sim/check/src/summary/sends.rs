@@ -1,5 +1,6 @@
 //! What the producers saw: how many records, how long they took.
 
+use crate::calls::Calls;
 use klab_machine::fact::ClientFact;
 use klab_machine::operation::{Call, Operation, OperationId, Outcome};
 use klab_machine::trace::Entry;
@@ -36,7 +37,7 @@ pub struct Sends {
 /// The calls that have not ended, and how long the others took.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Latencies {
-    pending: BTreeMap<NodeId, BTreeMap<OperationId, (Time, u32)>>,
+    pending: BTreeMap<NodeId, Calls<(Time, u32)>>,
     /// Microseconds, and how many records took that long.
     taken: Vec<(u32, u32)>,
 }
@@ -56,7 +57,7 @@ impl Latencies {
         match operation {
             Operation::Began { id, call: Call::Send { count, .. } } => {
                 let calls = self.pending.entry(entry.node).or_default();
-                calls.insert(*id, (entry.time, *count));
+                calls.begin(*id, (entry.time, *count));
                 0
             }
             Operation::Began { .. } => 0,
@@ -73,7 +74,7 @@ impl Latencies {
 
     fn end(&mut self, entry: &Entry, id: OperationId, outcome: &Outcome, sends: &mut Sends) {
         let calls = self.pending.get_mut(&entry.node);
-        let Some((began, count)) = calls.and_then(|calls| calls.remove(&id)) else { return };
+        let Some((began, count)) = calls.and_then(|calls| calls.end(id)) else { return };
         let records = u64::from(count);
         match outcome {
             Outcome::Sent { offset: Some(_), .. } => {
@@ -89,8 +90,8 @@ impl Latencies {
     }
 
     pub(super) fn finish(&mut self, sends: &mut Sends) {
-        let pending = self.pending.values().flat_map(|calls| calls.values());
-        sends.pending = pending.map(|(_, count)| u64::from(*count)).sum();
+        let pending = self.pending.values().flat_map(Calls::iter);
+        sends.pending = pending.map(|(_, (_, count))| u64::from(*count)).sum();
         self.taken.sort_unstable();
         sends.p50_micros = self.percentile(50);
         sends.p99_micros = self.percentile(99);

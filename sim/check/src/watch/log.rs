@@ -66,16 +66,21 @@ impl Judge {
     }
 
     fn append(&mut self, at: Moment, name: &TopicPartition, batch: Batch, as_leader: bool) {
-        if as_leader && is_metadata(name) {
-            self.decisions.write(at, batch.epoch, batch.last);
-        } else if as_leader {
+        let (base, last) = (batch.base, batch.last);
+        let copies = if is_metadata(name) {
+            if as_leader {
+                self.decisions.write(at, batch.epoch, last);
+            }
+            &mut self.quorum.copies
+        } else {
             let partition = self.cluster.partition_mut(name);
-            if let Some(finding) = follow_sequences(partition, at.node, &batch) {
+            let sequences = as_leader.then(|| follow_sequences(partition, at.node, &batch));
+            if let Some(finding) = sequences.flatten() {
                 self.findings.note(Promise::SequenceHasNoGap, at, Some(name), finding);
             }
-        }
-        let (base, last) = (batch.base, batch.last);
-        let end = self.copies(name).append(at.node, batch);
+            &mut partition.copies
+        };
+        let end = copies.append(at.node, batch);
         if end == Some(base) && base <= last {
             return self.findings.kept(Promise::LogIsContiguous, 1);
         }

@@ -1,12 +1,13 @@
 //! Facts of the brokers: leaderships, high watermarks, answers.
 
+use crate::findings::Findings;
 use crate::invariant::ack_only_after_commit::{self, Answer};
 use crate::invariant::{
     broker_epoch, committed_records_survive, high_watermark, isr_member_has_committed_records,
     log_matching, one_leader_per_epoch,
 };
 use crate::judge::Judge;
-use crate::picture::{CutCause, Leading, Replica};
+use crate::picture::{CutCause, Leading, Partition, Replica};
 use crate::promise::Promise;
 use crate::verdict::Moment;
 use klab_machine::fact::ReplicationFact;
@@ -102,8 +103,8 @@ impl Judge {
         partition.copies.commit(at.node, from, to, min_isr);
         partition.committed = partition.committed.max(to);
         self.findings.note(Promise::HighWatermarkIsMonotonic, at, Some(name), finding);
-        self.match_logs(at, name);
-        self.examine_in_sync(at, name, epoch, to);
+        match_logs(at, partition, &mut self.findings);
+        examine_in_sync(at, partition, epoch, to, &mut self.findings);
     }
 
     fn follow(&mut self, at: Moment, name: &TopicPartition, to: Offset) {
@@ -114,37 +115,7 @@ impl Judge {
             replica.high_watermark = to;
         }
         self.findings.note(Promise::FollowerHighWatermarkIsBehind, at, Some(name), finding);
-        self.match_logs(at, name);
-    }
-
-    fn match_logs(&mut self, at: Moment, name: &TopicPartition) {
-        let partition = self.cluster.partition_mut(name);
-        let finding = log_matching::check(&mut partition.copies, at.node)
-            .map_err(|breach| breach.permitted(partition.excuse));
-        self.findings.note(Promise::LogMatching, at, Some(name), finding);
-    }
-
-    /// When the newest leader commits, everyone whom the controller counts as in sync must have it. A member
-    /// that lost data is not asked until it is admitted anew: the controller learns of its new registration
-    /// only later (KIP-903).
-    fn examine_in_sync(
-        &mut self,
-        at: Moment,
-        name: &TopicPartition,
-        epoch: LeaderEpoch,
-        to: Offset,
-    ) {
-        let Some(partition) = self.cluster.partition(name) else { return };
-        if partition.leader_epoch != epoch || partition.leader != Some(at.node) {
-            return;
-        }
-        for member in partition.isr.iter() {
-            let Some(replica) = partition.copies.replica(*member) else { continue };
-            let (Some(end), false) = (replica.end, replica.lossy) else { continue };
-            let finding = isr_member_has_committed_records::check(*member, end, to);
-            let promise = Promise::IsrMemberHasCommittedRecords;
-            self.findings.note(promise, at, Some(name), finding);
-        }
+        match_logs(at, partition, &mut self.findings);
     }
 
     fn learn_isr(&mut self, node: NodeId, name: &TopicPartition, in_sync: u32) {
@@ -201,5 +172,33 @@ impl Judge {
         let (all, last) = (&mut cluster.registrations, &mut cluster.broker_epochs);
         let finding = broker_epoch::check(all, last, at.node, epoch);
         self.findings.note(Promise::BrokerEpochIsMonotonic, at, None, finding);
+    }
+}
+
+fn match_logs(at: Moment, partition: &mut Partition, findings: &mut Findings) {
+    let finding = log_matching::check(&mut partition.copies, at.node)
+        .map_err(|breach| breach.permitted(partition.excuse));
+    findings.note(Promise::LogMatching, at, Some(&partition.name), finding);
+}
+
+/// When the newest leader commits, everyone whom the controller counts as in sync must have it. A member
+/// that lost data is not asked until it is admitted anew: the controller learns of its new registration
+/// only later (KIP-903).
+fn examine_in_sync(
+    at: Moment,
+    partition: &Partition,
+    epoch: LeaderEpoch,
+    to: Offset,
+    findings: &mut Findings,
+) {
+    if partition.leader_epoch != epoch || partition.leader != Some(at.node) {
+        return;
+    }
+    for member in partition.isr.iter() {
+        let Some(replica) = partition.copies.replica(*member) else { continue };
+        let (Some(end), false) = (replica.end, replica.lossy) else { continue };
+        let finding = isr_member_has_committed_records::check(*member, end, to);
+        let promise = Promise::IsrMemberHasCommittedRecords;
+        findings.note(promise, at, Some(&partition.name), finding);
     }
 }

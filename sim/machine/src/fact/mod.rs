@@ -55,6 +55,14 @@ macro_rules! facts {
                 }
             }
 
+            /// Which fact of its area it is: its place in the table.
+            pub(super) const fn number(&self) -> u32 {
+                enum Number { $($name,)* }
+                match self {
+                    $($area::$name { .. } => Number::$name as u32,)*
+                }
+            }
+
             /// The partition that it is about, if it is about one.
             #[allow(unused_variables, reason = "only the field `partition` is looked at")]
             pub fn partition(&self) -> Option<&klab_wire::TopicPartition> {
@@ -147,6 +155,19 @@ macro_rules! areas {
                 }
             }
 
+            /// Which fact it is: the place of its name among [all names](Fact::names).
+            #[inline]
+            pub const fn number(&self) -> u32 {
+                let mut before = 0;
+                $(
+                    if let Fact::$variant(fact) = self {
+                        return before + fact.number();
+                    }
+                    before += $area::SENTENCES.len() as u32;
+                )*
+                before
+            }
+
             /// A field's value as text, if the fact has a field of that name.
             pub fn field(&self, wanted: &str) -> Option<String> {
                 match self {
@@ -205,6 +226,7 @@ mod tests {
         assert_eq!(fact.to_string(), "HighWatermarkAdvanced orders-0 from 5 to 9 (epoch 2)");
         assert_eq!(fact.field("to").as_deref(), Some("9"));
         assert_eq!(fact.field("nothing"), None);
+        assert_eq!(Fact::names().nth(fact.number() as usize), Some(fact.name()));
         let leader = Some(klab_wire::NodeId::broker(2));
         let partition = TopicPartition::new("orders", 0);
         let fact = Fact::from(ReplicationFact::BecameFollower {

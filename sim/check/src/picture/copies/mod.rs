@@ -172,7 +172,7 @@ impl Copies {
 
     /// The batches that claim an offset, or did.
     pub(crate) fn claimants(&self, offset: Offset) -> impl Iterator<Item = &Batch> {
-        let from = self.first_at(Offset(offset.0.saturating_sub(self.widest)));
+        let from = self.first_not(|batch| !self.may_reach(batch, offset));
         let begun = self.batches.range(from..).take_while(move |batch| batch.base <= offset);
         begun.filter(move |batch| batch.contains(offset))
     }
@@ -192,12 +192,20 @@ impl Copies {
     /// The batches that claim an offset. `from` is where to begin to look: an index that an earlier call, for
     /// a lower offset, left there.
     pub(crate) fn at(&self, offset: Offset, from: &mut usize) -> impl Iterator<Item = &Batch> {
-        let reaches = |batch: &Batch| batch.base.0 + self.widest > offset.0;
-        while self.batches.get(*from).is_some_and(|batch| !reaches(batch)) {
+        while self.batches.get(*from).is_some_and(|batch| !self.may_reach(batch, offset)) {
             *from += 1;
         }
         let begun = self.batches.range(*from..).take_while(move |batch| batch.base <= offset);
         begun.filter(move |batch| batch.contains(offset))
+    }
+
+    /// Whether this batch, or one after it, can contain an offset. Where batches have never overlapped they end
+    /// in the order in which they begin.
+    fn may_reach(&self, batch: &Batch, offset: Offset) -> bool {
+        match self.tangled {
+            false => batch.last >= offset,
+            true => batch.base.0 + self.widest > offset.0,
+        }
     }
 }
 
