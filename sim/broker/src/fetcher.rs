@@ -163,7 +163,7 @@ impl Fetcher {
     pub fn expects(&self, id: TopicIdPartition) -> Option<Slot> {
         let slot = self.partitions.slot_of(id)?;
         let state = self.partitions.in_slot(slot)?;
-        let asked = state.in_session == Some((state.fetch_offset, state.leader_epoch));
+        let asked = state.was_asked_from_here();
         (asked && state.delayed_until.is_none() && !state.is_resetting).then_some(slot)
     }
 

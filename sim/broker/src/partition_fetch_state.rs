@@ -24,10 +24,19 @@ pub struct PartitionFetchState {
     pub(crate) delayed_until: Option<Time>,
     /// It waits for the leader's word on where its log starts and ends.
     pub(crate) is_resetting: bool,
-    /// What the session has of it: offset and leader epoch.
-    pub(crate) in_session: Option<(Offset, LeaderEpoch)>,
+    /// What the session has of it.
+    pub(crate) in_session: Option<Told>,
     /// It stands in its fetcher's list of what to tell the session.
     pub(crate) is_changed: bool,
+}
+
+/// What a leader's session was told of a partition (`FetchRequest.PartitionData`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    fetch_offset: Offset,
+    leader_epoch: LeaderEpoch,
+    last_fetched_epoch: Option<LeaderEpoch>,
+    log_start_offset: Offset,
 }
 
 impl PartitionFetchState {
@@ -64,6 +73,22 @@ impl PartitionFetchState {
         moves
     }
 
+    /// The last question was for what it would ask for now.
+    pub(crate) fn was_asked_from_here(&self) -> bool {
+        self.in_session.is_some_and(|told| {
+            (told.fetch_offset, told.leader_epoch) == (self.fetch_offset, self.leader_epoch)
+        })
+    }
+
+    fn to_tell(&self) -> Told {
+        Told {
+            fetch_offset: self.fetch_offset,
+            leader_epoch: self.leader_epoch,
+            last_fetched_epoch: self.last_fetched_epoch,
+            log_start_offset: self.log_start_offset,
+        }
+    }
+
     /// The leader is not ahead.
     fn is_in_sync(&self) -> bool {
         self.lag == Some(0)
@@ -77,9 +102,11 @@ pub(crate) fn is_ready(state: &PartitionFetchState, holds_back: bool) -> bool {
     state.delayed_until.is_none() && !state.is_resetting && !is_held_back
 }
 
-/// The session has another offset or epoch of it.
+/// The session has something else of it (`FetchSessionHandler.Builder.build`). The epoch of the last
+/// record counts: after a cut that only took an epoch without records nothing else is new, and a leader
+/// that is not told sees the same divergence for ever.
 pub(crate) fn is_news(state: &PartitionFetchState) -> bool {
-    state.in_session != Some((state.fetch_offset, state.leader_epoch))
+    state.in_session != Some(state.to_tell())
 }
 
 pub(crate) fn ask(
@@ -87,7 +114,7 @@ pub(crate) fn ask(
     state: &mut PartitionFetchState,
     max_bytes: u32,
 ) -> FetchPartition {
-    state.in_session = Some((state.fetch_offset, state.leader_epoch));
+    state.in_session = Some(state.to_tell());
     FetchPartition {
         partition: id,
         current_leader_epoch: Some(state.leader_epoch),

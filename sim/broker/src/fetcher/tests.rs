@@ -133,3 +133,17 @@ fn kip_73_a_throttled_partition_is_left_out_only_while_it_is_behind_and_the_quot
     fetcher.advance(id(1), Offset(5), Some(LeaderEpoch(3)), 0);
     assert_eq!(next(&mut fetcher, true, T(0)), Some((vec![1], vec![])), "it is in sync");
 }
+
+#[test]
+fn a_throttled_partition_tells_its_session_of_another_last_epoch_and_log_start_too() {
+    let mut fetcher = fetcher(0);
+    fetcher.add(id(0), state(5, true));
+    fetcher.advance(id(0), Offset(5), Some(LeaderEpoch(2)), 0);
+    assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![0], vec![])));
+    answered(&mut fetcher, ErrorCode::None, 9);
+    assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![], vec![])), "nothing is new");
+    fetcher.advance(id(0), Offset(5), Some(LeaderEpoch(1)), 0);
+    assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![0], vec![])), "an epoch was cut off");
+    fetcher.log_start_moved(id(0), Offset(3));
+    assert_eq!(next(&mut fetcher, false, T(0)), Some((vec![0], vec![])));
+}
