@@ -145,6 +145,16 @@ fn throttle(
     IncrementalAlterConfigsRequest { resources: resources.collect(), validate_only: false }.into()
 }
 
+/// Ends every throttle of these brokers, as `kafka-reassign-partitions --verify` does.
+pub(crate) fn lift_throttles(brokers: impl Iterator<Item = NodeId>) -> Request {
+    let of_broker = |broker| {
+        let changes = vec![delete(LEADER_RATE), delete(FOLLOWER_RATE)];
+        (ConfigResource::Broker(Some(broker)), changes)
+    };
+    let resources = brokers.map(of_broker).collect();
+    IncrementalAlterConfigsRequest { resources, validate_only: false }.into()
+}
+
 fn alter(alteration: &Alteration) -> Request {
     let resource = match &alteration.resource {
         Resource::Topic(topic) => ConfigResource::Topic(topic.clone()),
@@ -152,11 +162,7 @@ fn alter(alteration: &Alteration) -> Request {
         Resource::Brokers => ConfigResource::Broker(None),
     };
     let set = alteration.set.iter().map(|(name, text)| set(name, &text));
-    let delete = alteration.delete.iter().map(|name| ConfigChange {
-        name: name.as_str().into(),
-        operation: ConfigOperation::Delete,
-    });
-    let changes = set.chain(delete).collect();
+    let changes = set.chain(alteration.delete.iter().map(|name| delete(name))).collect();
     let resources = vec![(resource, changes)];
     IncrementalAlterConfigsRequest { resources, validate_only: false }.into()
 }
@@ -164,6 +170,10 @@ fn alter(alteration: &Alteration) -> Request {
 fn set(name: &str, value: &impl ToString) -> ConfigChange {
     let value: Arc<str> = value.to_string().into();
     ConfigChange { name: name.into(), operation: ConfigOperation::Set(value) }
+}
+
+fn delete(name: &str) -> ConfigChange {
+    ConfigChange { name: name.into(), operation: ConfigOperation::Delete }
 }
 
 #[cfg(test)]

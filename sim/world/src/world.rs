@@ -1,7 +1,7 @@
 //! A world: a deployment on the engine, with everything that its scenario does to it.
 
 use crate::acts::Holds;
-use crate::administration::create_topics;
+use crate::administration::{create_topics, lift_throttles};
 use crate::agenda::{Agenda, Item, LOOK_AGAIN};
 use crate::client_setup::{first_seeks, producer_setup};
 use crate::deployment::{ADMINISTRATOR, deploy, latency};
@@ -17,7 +17,8 @@ use klab_machine::input::ConsumerCommand;
 use klab_machine::random::stream;
 use klab_machine::trace::Entry;
 use klab_machine::{Command, Machine};
-use klab_scenario::Scenario;
+use klab_scenario::act::admin::Reassignment;
+use klab_scenario::{Act, Administration, Scenario};
 use klab_wire::{NodeId, NodeKind, Span, Time};
 use std::sync::Arc;
 
@@ -272,8 +273,25 @@ impl World {
                 false => self.start(node),
             }
         }
+        self.lift_throttles();
         let look = self.now() + self.scenario.heal.settle;
         self.agenda.put(look, Item::Converge);
+    }
+
+    /// A move that is throttled below the rate of what was produced meanwhile would not end for hours
+    /// (KIP-73 leaves that to the operator): like a fault, the throttle is over.
+    fn lift_throttles(&mut self) {
+        let is_throttle = |act: &Act| match act {
+            Act::Administer(Administration::Reassign(Reassignment { throttle, .. })) => {
+                throttle.is_some()
+            }
+            _ => false,
+        };
+        if self.scenario.acts.iter().any(|at| is_throttle(&at.act)) {
+            let brokers = (1..=self.scenario.cluster.brokers).map(NodeId::broker);
+            let request = lift_throttles(brokers);
+            self.engine.command(ADMINISTRATOR, Command::Administer(request));
+        }
     }
 
     /// Starts the servers that have ended by themselves, as `Restart=on-failure` of systemd does. A broker

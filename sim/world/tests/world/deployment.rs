@@ -157,3 +157,19 @@ fn a_fault_that_nobody_ended_is_over_when_healing_begins() {
     assert_eq!(named(after, "ProcessStarted").len(), 1);
     assert_eq!(world.unrest(), [""; 0]);
 }
+
+#[test]
+fn kip_73_a_throttle_that_would_hold_a_move_up_for_good_is_lifted_when_healing_begins() {
+    let more = r#"
+        [cluster]
+        brokers = 4
+        [[at]]
+        time = "6s"
+        reassign = { partitions = { orders-0 = ["b4", "b2", "b3"] }, throttle = "100B/s" }
+        "#;
+    let mut world = World::new(&scenario("20s", more), 1);
+    facts_until(&mut world, Span::from_millis(19_900));
+    assert_eq!(world.replication_problems().len(), 1, "the move goes on");
+    facts_of(&mut world);
+    assert_eq!(world.unrest(), [""; 0]);
+}
