@@ -21,11 +21,13 @@ impl<T> Default for Calls<T> {
 
 impl<T> Calls<T> {
     pub(crate) fn begin(&mut self, id: OperationId, call: T) {
-        let place = match self.begun.back() {
-            Some((latest, _)) if *latest > id => self.begun.partition_point(|(one, _)| *one < id),
-            _ => self.begun.len(),
-        };
-        self.begun.insert(place, (id, Some(call)));
+        match self.begun.back() {
+            Some((latest, _)) if *latest > id => {
+                let place = self.begun.partition_point(|(one, _)| *one < id);
+                self.begun.insert(place, (id, Some(call)));
+            }
+            _ => self.begun.push_back((id, Some(call))),
+        }
     }
 
     /// A call ends. Gives it back if it was still going on.

@@ -79,25 +79,24 @@ impl Judge {
     /// Looks at one entry; entries come in the order of the trace.
     #[inline]
     pub fn watch(&mut self, entry: &Entry) {
-        let at = Moment { step: entry.step, time: entry.time, node: entry.node };
-        match &entry.what {
-            What::Fact(fact) => {
-                self.expectations.watch(entry.node, fact);
-                self.begin_step(at.step);
-                self.watch_fact(at, fact);
-            }
-            What::Operation(operation) => {
-                self.begin_step(at.step);
-                self.history.watch(at, operation, &mut self.findings);
-            }
-            // No promise is about messages: half of a trace.
-            What::Fate(_) => {}
+        // No promise is about messages: half of a trace.
+        if !matches!(entry.what, What::Fate(_)) {
+            self.look_at(entry);
         }
     }
 
-    fn begin_step(&mut self, step: u64) {
-        if self.starting.as_ref().is_some_and(|starting| starting.at.step != step) {
+    fn look_at(&mut self, entry: &Entry) {
+        if self.starting.as_ref().is_some_and(|starting| starting.at.step != entry.step) {
             self.end_start();
+        }
+        let at = Moment { step: entry.step, time: entry.time, node: entry.node };
+        match &entry.what {
+            What::Fact(fact) => {
+                self.expectations.watch(at.node, fact);
+                self.watch_fact(at, fact);
+            }
+            What::Operation(operation) => self.history.watch(at, operation, &mut self.findings),
+            What::Fate(_) => {}
         }
     }
 

@@ -61,6 +61,7 @@ impl Watch {
         Watch { configs: Configs::new(settings.defaults), partitions: BTreeMap::new() }
     }
 
+    #[inline]
     pub(super) fn watch(&mut self, entry: &Entry, fact: &Fact) {
         match fact {
             Fact::World(act) => self.watch_world(entry, act),
@@ -70,6 +71,7 @@ impl Watch {
         }
     }
 
+    #[inline]
     fn watch_replica(&mut self, entry: &Entry, belief: &ReplicationFact) {
         match belief {
             ReplicationFact::BecameLeader { partition, epoch, .. } => {

@@ -50,6 +50,13 @@ impl Summary {
     /// Looks at one entry; entries come in the order of the trace.
     #[inline]
     pub fn watch(&mut self, entry: &Entry) {
+        // The fates of messages are half of a trace, and not for a summary.
+        if !matches!(entry.what, What::Fate(_)) {
+            self.look_at(entry);
+        }
+    }
+
+    fn look_at(&mut self, entry: &Entry) {
         match &entry.what {
             What::Fact(fact) => {
                 self.timeline.watch(entry, fact);

@@ -39,6 +39,7 @@ pub struct Line {
 }
 
 impl Timeline {
+    #[inline]
     pub(super) fn watch(&mut self, entry: &Entry, fact: &Fact) {
         if self.matters(entry.node, fact) {
             self.add(entry, fact);
@@ -58,6 +59,7 @@ impl Timeline {
         }
     }
 
+    #[inline]
     fn matters(&mut self, node: NodeId, fact: &Fact) -> bool {
         match fact {
             Fact::World(fact) => self.act_matters(node, fact),

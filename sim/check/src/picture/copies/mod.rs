@@ -97,17 +97,20 @@ impl Copies {
     /// Notes that a replica holds a batch: one that others have, or a new one.
     fn hold(&mut self, slot: u8, batch: Batch) {
         let begin = self.first_at(batch.base);
-        let same = self.batches.range(begin..).take_while(|other| other.base == batch.base);
-        let known = same.enumerate().find(|(_, o)| o.is(batch.base, batch.epoch, batch.digest));
-        if let Some((offset, _)) = known {
-            let known = &mut self.batches[begin + offset];
-            let revived = known.holders == 0;
-            known.holders |= 1 << slot;
-            known.lost_by &= !(1 << slot);
-            if revived && self.tangled {
-                self.contest(batch.base, batch.last);
+        let mut place = begin;
+        while let Some(known) = self.batches.get_mut(place)
+            && known.base == batch.base
+        {
+            if known.is(batch.base, batch.epoch, batch.digest) {
+                let revived = known.holders == 0;
+                known.holders |= 1 << slot;
+                known.lost_by &= !(1 << slot);
+                if revived && self.tangled {
+                    self.contest(batch.base, batch.last);
+                }
+                return;
             }
-            return;
+            place += 1;
         }
         self.insert(begin, Batch { holders: 1 << slot, ..batch });
     }
@@ -119,7 +122,10 @@ impl Copies {
             self.tangled = true;
             self.contest(batch.base, batch.last);
         }
-        self.batches.insert(begin, batch);
+        match begin == self.batches.len() {
+            true => self.batches.push_back(batch),
+            false => self.batches.insert(begin, batch),
+        }
     }
 
     /// The index of the first batch that begins at or after an offset.
