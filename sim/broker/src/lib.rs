@@ -37,7 +37,10 @@
 //!   KIP-279) and by high watermark; the decision is `truncation.rs`, a state `Truncating` of a fetcher's
 //!   partition would ask for it.
 //! - **Threads**: a follower that must ask its leader for offsets blocks its fetcher as in Kafka; an fsync
-//!   within an append holds back this partition only, where Kafka also blocks a request handler.
+//!   within an append holds back this partition only, where Kafka also blocks a request handler. The
+//!   fsyncs of segment rolls are all asked for at once, where Kafka's scheduler has `background.threads`
+//!   of them under way: on a disk that rolls overload, other fsyncs wait longer than they would. A queue
+//!   in `storage.rs` that hands the next one on when one has ended would do.
 //! - A broker opens its logs when it boots. Kafka opens them when it has caught up with the metadata, so
 //!   that its registration comes before a long recovery, not after it.
 //! - A broker stays fenced for good if an operator removes its registration while it runs; so does Kafka's.

@@ -9,8 +9,8 @@ use serde::Serialize;
 /// How a run ends.
 ///
 /// At `run-for` the load and the faults are over: links heal, what is down or paused comes back, disks
-/// and hosts are as fast as ever. From then on nothing may be wrong for ever: no partition stays
-/// under-replicated, every operation ends.
+/// and hosts are as fast as ever, moves are no longer throttled. From then on nothing may be wrong for
+/// ever: no partition stays under-replicated, every operation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Heal {
