@@ -34,7 +34,8 @@ pub struct Line {
     pub name: &'static str,
     /// The fact as it is printed.
     pub what: String,
-    /// How many more facts of this name the step stated: other partitions, mostly.
+    /// How many more facts of this name there were with it: other partitions of the step, other links of
+    /// the moment.
     pub more: u32,
 }
 
@@ -48,8 +49,14 @@ impl Timeline {
 
     fn add(&mut self, entry: &Entry, fact: &Fact) {
         let name = fact.name();
-        let same_step = self.lines.iter_mut().rev().take_while(|line| line.step == entry.step);
-        if let Some(line) = same_step.into_iter().find(|line| line.name == name) {
+        // An isolation cuts or heals many links, each by a step of its own; whose process crashed matters.
+        let is_of_a_link = is_of_a_link(fact);
+        let is_like = |line: &Line| {
+            let together = line.step == entry.step && line.node == entry.node;
+            line.name == name && (together || is_of_a_link)
+        };
+        let same_time = self.lines.iter_mut().rev().take_while(|line| line.time == entry.time);
+        if let Some(line) = same_time.into_iter().find(|line| is_like(line)) {
             line.more += 1;
         } else if self.lines.len() == LINES {
             self.left_off += 1;
@@ -119,5 +126,40 @@ impl Timeline {
             | F::ConfigChanged { .. } => true,
             _ => false,
         }
+    }
+}
+
+fn is_of_a_link(fact: &Fact) -> bool {
+    use WorldFact as F;
+    matches!(fact, Fact::World(F::LinkCut { .. } | F::LinkHealed { .. } | F::LinkSlowed { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klab_machine::trace::What;
+
+    fn lines(facts: &[(u64, u16, WorldFact)]) -> Vec<(NodeId, &'static str, u32)> {
+        let mut timeline = Timeline::default();
+        for (step, number, fact) in facts {
+            let (node, fact) = (NodeId::broker(*number), Fact::World(fact.clone()));
+            let what = What::Fact(fact.clone());
+            timeline.watch(&Entry { step: *step, time: Time(7), node, what }, &fact);
+        }
+        timeline.lines.iter().map(|line| (line.node, line.name, line.more)).collect()
+    }
+
+    #[test]
+    fn the_links_of_one_moment_are_one_line() {
+        let cut = |to| WorldFact::LinkCut { to: NodeId::broker(to) };
+        let facts = [(1, 1, cut(2)), (2, 2, cut(1)), (3, 1, cut(3))];
+        assert_eq!(lines(&facts), [(NodeId::broker(1), "LinkCut", 2)]);
+    }
+
+    #[test]
+    fn every_process_that_crashes_has_its_line() {
+        let facts = [1, 2].map(|number| (1, number, WorldFact::ProcessCrashed {}));
+        let crashed = [1, 2].map(|number| (NodeId::broker(number), "ProcessCrashed", 0));
+        assert_eq!(lines(&facts), crashed);
     }
 }
