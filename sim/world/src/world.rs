@@ -116,7 +116,9 @@ impl World {
 
     /// Runs to the end, and shows every entry of the trace.
     pub fn run_to_end(&mut self, observe: &mut impl FnMut(&Entry)) -> End {
-        self.run(Time::MAX, observe);
+        while let Some(entries) = self.step() {
+            entries.iter().for_each(&mut *observe);
+        }
         self.end().expect("a run has an end: healing is on the agenda from the start")
     }
 
@@ -334,8 +336,12 @@ impl Simulation for World {
 
     /// What is on the agenda comes before what happens by itself at the same time.
     fn step(&mut self) -> Option<&[Entry]> {
-        let next = self.next_time()?;
-        if self.agenda.next_time() != Some(next) {
+        if matches!(self.stage, Stage::Over(_)) {
+            return None;
+        }
+        let engine = self.engine.next_time();
+        let is_due = |act: Time| engine.is_none_or(|event| act <= event);
+        if !self.agenda.next_time().is_some_and(is_due) {
             return self.engine.step();
         }
         let (at, item) = self.agenda.take()?;
