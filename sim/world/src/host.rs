@@ -46,20 +46,17 @@ pub(crate) struct Host {
     cores: u32,
     busy: u32,
     costs: Costs,
-    /// They are [`Costs::IDEAL`]: asked with every step.
-    is_ideal: bool,
     percent: u32,
 }
 
 impl Host {
     pub(crate) fn new(cores: u32, costs: Costs) -> Self {
-        let is_ideal = costs == Costs::IDEAL;
-        Host { cores: cores.max(1), busy: 0, costs, is_ideal, percent: 100 }
+        Host { cores: cores.max(1), busy: 0, costs, percent: 100 }
     }
 
     /// Computing costs nothing here, whatever the input is.
     pub(crate) fn is_ideal(&self) -> bool {
-        self.is_ideal
+        self.costs == Costs::IDEAL
     }
 
     pub(crate) fn has_free_core(&self) -> bool {

@@ -6,14 +6,16 @@
 
 use indexmap::IndexMap;
 use klab_machine::Timer;
+use klab_machine::fingerprint::Fingerprint;
 use klab_wire::Time;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::BuildHasherDefault;
 
 /// See the module. Deadlines are true times.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
-    /// Looked up only, with every request: nothing depends on its order.
-    by_name: IndexMap<u128, u32, BuildHasherDefault<Folded>>,
+    /// Looked up only, with every request: nothing depends on its order. A fingerprint hashes the same way
+    /// in every run.
+    by_name: IndexMap<Timer, u32, BuildHasherDefault<Fingerprint>>,
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// Grows with every event planned, over all lives: what an event must show to be the one meant.
@@ -53,7 +55,7 @@ pub(crate) enum Fired {
 impl Timers {
     /// Sets a timer, or moves it.
     pub(crate) fn set(&mut self, timer: Timer, deadline: Time) -> Rearm {
-        let Some(&index) = self.by_name.get(&packed(timer)) else {
+        let Some(&index) = self.by_name.get(&timer) else {
             return self.insert(timer, deadline);
         };
         let slot = &mut self.slots[index as usize];
@@ -68,7 +70,7 @@ impl Timers {
 
     /// Stops a timer; whether there was one.
     pub(crate) fn stop(&mut self, timer: Timer) -> bool {
-        let Some(&index) = self.by_name.get(&packed(timer)) else { return false };
+        let Some(&index) = self.by_name.get(&timer) else { return false };
         self.slots[index as usize].deadline.take().is_some()
     }
 
@@ -124,86 +126,16 @@ impl Timers {
                 self.slots.len() as u32 - 1
             }
         };
-        self.by_name.insert(packed(timer), index);
+        self.by_name.insert(timer, index);
         Rearm::Plan { slot: index, armed, buries: false }
     }
 
     fn remove(&mut self, index: u32) -> Timer {
         let slot = &mut self.slots[index as usize];
         slot.armed = 0; // No event is armed with 0.
-        self.by_name.swap_remove(&packed(slot.timer));
+        self.by_name.swap_remove(&slot.timer);
         self.free.push(index);
         slot.timer
-    }
-}
-
-/// A timer's name as one number, which is quicker to compare.
-fn packed(timer: Timer) -> u128 {
-    let mut name = Packed(1);
-    timer.hash(&mut name);
-    name.0
-}
-
-/// Sets what it is fed side by side. The leading one tells names of different lengths apart.
-struct Packed(u128);
-
-impl Packed {
-    #[inline]
-    fn push(&mut self, bits: u32, number: u64) {
-        assert!(self.0.leading_zeros() >= bits, "a timer's name has at most 127 bits");
-        self.0 = (self.0 << bits) | u128::from(number);
-    }
-}
-
-impl Hasher for Packed {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.push(8, u64::from(*byte)));
-    }
-
-    #[inline]
-    fn write_u16(&mut self, number: u16) {
-        self.push(16, u64::from(number));
-    }
-
-    #[inline]
-    fn write_u32(&mut self, number: u32) {
-        self.push(32, u64::from(number));
-    }
-
-    #[inline]
-    fn write_u64(&mut self, number: u64) {
-        self.push(64, number);
-    }
-
-    /// Which variant of an enum it is.
-    #[inline]
-    fn write_isize(&mut self, variant: isize) {
-        self.push(8, variant as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 as u64
-    }
-}
-
-/// Hashes a packed name, the same way in every run.
-#[derive(Clone, Copy, Default)]
-struct Folded(u64);
-
-impl Hasher for Folded {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u128(u128::from(*byte)));
-    }
-
-    #[inline]
-    fn write_u128(&mut self, name: u128) {
-        let folded = name as u64 ^ ((name >> 64) as u64).rotate_left(32) ^ self.0;
-        let spread = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = spread ^ (spread >> 32);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
@@ -232,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn different_names_are_different_numbers() {
+    fn different_names_are_different_timers() {
         let topic = klab_wire::TopicId(u64::MAX);
         let partition = klab_wire::PartitionId(u32::MAX);
         let log = klab_wire::TopicIdPartition { topic, partition };
@@ -246,8 +178,9 @@ mod tests {
             Timer::Broker(BrokerTimer::DelayedProduce(7)),
             Timer::Broker(BrokerTimer::DeleteLog(log)),
         ];
-        let packed: std::collections::BTreeSet<u128> = names.into_iter().map(packed).collect();
-        assert_eq!(packed.len(), names.len());
+        let mut timers = Timers::default();
+        let slots = names.map(|name| planned(timers.set(name, Time(10))).0);
+        assert_eq!(std::collections::BTreeSet::from(slots).len(), names.len());
     }
 
     #[test]

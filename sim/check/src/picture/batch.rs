@@ -33,6 +33,32 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// A batch that was appended, and of which nothing else is known yet.
+    pub(crate) fn appended(
+        at: Moment,
+        (base, last): (Offset, Offset),
+        epoch: LeaderEpoch,
+        digest: u64,
+    ) -> Self {
+        Batch {
+            base,
+            last,
+            epoch,
+            digest,
+            first_value: None,
+            producer: None,
+            appended: at,
+            holders: 0,
+            lost_by: 0,
+            deleted: false,
+            committed: false,
+            promised: 0,
+            lost_by_last_in_sync: false,
+            reported: false,
+            cut: None,
+        }
+    }
+
     /// Whether the batch with these marks is this one.
     pub(crate) fn is(&self, base: Offset, epoch: LeaderEpoch, digest: u64) -> bool {
         self.base == base && self.epoch == epoch && self.digest == digest

@@ -255,20 +255,8 @@ fn appended(at: Moment, fact: &LogFact) -> Option<Batch> {
         return None;
     };
     Some(Batch {
-        base: *base,
-        last: *last,
-        epoch: *epoch,
-        digest: *digest,
         first_value: *first_value,
         producer: *producer,
-        appended: at,
-        holders: 0,
-        lost_by: 0,
-        deleted: false,
-        committed: false,
-        promised: 0,
-        lost_by_last_in_sync: false,
-        reported: false,
-        cut: None,
+        ..Batch::appended(at, (*base, *last), *epoch, *digest)
     })
 }

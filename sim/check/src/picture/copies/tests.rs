@@ -8,23 +8,8 @@ use proptest::prelude::*;
 const AT: Moment = Moment { step: 0, time: Time::ZERO, node: NodeId::broker(1) };
 
 fn batch(base: u64, count: u64, epoch: u32) -> Batch {
-    Batch {
-        base: Offset(base),
-        last: Offset(base + count - 1),
-        epoch: LeaderEpoch(epoch),
-        digest: u64::from(epoch),
-        first_value: None,
-        producer: None,
-        appended: AT,
-        holders: 0,
-        lost_by: 0,
-        deleted: false,
-        committed: false,
-        promised: 0,
-        lost_by_last_in_sync: false,
-        reported: false,
-        cut: None,
-    }
+    let offsets = (Offset(base), Offset(base + count - 1));
+    Batch::appended(AT, offsets, LeaderEpoch(epoch), u64::from(epoch))
 }
 
 fn cut(from: u64, to: u64, cause: CutCause) -> Cut {
