@@ -13,7 +13,7 @@ const SEED: u64 = 5;
 fn experiment(settings: &[&str], seed: u64) -> Experiment {
     let scenario = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios/first-failover.toml");
     let settings = settings.iter().map(ToString::to_string).collect();
-    Experiment::load(&Subject { scenario, settings }, Some(seed))
+    Experiment::load(&Subject { scenario, run: None, settings }, Some(seed))
         .unwrap_or_else(|mistake| panic!("{mistake}"))
 }
 

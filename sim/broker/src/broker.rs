@@ -9,6 +9,7 @@ macro_rules! local {
             epoch: $broker.lifecycle.epoch(),
             now: $now.wall,
             max_lag: $broker.config.replica_lag_time_max_ms,
+            switches: &$broker.switches,
             cluster: &$broker.metadata.image().cluster,
         }
     };
@@ -39,7 +40,7 @@ use klab_machine::{
     Command, ConnectionId, CorrelationId, DiskImage, Identity, Input, Machine, Outbox, Timer,
 };
 use klab_metadata::Image;
-use klab_wire::config::BrokerConfig;
+use klab_wire::config::{BrokerConfig, Switches};
 use klab_wire::{BrokerEpoch, NodeId, Now, Request, TopicId, TopicName};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct Broker {
     pub(crate) identity: Identity,
     /// `server.properties`.
     pub(crate) fixed_config: BrokerConfig,
+    /// Which old behaviours it has.
+    pub(crate) switches: Switches,
     /// What holds now: with what was set at run time.
     pub(crate) config: Arc<BrokerConfig>,
 
@@ -100,8 +103,8 @@ impl Machine for Broker {
         now: Now,
         out: &mut Outbox,
     ) -> Self {
-        let config = setup.config;
-        let default_settings = Arc::new(TopicSettings::inherited(&config));
+        let BrokerSetup { config, switches, .. } = setup;
+        let default_settings = Arc::new(TopicSettings::inherited(&config, &switches));
         let storage = Storage::open(&identity, &default_settings.log, disk, now, out);
         let raft = Raft::boot(setup.quorum, &identity, disk, now, out);
         let draws = |purpose| {
@@ -139,6 +142,7 @@ impl Machine for Broker {
             routes: BTreeMap::new(),
             early: VecDeque::new(),
             fixed_config: config.clone(),
+            switches,
             config: Arc::new(config),
             identity,
         };

@@ -13,6 +13,7 @@ use crate::partition_fetch_state::{PartitionFetchState, ask, is_news, is_ready};
 use crate::slots::{Slot, Slots};
 use klab_machine::{Address, ConnectionId, FlushId, Outbox};
 use klab_network::NetworkClient;
+use klab_wire::config::switches::Truncation;
 use klab_wire::{
     ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, FetchingReplica,
     IsolationLevel, LeaderEpoch, NodeId, Now, Offset, Request, SessionEpoch, Span, Time,
@@ -34,6 +35,8 @@ pub struct FetcherId {
 pub enum FetcherRequest {
     /// To fetch.
     Fetch,
+    /// To learn where the last epochs of partitions end, before they are fetched.
+    EpochEndOffsets,
     /// To learn where the leader's log ends, because the fetch offset was out of range.
     LatestOffset(TopicIdPartition),
     /// To learn where the leader's log starts.
@@ -53,6 +56,8 @@ pub struct FetcherConfig {
     pub partition_max_bytes: u32,
     /// `replica.fetch.backoff.ms`.
     pub backoff: Span,
+    /// What its requests say of epochs.
+    pub truncation: Truncation,
 }
 
 /// A fetcher.
@@ -73,6 +78,8 @@ pub struct Fetcher {
     forgotten: Vec<TopicIdPartition>,
     session_size: u32,
     throttled: BTreeSet<TopicIdPartition>,
+    /// Partitions whose logs must be cut before they are fetched; none since KIP-595.
+    truncating: BTreeSet<TopicIdPartition>,
     delayed: BTreeSet<(Time, TopicIdPartition)>,
     paused_until: Time,
     requests_in_flight: u32,
@@ -98,6 +105,7 @@ impl Fetcher {
             forgotten: Vec::new(),
             session_size: 0,
             throttled: BTreeSet::new(),
+            truncating: BTreeSet::new(),
             delayed: BTreeSet::new(),
             paused_until: Time::ZERO,
             requests_in_flight: 0,
@@ -143,6 +151,44 @@ impl Fetcher {
             self.forgotten.push(id);
         }
         self.throttled.remove(&id);
+        self.truncating.remove(&id);
+    }
+
+    /// A partition's log must be cut before it is fetched.
+    pub fn begin_truncation(&mut self, id: TopicIdPartition) {
+        self.set_truncating(id, true);
+        self.truncating.insert(id);
+    }
+
+    /// A partition's log has been cut.
+    pub fn truncated(&mut self, id: TopicIdPartition) {
+        self.truncating.remove(&id);
+        self.set_truncating(id, false);
+    }
+
+    /// A partition's log must be cut yet.
+    pub fn is_truncating(&self, id: TopicIdPartition) -> bool {
+        self.truncating.contains(&id)
+    }
+
+    /// The partitions whose logs must be cut, if anything can be asked now.
+    pub fn awaiting_truncation(&mut self, now: Time) -> Vec<TopicIdPartition> {
+        if self.truncating.is_empty() || self.is_busy() || self.paused_until > now {
+            return Vec::new();
+        }
+        self.wake_delayed(now);
+        let is_delayed = |id: &TopicIdPartition| {
+            self.partitions.get(*id).is_some_and(|state| state.delayed_until.is_some())
+        };
+        self.truncating.iter().filter(|id| !is_delayed(id)).copied().collect()
+    }
+
+    fn set_truncating(&mut self, id: TopicIdPartition, is_truncating: bool) {
+        let Some(slot) = self.partitions.slot_of(id) else { return };
+        self.change(id, slot, |state| {
+            state.is_truncating = is_truncating;
+            true
+        });
     }
 
     /// The quota applies to a partition, or not any more.
@@ -389,7 +435,7 @@ impl Fetcher {
             state.in_session = None;
             state.is_changed = false;
             if is_ready(state, holds_back) {
-                fetches.push(ask(id, state, max_bytes));
+                fetches.push(ask(id, state, max_bytes, self.config.truncation));
             }
         }
         self.session_size = fetches.len() as u32;
@@ -411,7 +457,7 @@ impl Fetcher {
                 continue;
             }
             if is_ready {
-                fetches.push(ask(id, state, max_bytes));
+                fetches.push(ask(id, state, max_bytes, self.config.truncation));
                 self.session_size += u32::from(!was_in_session);
             } else if was_in_session {
                 state.in_session = None;

@@ -8,6 +8,7 @@
 //! Facts: `IsrExpandRequested`, `IsrShrinkRequested`, `IsrExpanded`, `IsrShrunk`, `IsrChangeRejected`.
 
 use crate::replica::{FetchRegistration, Replica};
+use klab_wire::config::switches::{IneligibleReplicas, IsrAdmission, MaximalIsr};
 use klab_wire::{
     BrokerEpoch, ErrorCode, IsrMember, LeaderEpoch, LeaderRecoveryState, NodeId, Offset,
     PartitionEpoch, Span, Timestamp,
@@ -84,9 +85,11 @@ impl PartitionState {
         self.isr().len() as u32 + u32::from(self.joining().is_some())
     }
 
-    /// Whether this replica is one of those.
-    pub fn is_in_maximal_isr(&self, replica: NodeId) -> bool {
-        self.isr().contains(&replica) || self.joining() == Some(replica)
+    /// Whether the high watermark waits for this replica: it is one of those. Without the maximal ISR one
+    /// that may have been let in by now does not count, and may be elected all the same.
+    pub fn counts(&self, replica: NodeId, rule: MaximalIsr) -> bool {
+        let may_be_in = rule == MaximalIsr::On && self.joining() == Some(replica);
+        self.isr().contains(&replica) || may_be_in
     }
 
     /// The answer to a change is awaited.
@@ -129,13 +132,18 @@ pub struct BrokerStanding {
 ///
 /// A broker that lost its disk and came back has a later registration than the one under which it
 /// fetched what it no longer has.
-pub fn is_eligible(broker: BrokerStanding, fetched_under: FetchRegistration) -> bool {
+pub fn is_eligible(
+    broker: BrokerStanding,
+    fetched_under: FetchRegistration,
+    rule: IneligibleReplicas,
+) -> bool {
     let same_life = match fetched_under {
         FetchRegistration::Unknown => false,
         FetchRegistration::Unspecified => broker.epoch.is_some(),
         FetchRegistration::Epoch(epoch) => broker.epoch == Some(epoch),
     };
-    same_life && !broker.fenced && !broker.in_controlled_shutdown
+    let stays = !broker.fenced && !broker.in_controlled_shutdown;
+    same_life && (stays || rule == IneligibleReplicas::Admitted)
 }
 
 /// A follower has what it takes to be in sync (`isFollowerInSync`, the fourth rule of `Kip320.tla`).
@@ -146,8 +154,11 @@ pub fn is_in_sync(
     follower_end: Option<Offset>,
     high_watermark: Offset,
     leader_epoch_start: Offset,
+    rule: IsrAdmission,
 ) -> bool {
-    follower_end >= Some(high_watermark) && follower_end >= Some(leader_epoch_start)
+    let has_earlier_epochs = follower_end >= Some(leader_epoch_start);
+    follower_end >= Some(high_watermark)
+        && (has_earlier_epochs || rule == IsrAdmission::HighWatermark)
 }
 
 /// Who has to leave the ISR: members that have not had everything for too long
@@ -233,6 +244,11 @@ mod tests {
         ] {
             assert_eq!(state.maximal_isr().collect::<Vec<_>>(), members);
             assert_eq!(state.maximal_isr_size(), members.len() as u32);
+            for (rule, counting) in [(MaximalIsr::On, &members[..]), (MaximalIsr::Off, &[B1, B2])] {
+                assert!(
+                    [B1, B2, B3].iter().all(|b| state.counts(*b, rule) == counting.contains(b))
+                );
+            }
             assert_eq!(state.isr().as_ref(), [B1, B2], "only the controller's word is committed");
         }
     }
@@ -255,7 +271,11 @@ mod tests {
         ];
         for (epoch, fenced, in_controlled_shutdown, under, expected) in cases {
             let broker = BrokerStanding { epoch, fenced, in_controlled_shutdown };
-            assert_eq!(is_eligible(broker, under), expected, "{broker:?} {under:?}");
+            let is_eligible = |rule| is_eligible(broker, under, rule);
+            assert_eq!(is_eligible(IneligibleReplicas::Refused), expected, "{broker:?} {under:?}");
+            // Before KIP-841 nobody asked whether it is alive.
+            let admitted = expected || epoch == e7 && under == fetched;
+            assert_eq!(is_eligible(IneligibleReplicas::Admitted), admitted, "{broker:?} {under:?}");
         }
     }
 
@@ -269,8 +289,12 @@ mod tests {
             (None, 0, 0, false),
             (Some(0), 0, 0, true),
         ] {
-            let got = is_in_sync(end.map(Offset), Offset(high_watermark), Offset(start));
-            assert_eq!(got, expected);
+            let is_in_sync =
+                |rule| is_in_sync(end.map(Offset), Offset(high_watermark), Offset(start), rule);
+            assert_eq!(is_in_sync(IsrAdmission::LeaderEpochStart), expected);
+            // Before KAFKA-7128 the start of the epoch did not count.
+            let has_committed = end.is_some_and(|end| end >= high_watermark);
+            assert_eq!(is_in_sync(IsrAdmission::HighWatermark), has_committed);
         }
     }
 

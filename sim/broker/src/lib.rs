@@ -33,9 +33,8 @@
 //! - **Several log directories** (JBOD, KIP-112, KIP-858): there is one, and its failure ends the broker.
 //! - **Tiered storage, share groups, client quotas, ACLs, DescribeTopicPartitions, OffsetDelete and the
 //!   like**: no part of a broker as milestone 1 needs it.
-//! - **Releases before 2.7**: truncation by OffsetForLeaderEpoch before the first fetch (KIP-101,
-//!   KIP-279) and by high watermark; the decision is `truncation.rs`, a state `Truncating` of a fetcher's
-//!   partition would ask for it.
+//! - **Releases 2.1 to 2.6** cut before the first fetch with the leader epoch in every request; the switch
+//!   `truncation = "kip-320"` is 2.7 and later, where the cut rides on the fetch.
 //! - **Threads**: a follower that must ask its leader for offsets blocks its fetcher as in Kafka; an fsync
 //!   within an append holds back this partition only, where Kafka also blocks a request handler. The
 //!   fsyncs of segment rolls are all asked for at once, where Kafka's scheduler has `background.threads`
@@ -52,6 +51,7 @@ mod controller_channel;
 mod controller_link;
 mod delayed_fetch;
 mod delete_records;
+mod epoch_truncation;
 mod fetch;
 mod fetch_read;
 mod fetch_session;

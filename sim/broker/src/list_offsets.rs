@@ -7,7 +7,10 @@
 
 use crate::Broker;
 use crate::partition::Partition;
+use crate::truncation::epoch_end_offset;
 use klab_log::TimestampAndOffset;
+use klab_wire::config::Switches;
+use klab_wire::config::switches::ListOffsetsLatest;
 use klab_wire::{
     EndOffsetForEpoch, ErrorCode, IsolationLevel, LeaderEpoch, ListOffsetsPartition,
     ListOffsetsRequest, ListOffsetsResponse, ListedOffset, Offset, OffsetForLeaderEpochRequest,
@@ -40,7 +43,7 @@ impl Broker {
         let found = self
             .identified(&asked.partition)
             .and_then(|id| self.hosted(id))
-            .and_then(|partition| partition.list_offset(asked, isolation));
+            .and_then(|partition| partition.list_offset(asked, isolation, &self.switches));
         let place = found.unwrap_or_default();
         ListedOffset {
             partition: asked.partition.clone(),
@@ -54,7 +57,7 @@ impl Broker {
     fn end_offset_for(&self, asked: &OffsetForLeaderPartition) -> EndOffsetForEpoch {
         let end = self.identified(&asked.partition).and_then(|id| self.hosted(id)).and_then(|p| {
             p.check_log(asked.current_leader_epoch, true)?;
-            Ok(p.log.end_offset_for_epoch(asked.leader_epoch))
+            Ok(epoch_end_offset(self.switches.truncation, &p.log, asked.leader_epoch))
         });
         let found = end.unwrap_or_default();
         EndOffsetForEpoch {
@@ -72,6 +75,7 @@ impl Partition {
         &self,
         asked: &ListOffsetsPartition,
         isolation: Option<IsolationLevel>,
+        switches: &Switches,
     ) -> Result<Option<TimestampAndOffset>, ErrorCode> {
         self.check_log(asked.current_leader_epoch, true)?;
         let last_fetchable = match isolation {
@@ -79,7 +83,8 @@ impl Partition {
             Some(IsolationLevel::ReadUncommitted) => self.log.high_watermark(),
             None => self.visible_end(),
         };
-        let lags = isolation.is_some() && self.high_watermark_lags();
+        let is_fenced = switches.list_offsets_latest == ListOffsetsLatest::Fenced;
+        let lags = is_fenced && isolation.is_some() && self.high_watermark_lags();
         let found = match asked.spec {
             OffsetSpec::Latest => Some(latest(last_fetchable, self.leader_epoch())),
             OffsetSpec::Earliest => return Ok(self.log.offset_for(OffsetSpec::Earliest)),

@@ -7,6 +7,7 @@
 
 use crate::Broker;
 use crate::fetcher::{FetcherId, FetcherRequest};
+use crate::truncation::claimed_epoch;
 use klab_machine::Outbox;
 use klab_wire::{
     ErrorCode, IsolationLevel, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, Now,
@@ -42,7 +43,7 @@ impl Broker {
         let Some(replica) = self.replicas.get(partition) else { return };
         let asked = ListOffsetsPartition {
             partition: replica.name().clone(),
-            current_leader_epoch: Some(replica.leader_epoch()),
+            current_leader_epoch: claimed_epoch(self.switches.truncation, replica.leader_epoch()),
             spec,
         };
         let request = ListOffsetsRequest {

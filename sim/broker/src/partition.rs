@@ -17,6 +17,8 @@ use klab_log::Log;
 use klab_machine::fact::ReplicationFact;
 use klab_machine::{FlushId, Outbox};
 use klab_metadata::ClusterImage;
+use klab_wire::config::Switches;
+use klab_wire::config::switches::{LastReplicaStanding, PendingIsrChange};
 use klab_wire::{
     BrokerEpoch, ErrorCode, LeaderEpoch, LeaderIdAndEpoch, LeaderRecoveryState, NodeId, Offset,
     PartitionEpoch, PartitionRegistration, Span, Timestamp, TopicIdPartition, TopicPartition,
@@ -102,6 +104,8 @@ pub struct Local<'a> {
     pub now: Timestamp,
     /// `replica.lag.time.max.ms`.
     pub max_lag: Span,
+    /// Which old behaviours the broker has.
+    pub switches: &'a Switches,
     /// What it knows of the other brokers.
     pub cluster: &'a ClusterImage,
 }
@@ -119,7 +123,11 @@ impl Local<'_> {
 
     /// A follower may be in the ISR.
     pub fn is_eligible(&self, replica: &Replica) -> bool {
-        is_eligible(self.standing(replica.broker), replica.registration)
+        is_eligible(
+            self.standing(replica.broker),
+            replica.registration,
+            self.switches.ineligible_replicas,
+        )
     }
 }
 
@@ -278,7 +286,7 @@ impl Partition {
         }
         let is_new_leader = self.leader().is_none();
         let is_new_epoch = Some(state.leader_epoch) > self.leader_epoch;
-        self.become_leader_role(state, local.broker, out);
+        self.become_leader_role(state, local, out);
         if is_new_epoch {
             self.begin_epoch(state, is_new_leader, local, out);
         }
@@ -328,18 +336,19 @@ impl Partition {
 
     /// Commits more, if enough replicas have it (`maybeIncrementLeaderHW`). Says whether it did.
     pub fn maybe_advance_high_watermark(&mut self, local: &Local<'_>, out: &mut Outbox) -> bool {
-        let is_under_min_isr = self.is_under_min_isr();
+        let stands_still = local.switches.last_replica_standing == LastReplicaStanding::Waits
+            && self.is_under_min_isr();
         let Role::Leader(leader) = &self.role else { return false };
         let end = leader.visible_end;
         let progress = |replica: &Replica| FollowerProgress {
             log_end_offset: replica.log_end_offset,
-            must_have: leader.state.is_in_maximal_isr(replica.broker)
+            must_have: leader.state.counts(replica.broker, local.switches.maximal_isr)
                 || replica.is_caught_up(end, local.now, local.max_lag)
                     && local.is_eligible(replica),
         };
         let followers = leader.replicas.iter().map(progress);
         let current = self.log.high_watermark();
-        let Some(to) = high_watermark(current, end, is_under_min_isr, followers) else {
+        let Some(to) = high_watermark(current, end, stands_still, followers) else {
             return false;
         };
         let Some(from) = self.log.advance_high_watermark(to) else { return false };
@@ -366,7 +375,7 @@ impl Partition {
     fn become_leader_role(
         &mut self,
         state: &PartitionRegistration,
-        local: NodeId,
+        local: &Local<'_>,
         out: &mut Outbox,
     ) {
         // A leader counts as recovered at once: klab's replicas have nothing to recover with.
@@ -377,15 +386,16 @@ impl Partition {
         let end = self.log.log_end();
         if let Role::Follower { .. } = self.role {
             self.role = Role::Leader(Leader::new(end, committed));
-            self.assign_replicas(&state.replicas, local);
+            self.assign_replicas(&state.replicas, local.broker);
             return;
         }
-        self.assign_replicas(&state.replicas, local);
+        self.assign_replicas(&state.replicas, local.broker);
         // What the leader knows from the answer to its AlterPartition the metadata log tells once more, and
         // by then another change may be pending on top of it. In Kafka this forgets that change
         // (`updateAssignmentAndIsr`): the controller lets a replica in for which the high watermark does not
         // wait, and may elect it.
-        if Some(state.partition_epoch) > self.partition_epoch {
+        let forgets = local.switches.pending_isr_change == PendingIsrChange::Forgotten;
+        if forgets || Some(state.partition_epoch) > self.partition_epoch {
             self.commit_state(committed, state.partition_epoch, out);
         }
     }

@@ -1,6 +1,8 @@
 //! Where a follower stands with one partition, and what its fetcher says of it (`PartitionFetchState`).
 
 use crate::slots::Slot;
+use crate::truncation::claimed_epoch;
+use klab_wire::config::switches::Truncation;
 use klab_wire::{FetchPartition, LeaderEpoch, Offset, Time, TopicIdPartition};
 
 /// Where a follower stands with one partition (`PartitionFetchState`).
@@ -24,6 +26,8 @@ pub struct PartitionFetchState {
     pub(crate) delayed_until: Option<Time>,
     /// It waits for the leader's word on where its log starts and ends.
     pub(crate) is_resetting: bool,
+    /// Its log must be cut before it is fetched (`Truncating`, before KIP-595).
+    pub(crate) is_truncating: bool,
     /// What the session has of it.
     pub(crate) in_session: Option<Told>,
     /// It stands in its fetcher's list of what to tell the session.
@@ -58,6 +62,7 @@ impl PartitionFetchState {
             is_throttled,
             delayed_until: None,
             is_resetting: false,
+            is_truncating: false,
             in_session: None,
             is_changed: false,
         }
@@ -99,7 +104,8 @@ impl PartitionFetchState {
 /// the ISR (KIP-73).
 pub(crate) fn is_ready(state: &PartitionFetchState, holds_back: bool) -> bool {
     let is_held_back = holds_back && state.is_throttled && !state.is_in_sync();
-    state.delayed_until.is_none() && !state.is_resetting && !is_held_back
+    let is_busy = state.is_resetting || state.is_truncating;
+    state.delayed_until.is_none() && !is_busy && !is_held_back
 }
 
 /// The session has something else of it (`FetchSessionHandler.Builder.build`). The epoch of the last
@@ -113,13 +119,14 @@ pub(crate) fn ask(
     id: TopicIdPartition,
     state: &mut PartitionFetchState,
     max_bytes: u32,
+    rule: Truncation,
 ) -> FetchPartition {
     state.in_session = Some(state.to_tell());
     FetchPartition {
         partition: id,
-        current_leader_epoch: Some(state.leader_epoch),
+        current_leader_epoch: claimed_epoch(rule, state.leader_epoch),
         fetch_offset: state.fetch_offset,
-        last_fetched_epoch: state.last_fetched_epoch,
+        last_fetched_epoch: state.last_fetched_epoch.filter(|_| rule == Truncation::Kip320),
         log_start_offset: Some(state.log_start_offset),
         high_watermark: None,
         max_bytes,

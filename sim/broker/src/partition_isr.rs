@@ -38,7 +38,9 @@ impl Partition {
         }
         let replica = leader.replicas.iter().find(|replica| replica.broker == follower)?;
         let start = leader.epoch_start_offset;
-        if !local.is_eligible(replica) || !is_in_sync(replica.log_end_offset, high_watermark, start)
+        let rule = local.switches.isr_admission;
+        if !local.is_eligible(replica)
+            || !is_in_sync(replica.log_end_offset, high_watermark, start, rule)
         {
             return None;
         }

@@ -207,7 +207,7 @@ impl Broker {
         if configs.of(&ConfigResource::Topic(topic.clone())).next().is_none() {
             return self.default_settings.clone();
         }
-        let settings = Arc::new(TopicSettings::of(&self.config, configs, topic));
+        let settings = Arc::new(TopicSettings::of(&self.config, &self.switches, configs, topic));
         self.topic_settings.insert(id, settings.clone());
         settings
     }
@@ -265,7 +265,7 @@ impl Broker {
         self.leader_quota.set_limit(config.leader_replication_throttled_rate);
         self.follower_quota.set_limit(config.follower_replication_throttled_rate);
         self.config = Arc::new(config);
-        self.default_settings = Arc::new(TopicSettings::inherited(&self.config));
+        self.default_settings = Arc::new(TopicSettings::inherited(&self.config, &self.switches));
     }
 
     /// A broker was fenced or unfenced, or registered anew: its followers here may join the ISR now, and

@@ -18,10 +18,11 @@ use klab_machine::random::stream;
 use klab_machine::timer::BrokerTimer;
 use klab_machine::{Address, FlushId, Input, Outbox, Timer};
 use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig, NetworkEvent};
-use klab_wire::config::BrokerConfig;
+use klab_wire::config::switches::{ReplicaIncarnation, Truncation};
+use klab_wire::config::{BrokerConfig, Switches};
 use klab_wire::{
-    EpochEndOffset, ErrorCode, FetchResponse, FetchedPartition, FetchingReplica, NodeId, Now,
-    Request, Response, Span, TopicIdPartition,
+    BrokerEpoch, EpochEndOffset, ErrorCode, FetchResponse, FetchedPartition, FetchingReplica,
+    NodeId, Now, Request, Response, Span, TopicIdPartition,
 };
 use std::collections::BTreeMap;
 
@@ -91,8 +92,8 @@ impl Broker {
         let name = &partition.name().topic.0;
         let number = fetcher_number(name, id.partition.0, self.config.num_replica_fetchers);
         let fetcher_id = FetcherId { source: leader, number };
-        let last_epoch = partition.log.latest_epoch();
-        if last_epoch.is_none() {
+        let rule = self.switches.truncation;
+        if partition.log.latest_epoch().is_none() || rule == Truncation::HighWatermark {
             // Without epochs nobody can tell where the logs diverge: only what is committed stays.
             let (before, to) = (partition.log.recovery_point(), partition.log.high_watermark());
             partition.log.truncate_to(to, now, out);
@@ -102,13 +103,18 @@ impl Broker {
         let state = PartitionFetchState::new(
             partition.log.log_end(),
             partition.leader_epoch(),
-            last_epoch,
+            partition.log.latest_epoch(),
             partition.log.log_start(),
             partition.settings.is_follower_throttled(id.partition, self.identity.node),
         );
         let unflushed: Vec<FlushId> = partition.unflushed.iter().map(|u| u.flush).collect();
+        let asks_first = matches!(rule, Truncation::Kip101 | Truncation::Kip279);
+        let must_ask = asks_first && partition.log.latest_epoch().is_some();
         let fetcher = self.fetcher(fetcher_id);
         fetcher.add(id, state);
+        if must_ask {
+            fetcher.begin_truncation(id);
+        }
         fetcher.unflushed.extend(unflushed);
         self.fetchers.fetcher_of.insert(id, fetcher_id);
         self.fetchers.wake(fetcher_id);
@@ -157,12 +163,16 @@ impl Broker {
         let replica = FetchingReplica {
             id: self.identity.node,
             directory: Some(self.identity.directory),
-            epoch: self.lifecycle.epoch(),
+            epoch: self.epoch_in_fetches(),
         };
         let quota = &mut self.follower_quota;
         let Some(fetcher) = self.fetchers.fetchers.get_mut(&id) else { return };
         if fetcher.is_idle() {
             return self.shut_down_fetcher(id, now, out);
+        }
+        let truncating = fetcher.awaiting_truncation(now.time);
+        if !truncating.is_empty() {
+            return self.ask_epoch_ends(id, &truncating, now, out);
         }
         let next = fetcher.next_fetch(replica, || quota.is_exceeded(now.wall), now.time);
         if let Some(wait) = fetcher.next_wake(now.time) {
@@ -172,6 +182,14 @@ impl Broker {
         if let Some(request) = next {
             let opened = fetcher.send(Request::Fetch(request), FetcherRequest::Fetch, now, out);
             self.routes.extend(opened.map(|connection| (connection, id)));
+        }
+    }
+
+    /// Which life of this broker fetches (KIP-903). Before that nobody could tell.
+    fn epoch_in_fetches(&self) -> Option<BrokerEpoch> {
+        match self.switches.replica_incarnation {
+            ReplicaIncarnation::Unchecked => None,
+            ReplicaIncarnation::Checked => self.lifecycle.epoch(),
         }
     }
 
@@ -210,7 +228,8 @@ impl Broker {
             let ids = [self.identity.node.key(), incarnation, source[0], source[1]];
             let jitter = stream(self.identity.seed, "fetcher", ids);
             let network = NetworkClient::new(number, network_config(&self.config), jitter);
-            let fetcher = Fetcher::new(id, network, fetcher_config(&self.config));
+            let config = fetcher_config(&self.config, &self.switches);
+            let fetcher = Fetcher::new(id, network, config);
             self.fetchers.fetchers.insert(id, fetcher);
         }
         self.fetchers.fetchers.get_mut(&id).expect("it was just made")
@@ -234,7 +253,10 @@ impl Broker {
             NetworkEvent::Answered { purpose, response, .. } => {
                 self.leader_answered(id, purpose, response, now, out);
             }
-            NetworkEvent::Failed { purpose: FetcherRequest::Fetch, .. } => fetcher.pause(now.time),
+            NetworkEvent::Failed {
+                purpose: FetcherRequest::Fetch | FetcherRequest::EpochEndOffsets,
+                ..
+            } => fetcher.pause(now.time),
             NetworkEvent::Failed {
                 purpose:
                     FetcherRequest::LatestOffset(partition) | FetcherRequest::EarliestOffset(partition),
@@ -257,6 +279,9 @@ impl Broker {
             }
             (FetcherRequest::EarliestOffset(partition), Response::ListOffsets(response)) => {
                 self.earliest_offset_answered(id, partition, &response, now, out);
+            }
+            (FetcherRequest::EpochEndOffsets, Response::OffsetForLeaderEpoch(response)) => {
+                self.epoch_ends_answered(id, &response, now, out);
             }
             (purpose, response) => unreachable!("{:?} answers {purpose:?}", response.api()),
         }
@@ -435,7 +460,7 @@ fn network_config(config: &BrokerConfig) -> NetworkConfig {
     }
 }
 
-fn fetcher_config(config: &BrokerConfig) -> FetcherConfig {
+fn fetcher_config(config: &BrokerConfig, switches: &Switches) -> FetcherConfig {
     let bytes = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
     FetcherConfig {
         max_wait: config.replica_fetch_wait_max_ms,
@@ -443,5 +468,6 @@ fn fetcher_config(config: &BrokerConfig) -> FetcherConfig {
         max_bytes: bytes(config.replica_fetch_response_max_bytes),
         partition_max_bytes: bytes(config.replica_fetch_max_bytes),
         backoff: config.replica_fetch_backoff_ms,
+        truncation: switches.truncation,
     }
 }

@@ -9,7 +9,7 @@ use crate::{Broker, BrokerSetup, RAFT_NETWORK_CLIENT};
 use klab_kraft::RaftSetup;
 use klab_machine::*;
 use klab_metadata::Delta;
-use klab_wire::config::{BrokerConfig, ConfigTable, Release};
+use klab_wire::config::{BrokerConfig, ConfigTable, Release, Switches};
 use klab_wire::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub struct Bench {
     pub answers: BTreeMap<ConnectionId, VecDeque<Response>>,
     /// AlterPartition requests that the controller has not answered: a test grants or refuses them.
     pub alterations: VecDeque<(ConnectionId, CorrelationId, AlterPartitionRequest)>,
+    /// The switches of brokers that are started from now on.
+    pub switches: Switches,
     /// Fsyncs are reported only when a test says so.
     pub holds_flushes: bool,
     pub held_flushes: VecDeque<(NodeId, FlushId)>,
@@ -98,6 +100,7 @@ impl Bench {
             facts: Vec::new(),
             answers: BTreeMap::new(),
             alterations: VecDeque::new(),
+            switches: Switches::default(),
             holds_flushes: false,
             held_flushes: VecDeque::new(),
             cut: BTreeSet::new(),
@@ -115,12 +118,15 @@ impl Bench {
             next_correlation: 0,
             lives: 0,
         };
-        for number in 1..=count {
-            bench.boot(b(number), &config);
-        }
-        let registrations: Vec<_> = (1..=count).map(|n| registration(b(n), None)).collect();
-        bench.tell_all(&registrations);
+        bench.add_brokers(count, &config);
         bench
+    }
+
+    /// Starts brokers with the first numbers, which all know of each other.
+    pub fn add_brokers(&mut self, count: u16, config: &BrokerConfig) {
+        (1..=count).for_each(|number| self.boot(b(number), config));
+        let registrations: Vec<_> = (1..=count).map(|n| registration(b(n), None)).collect();
+        self.tell_all(&registrations);
     }
 
     /// Starts a broker, or starts it again from its disk, up to where it runs.
@@ -161,7 +167,7 @@ impl Bench {
         };
         let voter = ReplicaKey { id: CONTROLLER, directory: DirectoryId(99) };
         let quorum = RaftSetup::new(vec![voter], config, Release::DEFAULT, RAFT_NETWORK_CLIENT);
-        let setup = BrokerSetup { config: config.clone(), quorum };
+        let setup = BrokerSetup { config: config.clone(), switches: self.switches, quorum };
         let disk = self.disks.entry(node).or_default().clone();
         let mut out = Outbox::new(self.lives << 20);
         let broker = Broker::boot(identity, setup, &disk, self.at(), &mut out);

@@ -76,7 +76,7 @@ impl Broker {
         if image.topics.named(topic).is_none() {
             return described(resource, ErrorCode::UnknownTopicOrPartition, Vec::new());
         }
-        let settings = TopicSettings::of(&self.config, &image.configs, topic);
+        let settings = TopicSettings::of(&self.config, &self.switches, &image.configs, topic);
         let configs = self.describe_table(&settings.topic, std::slice::from_ref(resource));
         described(resource, ErrorCode::None, configs)
     }

@@ -2,7 +2,7 @@
 
 use klab_log::LogConfig;
 use klab_metadata::ConfigsImage;
-use klab_wire::config::{BrokerConfig, ConfigTable, TopicConfig};
+use klab_wire::config::{BrokerConfig, ConfigTable, Switches, TopicConfig};
 use klab_wire::{ConfigResource, NodeId, PartitionId, TopicName};
 use std::sync::Arc;
 
@@ -17,23 +17,31 @@ pub struct TopicSettings {
 
 impl TopicSettings {
     /// A topic's without configs of its own.
-    pub fn inherited(broker: &BrokerConfig) -> Self {
-        Self::over(broker, TopicConfig::inherited(broker))
+    pub fn inherited(broker: &BrokerConfig, switches: &Switches) -> Self {
+        Self::over(broker, switches, TopicConfig::inherited(broker))
     }
 
     /// A topic's, as the metadata says. An override that this broker cannot read counts as not set: the
     /// controller has checked it, so it is one of a later release.
-    pub fn of(broker: &BrokerConfig, configs: &ConfigsImage, topic: &TopicName) -> Self {
+    pub fn of(
+        broker: &BrokerConfig,
+        switches: &Switches,
+        configs: &ConfigsImage,
+        topic: &TopicName,
+    ) -> Self {
         let resource = ConfigResource::Topic(topic.clone());
         let mut config = TopicConfig::inherited(broker);
         for (name, text) in configs.of(&resource) {
             let _unknown = config.set(name, text);
         }
-        Self::over(broker, config)
+        Self::over(broker, switches, config)
     }
 
-    fn over(broker: &BrokerConfig, topic: TopicConfig) -> Self {
-        let log = LogConfig::of_topic(&topic, broker.producer_id_expiration_ms);
+    fn over(broker: &BrokerConfig, switches: &Switches, topic: TopicConfig) -> Self {
+        let log = LogConfig {
+            producer_window: switches.producer_window,
+            ..LogConfig::of_topic(&topic, broker.producer_id_expiration_ms)
+        };
         TopicSettings { log: Arc::new(log), topic }
     }
 

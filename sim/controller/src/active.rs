@@ -9,7 +9,8 @@ use crate::schedule::Schedule;
 use klab_machine::random::{Stream, stream};
 use klab_machine::{Identity, Outbox};
 use klab_metadata::{Image, MetadataVersion, TopicImage};
-use klab_wire::config::BrokerConfig;
+use klab_wire::config::switches::LeaderRecovery;
+use klab_wire::config::{BrokerConfig, Switches};
 use klab_wire::{
     BrokerEpoch, ConfigResource, ErrorCode, LeaderEpoch, MetadataRecord, NodeId, Now, Offset,
     Request, TopicId,
@@ -22,6 +23,7 @@ use std::sync::Arc;
 pub(crate) struct Settings {
     pub(crate) identity: Identity,
     pub(crate) config: BrokerConfig,
+    pub(crate) switches: Switches,
 }
 
 /// The state that only the active controller has.
@@ -93,7 +95,9 @@ impl Active {
         match request {
             Request::BrokerRegistration(request) => self.register_broker(asked, request),
             Request::UnregisterBroker(request) => self.unregister_broker(request),
-            Request::BrokerHeartbeat(request) => self.broker_heartbeat(asked.now, request),
+            Request::BrokerHeartbeat(request) => {
+                self.broker_heartbeat(asked.now, request, asked.committed.next_offset)
+            }
             Request::AlterPartition(request) => self.alter_partition(request),
             Request::CreateTopics(request) => self.create_topics(request),
             Request::DeleteTopics(request) => self.delete_topics(request),
@@ -159,10 +163,13 @@ impl Active {
     pub(crate) fn election_rules(&self, topic: &TopicImage) -> ElectionRules {
         let features = &self.image().features;
         let version = features.metadata_version();
+        let switches = &self.settings.switches;
         ElectionRules {
             min_isr: self.effective_min_isr(topic),
             eligible_leader_replicas: features.is_elr_enabled(),
-            leader_recovery_state: version >= MetadataVersion::IBP_3_2_IV0,
+            leader_recovery_state: version >= MetadataVersion::IBP_3_2_IV0
+                && switches.leader_recovery_state == LeaderRecovery::On,
+            last_known_leader: switches.last_known_leader,
             isr_shrink_bumps_leader_epoch: version < MetadataVersion::IBP_3_6_IV0,
         }
     }

@@ -6,6 +6,7 @@ use crate::election::{Election, PartitionChange};
 use crate::isr::{self, Candidate, IsrProposal};
 use klab_machine::fact::ControllerFact;
 use klab_metadata::{BrokerRegistration, merge};
+use klab_wire::config::switches::IneligibleReplicas;
 use klab_wire::{
     AlterPartitionData, AlterPartitionRequest, AlterPartitionResponse, AlteredPartition, ErrorCode,
     MetadataRecord, NodeId, PartitionChangeRecord, PartitionRegistration, Response,
@@ -62,9 +63,11 @@ impl Active {
 
     fn candidate(&self, node: NodeId) -> Option<Candidate> {
         let registration = self.image().cluster.broker(node)?;
-        let (is_active, epoch) =
-            (BrokerRegistration::is_active(registration), registration.epoch());
-        Some(Candidate { is_active, epoch })
+        let is_active = match self.settings.switches.ineligible_replicas {
+            IneligibleReplicas::Admitted => true,
+            IneligibleReplicas::Refused => BrokerRegistration::is_active(registration),
+        };
+        Some(Candidate { is_active, epoch: registration.epoch() })
     }
 
     fn rejection(

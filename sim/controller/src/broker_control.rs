@@ -7,6 +7,7 @@ use crate::decision::Decision;
 use crate::heartbeats::{BrokerControlState, Wish};
 use klab_machine::fact::ControllerFact;
 use klab_metadata::MetadataVersion;
+use klab_wire::config::switches::Unfencing;
 use klab_wire::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, ErrorCode, MetadataRecord, NodeId, Now,
     Offset, Response,
@@ -17,10 +18,16 @@ impl Active {
         &mut self,
         now: Now,
         request: &BrokerHeartbeatRequest,
+        committed_end: Offset,
     ) -> Result<Decision, ErrorCode> {
         let broker = request.broker;
         self.check_broker_epoch(broker, request.broker_epoch)?;
-        let is_caught_up = request.current_metadata_offset > self.registered_at(broker);
+        let is_caught_up = is_caught_up(
+            self.settings.switches.unfencing,
+            request.current_metadata_offset,
+            self.registered_at(broker),
+            committed_end,
+        );
         let current = self.heartbeats.state(broker);
         let next = current.after(Wish {
             want_fence: request.want_fence,
@@ -108,6 +115,15 @@ impl Active {
     }
 }
 
+/// A new broker knows enough to serve. To ask for the end of the log was KAFKA-13959: where the end moves
+/// on as fast as a broker hears of it, the broker is never there.
+fn is_caught_up(rule: Unfencing, known: Offset, registered_at: Offset, end: Offset) -> bool {
+    match rule {
+        Unfencing::AtTheEnd => known >= end,
+        Unfencing::AtRegistration => known > registered_at,
+    }
+}
+
 fn shutdown_fact(broker: NodeId, next: BrokerControlState) -> Option<ControllerFact> {
     let is_allowed = next == BrokerControlState::ShutdownNow;
     is_allowed.then_some(ControllerFact::ControlledShutdownAllowed { broker })
@@ -119,6 +135,18 @@ mod tests {
     use crate::desk::Desk;
     use crate::testing::nodes;
     use klab_wire::Span;
+
+    #[test]
+    fn kafka_13959_who_is_one_record_behind_is_caught_up_if_it_knows_its_registration() {
+        // What the broker knows, the offset of its registration, the end of the log; then and now.
+        let cases = [(8, 7, 8, true, true), (8, 7, 9, false, true), (7, 7, 7, true, false)];
+        for (known, registered_at, end, at_the_end, at_registration) in cases {
+            let [known, registered_at, end] = [known, registered_at, end].map(Offset);
+            let is_caught_up = |rule| is_caught_up(rule, known, registered_at, end);
+            assert_eq!(is_caught_up(Unfencing::AtTheEnd), at_the_end);
+            assert_eq!(is_caught_up(Unfencing::AtRegistration), at_registration);
+        }
+    }
 
     #[test]
     fn a_broker_is_unfenced_when_it_has_applied_its_own_registration() {

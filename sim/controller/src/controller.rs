@@ -55,7 +55,11 @@ impl Machine for Controller {
     ) -> Self {
         let mut controller = Controller {
             raft: Raft::boot(setup.quorum, &identity, disk, now, out),
-            settings: Arc::new(Settings { identity, config: setup.config }),
+            settings: Arc::new(Settings {
+                identity,
+                config: setup.config,
+                switches: setup.switches,
+            }),
             bootstrap: setup.bootstrap,
             committed: Image::default(),
             registered_at: BTreeMap::new(),

@@ -9,7 +9,7 @@ use klab_machine::{
     Machine, Outbox, Timer,
 };
 use klab_metadata::{Image, supported_features};
-use klab_wire::config::{BrokerConfig, ConfigTable, Release};
+use klab_wire::config::{BrokerConfig, ConfigTable, Release, Switches};
 use klab_wire::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -61,6 +61,7 @@ impl Desk {
         let setup = ControllerSetup {
             quorum: RaftSetup::new(vec![voter], &config, release, RAFT_NETWORK_CLIENT),
             bootstrap: bootstrap_records(release, &config),
+            switches: Switches::at(release),
             config,
         };
         Self::boot(setup, identity, disk, Time::ZERO)

@@ -6,6 +6,7 @@
 //! leader, if it is back. An unclean election takes anybody alive, and may lose records.
 
 use crate::reassignment::{ReassignmentReplicas, without};
+use klab_wire::config::switches::LastKnownLeader;
 use klab_wire::{
     LeaderRecoveryState, NodeId, PartitionChangeRecord, PartitionRegistration, TopicIdPartition,
 };
@@ -32,6 +33,8 @@ pub struct ElectionRules {
     pub eligible_leader_replicas: bool,
     /// An unclean leader is marked until it says that it has recovered (KIP-704, from 3.2).
     pub leader_recovery_state: bool,
+    /// Whether the last known leader must be alive to be elected (KAFKA-19522).
+    pub last_known_leader: LastKnownLeader,
     /// A shrinking ISR counts the leader epoch up: before 3.6 the brokers needed it (KAFKA-15021).
     pub isr_shrink_bumps_leader_epoch: bool,
 }
@@ -205,8 +208,12 @@ impl<'a> PartitionChange<'a> {
     fn last_known_leader(&self, may_lead: &impl Fn(NodeId) -> bool) -> Option<Elected> {
         let is_last_resort =
             self.rules.eligible_leader_replicas && self.isr.is_empty() && self.elr.is_empty();
+        let is_acceptable = |last| match self.rules.last_known_leader {
+            LastKnownLeader::Unchecked => true,
+            LastKnownLeader::Checked => may_lead(last),
+        };
         match &*self.before.last_known_elr {
-            [last] if is_last_resort && may_lead(*last) => Some(Elected::uncleanly(*last)),
+            [last] if is_last_resort && is_acceptable(*last) => Some(Elected::uncleanly(*last)),
             _ => None,
         }
     }

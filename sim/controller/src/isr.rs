@@ -27,7 +27,7 @@ pub struct IsrProposal<'a> {
 /// What is known of a broker that shall be in an ISR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// It is neither fenced nor on its way out (KIP-841).
+    /// It is neither fenced nor on its way out; or nobody asks (before KIP-841).
     pub is_active: bool,
     /// Its registration.
     pub epoch: BrokerEpoch,

@@ -3,7 +3,7 @@
 use klab_kraft::RaftSetup;
 use klab_metadata::{ELIGIBLE_LEADER_REPLICAS_VERSION, METADATA_VERSION, MetadataVersion};
 use klab_wire::MetadataRecord;
-use klab_wire::config::{BrokerConfig, Release};
+use klab_wire::config::{BrokerConfig, Release, Switches};
 
 /// The number of the network client of the controller's Raft voter.
 pub const RAFT_NETWORK_CLIENT: u32 = 1;
@@ -13,6 +13,8 @@ pub const RAFT_NETWORK_CLIENT: u32 = 1;
 pub struct ControllerSetup {
     /// `server.properties`.
     pub config: BrokerConfig,
+    /// Which old behaviours it has.
+    pub switches: Switches,
     /// The metadata quorum that it votes in, with [`RAFT_NETWORK_CLIENT`] as its client's number.
     pub quorum: RaftSetup,
     /// What the first active controller writes into an empty log (`bootstrap.checkpoint`).

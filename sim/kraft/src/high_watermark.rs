@@ -2,21 +2,27 @@
 //! (`LeaderState.maybeUpdateHighWatermark`, Raft §5.4.2).
 
 use klab_wire::Offset;
+use klab_wire::config::switches::QuorumCommit;
 
 /// The new high watermark of a leader, if it moves.
 ///
 /// `ends` has the log end of every voter, the leader's own included; none has not fetched yet. An
 /// offset at or below `epoch_start` does not count: a leader may commit the records of earlier epochs
 /// only together with one of its own, for otherwise a later leader could still undo them (Raft
-/// §5.4.2). And what was committed once stays so, whatever a voter says later.
+/// §5.4.2). KAFKA-12619 was to let the start itself count, before any record of the epoch. And what was committed once stays so, whatever a voter says later.
 #[doc(alias = "HW")]
 pub(crate) fn advanced(
     current: Option<Offset>,
     epoch_start: Offset,
+    rule: QuorumCommit,
     ends: impl Iterator<Item = Option<Offset>>,
 ) -> Option<Offset> {
     let reached = reached_by_majority(ends)?;
-    (reached > epoch_start && current.is_none_or(|current| reached > current)).then_some(reached)
+    let counts = match rule {
+        QuorumCommit::AtEpochStart => reached >= epoch_start,
+        QuorumCommit::BeyondEpochStart => reached > epoch_start,
+    };
+    (counts && current.is_none_or(|current| reached > current)).then_some(reached)
 }
 
 /// The largest offset that a majority has reached: with n voters, the one at n/2 in descending order.
@@ -54,15 +60,22 @@ mod tests {
     fn raft_5_4_2_a_leader_commits_earlier_epochs_only_with_a_record_of_its_own() {
         let ends = |a, b, c| [a, b, c].into_iter().map(|end| Some(Offset(end)));
         let start = Offset(10);
-        assert_eq!(advanced(None, start, ends(11, 10, 10)), None);
-        assert_eq!(advanced(None, start, ends(11, 11, 10)), Some(Offset(11)));
+        let (at_start, beyond) = (QuorumCommit::AtEpochStart, QuorumCommit::BeyondEpochStart);
+        assert_eq!(advanced(None, start, beyond, ends(11, 10, 10)), None);
+        assert_eq!(advanced(None, start, beyond, ends(11, 11, 10)), Some(Offset(11)));
+        // KAFKA-12619: with the switch back, and nothing of its own.
+        assert_eq!(advanced(None, start, at_start, ends(11, 10, 10)), Some(start));
+        assert_eq!(advanced(None, start, at_start, ends(11, 9, 9)), None);
     }
 
     #[test]
     fn the_high_watermark_never_goes_back() {
         let ends = || [9, 6, 2].into_iter().map(|end| Some(Offset(end)));
-        assert_eq!(advanced(Some(Offset(5)), Offset(0), ends()), Some(Offset(6)));
-        assert_eq!(advanced(Some(Offset(6)), Offset(0), ends()), None);
-        assert_eq!(advanced(Some(Offset(8)), Offset(0), ends()), None);
+        let advanced = |current| {
+            advanced(Some(Offset(current)), Offset(0), QuorumCommit::BeyondEpochStart, ends())
+        };
+        assert_eq!(advanced(5), Some(Offset(6)));
+        assert_eq!(advanced(6), None);
+        assert_eq!(advanced(8), None);
     }
 }

@@ -4,6 +4,7 @@ use crate::accumulator::BatchAccumulator;
 use crate::election::majority;
 use crate::high_watermark;
 use klab_machine::timer::RaftTimer;
+use klab_wire::config::switches::QuorumCommit;
 use klab_wire::{NodeId, Now, Offset, QuorumReplica, ReplicaKey, Span, Time, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,8 @@ pub(crate) struct Leader {
     own: NodeId,
     /// Where the log ended when the epoch began: the LeaderChange record is here.
     pub(crate) epoch_start: Offset,
+    /// From which offset on it commits (KAFKA-12619).
+    pub(crate) quorum_commit: QuorumCommit,
     /// Who voted for it.
     pub(crate) granting: Vec<NodeId>,
     /// The high watermark of this epoch: none before a record of the epoch is committed, because
@@ -70,6 +73,7 @@ impl Leader {
         Leader {
             own,
             epoch_start,
+            quorum_commit: QuorumCommit::BeyondEpochStart,
             granting,
             high_watermark: None,
             accumulator: BatchAccumulator::new(epoch_start, linger),
@@ -177,7 +181,12 @@ impl Leader {
 
     fn advance_high_watermark(&mut self) -> Option<Offset> {
         let ends = self.voters.iter().map(|voter| voter.end);
-        let to = high_watermark::advanced(self.high_watermark, self.epoch_start, ends)?;
+        let to = high_watermark::advanced(
+            self.high_watermark,
+            self.epoch_start,
+            self.quorum_commit,
+            ends,
+        )?;
         self.high_watermark = Some(to);
         Some(to)
     }

@@ -110,7 +110,7 @@ impl Raft {
     /// A majority has elected this voter.
     pub(crate) fn become_leader(&mut self, now: Now, granting: Vec<NodeId>, out: &mut Outbox) {
         let config = &self.setup.config;
-        let leader = Leader::new(
+        let mut leader = Leader::new(
             self.own.id,
             &self.setup.voters,
             granting,
@@ -119,6 +119,7 @@ impl Raft {
             config.controller_quorum_fetch_timeout_ms,
             now,
         );
+        leader.quorum_commit = self.setup.quorum_commit;
         let quorum = QuorumState { leader: Some(self.own.id), ..self.quorum };
         self.transition(now, quorum, Role::Leader(Box::new(leader)), None, out);
     }

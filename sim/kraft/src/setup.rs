@@ -1,7 +1,8 @@
 //! What a replica of the metadata log is configured with (`QuorumConfig`, `MetadataLogConfig`).
 
 use klab_machine::{Address, Identity};
-use klab_wire::config::{BrokerConfig, QuorumConfig, Release};
+use klab_wire::config::switches::{PreVote, QuorumCommit};
+use klab_wire::config::{BrokerConfig, QuorumConfig, Release, Switches};
 use klab_wire::{NodeId, ReplicaKey, Span};
 
 /// The configuration of a voter or observer. Static: a restart reads it again.
@@ -15,6 +16,8 @@ pub struct RaftSetup {
     pub limits: MetadataLogLimits,
     /// A voter asks whether it would be elected before it raises the epoch (KIP-996, from 4.0 on).
     pub pre_vote: bool,
+    /// From which offset on a new leader commits (KAFKA-12619).
+    pub quorum_commit: QuorumCommit,
     /// A fetch says which high watermark its sender knows, so that the leader answers as soon as it has
     /// a higher one (KIP-1166, from 4.1 on). Before that a replica that has everything learns of a commit
     /// with the next append, or when its fetch has waited for `MAX_FETCH_WAIT_MS`.
@@ -50,15 +53,26 @@ impl RaftSetup {
         release: Release,
         network_client: u32,
     ) -> Self {
+        let switches = Switches::at(release);
         RaftSetup {
             voters,
             config: config.quorum.clone(),
             limits: MetadataLogLimits::from(config),
-            pre_vote: release >= Release::new(4, 0),
+            pre_vote: switches.pre_vote == PreVote::On,
+            quorum_commit: switches.quorum_commit,
             high_watermark_in_fetch: release >= Release::new(4, 1),
             connection_setup_timeout: config.socket_connection_setup_timeout_ms,
             is_beside_voter: false,
             network_client,
+        }
+    }
+
+    /// The same with these switches.
+    pub fn with_switches(self, switches: Switches) -> Self {
+        RaftSetup {
+            pre_vote: switches.pre_vote == PreVote::On,
+            quorum_commit: switches.quorum_commit,
+            ..self
         }
     }
 

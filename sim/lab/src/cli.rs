@@ -28,7 +28,7 @@ enum Command {
     Show(ShowArguments),
     /// List the concepts, or the scenarios of one
     List(ListArguments),
-    /// Say what a concept, fact, promise, error or config is, and which scenario shows it
+    /// Say what a concept, fact, promise, error, config or switch is, and which scenario shows it
     Explain(ExplainArguments),
     /// Print (or check) the fingerprint of every scenario under its own seed
     Fingerprints(FingerprintsArguments),
@@ -39,6 +39,9 @@ enum Command {
 pub struct Subject {
     /// The scenario file
     pub scenario: PathBuf,
+    /// One of the scenario's runs, if it has several [default: all, one after the other]
+    #[arg(long = "run", value_name = "NAME")]
+    pub run: Option<String>,
     /// A setting over the file's, such as producer.acks=1; may be given more than once
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
@@ -120,7 +123,7 @@ pub struct ListArguments {
 /// `klab explain`
 #[derive(Debug, Args)]
 pub struct ExplainArguments {
-    /// A concept, fact, promise, error code or config name; none lists what can be asked
+    /// A concept, fact, promise, error code, config or switch; none lists what can be asked
     pub word: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use crate::judging;
 use crate::vocabulary::Words;
 use klab_check::{Judge, Summary, Verdict};
 use klab_machine::trace::{Entry, Outcome as Fate, What};
-use klab_scenario::{Controller, Scenario};
+use klab_scenario::{Controller, Problems, Run, Scenario};
 use klab_wire::{Span, Time};
 use serde::Serialize;
 use std::fs;
@@ -20,6 +20,8 @@ pub struct Experiment {
     pub path: PathBuf,
     /// The settings over the file's.
     pub settings: Vec<String>,
+    /// Which of the scenario's runs it is, if the scenario has several.
+    pub run: Option<Run>,
     /// What it says.
     pub scenario: Scenario,
     /// The scenario as a file again, with the settings in it.
@@ -55,14 +57,55 @@ pub struct Outcome {
 }
 
 impl Experiment {
-    /// Reads and checks the scenario of a command.
+    /// Reads and checks the scenario of a command that is about one run.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or something in it or in a setting is wrong; or it has several runs, and
+    /// the command names none of them.
+    pub fn load(subject: &Subject, seed: Option<u64>) -> Result<Self, Mistake> {
+        let mut all = Self::load_all(subject, seed)?;
+        let names: Vec<_> = all.iter().flat_map(|one| &one.run).map(|run| &*run.name).collect();
+        match names.len() > 1 {
+            true => Err(Mistake::new(format!(
+                "{} has several runs: say one of {}",
+                subject.scenario.display(),
+                names.iter().map(|name| format!("--run {name}")).collect::<Vec<_>>().join(", ")
+            ))),
+            false => Ok(all.remove(0)),
+        }
+    }
+
+    /// Reads and checks the scenario of a command: every one of its runs, or the one that is named.
     ///
     /// # Errors
     ///
     /// The file cannot be read, or something in it or in a setting is wrong.
-    pub fn load(subject: &Subject, seed: Option<u64>) -> Result<Self, Mistake> {
-        let text = read(&subject.scenario)?;
-        Self::of_text(&subject.scenario, &text, &subject.settings, seed)
+    pub fn load_all(subject: &Subject, seed: Option<u64>) -> Result<Vec<Self>, Mistake> {
+        let Subject { scenario: path, run, settings } = subject;
+        let text = read(path)?;
+        let whole = parse(&path.display().to_string(), &text, &[])?;
+        let is_wanted = |one: &&Run| run.as_ref().is_none_or(|name| *name == one.name);
+        let chosen: Vec<&Run> = whole.runs.iter().filter(is_wanted).collect();
+        match (chosen.as_slice(), run) {
+            ([], Some(name)) => Err(no_such_run(path, name, &whole)),
+            ([], None) => Ok(vec![Self::of_text(path, &text, settings, seed)?]),
+            (chosen, _) => {
+                chosen.iter().map(|run| Self::of_run(&whole, run, &text, subject, seed)).collect()
+            }
+        }
+    }
+
+    fn of_run(
+        whole: &Scenario,
+        run: &Run,
+        text: &str,
+        subject: &Subject,
+        seed: Option<u64>,
+    ) -> Result<Self, Mistake> {
+        let text = whole.text_of_run(text, run).map_err(|problems| told(&problems))?;
+        let experiment = Self::of_text(&subject.scenario, &text, &subject.settings, seed)?;
+        Ok(Experiment { run: Some(run.clone()), ..experiment })
     }
 
     /// Reads and checks a scenario that is not in a file; `name` stands for it in messages.
@@ -82,10 +125,8 @@ impl Experiment {
     ) -> Result<Self, Mistake> {
         let pairs = settings.iter().map(|setting| pair(setting));
         let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
-        let words = Words::all();
         let name = path.display().to_string();
-        let scenario = Scenario::parse_with(&name, text, &pairs, &words.vocabulary())
-            .map_err(|problems| Mistake::new(problems.render(std::io::stderr().is_terminal())))?;
+        let scenario = parse(&name, text, &pairs)?;
         if let Controller::ZooKeeper { .. } = scenario.cluster.controller {
             let sentence =
                 "there is no ZooKeeper ensemble yet: write controller = { mode = \"kraft\" }";
@@ -95,6 +136,7 @@ impl Experiment {
         Ok(Experiment {
             path: path.to_path_buf(),
             settings: settings.to_vec(),
+            run: None,
             seed: seed.unwrap_or(scenario.seed),
             scenario,
             source,
@@ -110,12 +152,13 @@ impl Experiment {
     pub fn name(&self) -> String {
         let stem = self.path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy());
         let tame = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+        let run = self.run.as_ref().map_or(String::new(), |run| format!("-{}", run.name));
         let settings: String = self
             .settings
             .iter()
             .map(|setting| format!("-{}", setting.chars().map(tame).collect::<String>()))
             .collect();
-        format!("{stem}{settings}-seed{}", self.seed)
+        format!("{stem}{run}{settings}-seed{}", self.seed)
     }
 
     /// The one line that repeats this run.
@@ -127,7 +170,8 @@ impl Experiment {
         let settings: String =
             self.settings.iter().map(|setting| format!(" --set {}", quoted(setting))).collect();
         let path = quoted(&self.path.display().to_string());
-        format!("klab run {path} --seed {}{settings}", self.seed)
+        let run = self.run.as_ref().map_or(String::new(), |run| format!(" --run {}", run.name));
+        format!("klab run {path}{run} --seed {}{settings}", self.seed)
     }
 
     /// Runs it to its end, showing every entry of the trace to `observe` on the way.
@@ -154,6 +198,8 @@ impl Outcome {
         struct Page<'a> {
             klab: &'a str,
             scenario: &'a Path,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            run: Option<&'a str>,
             settings: &'a [String],
             seed: u64,
             repeat: String,
@@ -167,6 +213,7 @@ impl Outcome {
         let page = Page {
             klab: env!("CARGO_PKG_VERSION"),
             scenario: &experiment.path,
+            run: experiment.run.as_ref().map(|run| &*run.name),
             settings: &experiment.settings,
             seed: experiment.seed,
             repeat: experiment.command(),
@@ -241,6 +288,24 @@ fn read(path: &Path) -> Result<String, Mistake> {
             _ => mistake,
         }
     })
+}
+
+fn parse(name: &str, text: &str, settings: &[(&str, &str)]) -> Result<Scenario, Mistake> {
+    Scenario::parse_with(name, text, settings, &Words::all().vocabulary())
+        .map_err(|problems| told(&problems))
+}
+
+fn told(problems: &Problems) -> Mistake {
+    Mistake::new(problems.render(std::io::stderr().is_terminal()))
+}
+
+fn no_such_run(path: &Path, name: &str, scenario: &Scenario) -> Mistake {
+    let names: Vec<&str> = scenario.runs.iter().map(|run| &*run.name).collect();
+    let has = match names.is_empty() {
+        true => "it has one run, without a name".to_string(),
+        false => format!("it has {}", names.join(", ")),
+    };
+    Mistake::new(format!("{} has no run `{name}`; {has}", path.display()))
 }
 
 /// `producer.acks=1` in its two parts.

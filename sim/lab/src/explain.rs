@@ -9,7 +9,7 @@ use klab_check::PROMISES;
 use klab_machine::Fact;
 use klab_scenario::Expectation;
 use klab_wire::ErrorCode;
-use klab_wire::config::ConfigKind;
+use klab_wire::config::{ConfigKind, Release, SWITCHES, Switches};
 
 /// A word with all that is known of it.
 struct Entry {
@@ -50,6 +50,7 @@ fn entries(word: &str, experiments: &[Experiment]) -> Vec<Entry> {
         explain_promise(word, experiments),
         explain_fact(word, experiments),
         explain_error(word),
+        explain_switch(word, experiments),
     ]
     .into_iter()
     .flatten()
@@ -131,6 +132,27 @@ fn explain_error(word: &str) -> Option<Entry> {
     })
 }
 
+fn explain_switch(word: &str, experiments: &[Experiment]) -> Option<Entry> {
+    let switch = SWITCHES.iter().find(|switch| switch.name == word)?;
+    let value = |(value, since): &(&str, Release)| match *since <= Release::OLDEST {
+        true => format!("\"{value}\""),
+        false => format!("\"{value}\" since {since}"),
+    };
+    let values: Vec<String> = switch.values.iter().map(value).collect();
+    let default = Switches::default().value(switch.name).unwrap_or_default();
+    Some(Entry {
+        kind: "switch",
+        name: word.into(),
+        lines: vec![
+            switch.doc.trim().into(),
+            format!("Takes {}; {} has \"{default}\".", values.join(", "), Release::DEFAULT),
+            format!("Set it with --set kafka.switches.{word}={}", switch.values[0].0),
+            format!("klab:  {}", switch.file),
+        ],
+        scenarios: shown_by(experiments, |one| one.scenario.kafka.switches.contains_key(word)),
+    })
+}
+
 fn explain_config(word: &str, kind: ConfigKind, experiments: &[Experiment]) -> Option<Entry> {
     let row = kind.rows().into_iter().find(|row| row.name == word)?;
     Some(Entry {
@@ -147,7 +169,11 @@ fn explain_config(word: &str, kind: ConfigKind, experiments: &[Experiment]) -> O
 
 fn shown_by(experiments: &[Experiment], shows: impl Fn(&Experiment) -> bool) -> Vec<String> {
     let shown = experiments.iter().filter(|experiment| shows(experiment));
-    shown.map(|one| format!("{}  {}", one.path.display(), one.scenario.title)).collect()
+    let mut lines: Vec<String> =
+        shown.map(|one| format!("{}  {}", one.path.display(), one.scenario.title)).collect();
+    // The runs of one file come one after the other.
+    lines.dedup();
+    lines
 }
 
 fn print(entry: &Entry) {
@@ -169,6 +195,7 @@ fn print_index() {
     row("concepts", CONCEPTS.iter().map(|concept| concept.name).collect());
     row("promises", PROMISES.iter().map(|info| info.promise.name()).collect());
     row("facts", Fact::names().collect());
+    row("switches", SWITCHES.iter().map(|switch| switch.name).collect());
     row("errors", ErrorCode::ALL.iter().map(|error| error.name()).collect());
     for kind in ConfigKind::ALL {
         row(&format!("{} configs", kind.name()), kind.rows().iter().map(|row| row.name).collect());
@@ -183,6 +210,7 @@ fn words() -> Vec<String> {
         .chain(PROMISES.iter().map(|info| info.promise.name()))
         .chain(Fact::names())
         .chain(ErrorCode::ALL.iter().map(|error| error.name()))
+        .chain(SWITCHES.iter().map(|switch| switch.name))
         .chain(configs)
         .map(String::from)
         .collect()

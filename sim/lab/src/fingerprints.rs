@@ -34,7 +34,8 @@ pub fn table() -> Result<String, Mistake> {
     let lines = experiments.iter().map(|experiment| {
         let outcome = experiment.run(Hosting::Bare, |_| {});
         let path = experiment.path.display().to_string().replace('\\', "/");
-        format!("{} {path}\n", outcome.fingerprint)
+        let run = experiment.run.as_ref().map_or(String::new(), |run| format!(" {}", run.name));
+        format!("{} {path}{run}\n", outcome.fingerprint)
     });
     Ok(lines.collect())
 }

@@ -30,22 +30,28 @@ pub fn list(arguments: &ListArguments) -> Result<Exit, Mistake> {
     Ok(Exit::AsExpected)
 }
 
-/// Every scenario of the project, read and checked.
+/// Every scenario of the project, read and checked; of one that has several runs, each.
 ///
 /// # Errors
 ///
 /// One of them cannot be read, or is wrong.
 pub fn experiments() -> Result<Vec<Experiment>, Mistake> {
     let paths = library::scenarios(Path::new(library::FOLDER))?;
-    let load = |scenario| Experiment::load(&Subject { scenario, settings: Vec::new() }, None);
-    paths.into_iter().map(load).collect()
+    let load = |scenario| {
+        Experiment::load_all(&Subject { scenario, run: None, settings: Vec::new() }, None)
+    };
+    let loaded: Vec<_> = paths.into_iter().map(load).collect::<Result<_, _>>()?;
+    Ok(loaded.into_iter().flatten().collect())
 }
 
 fn print<'a>(concept: &str, sentence: &str, experiments: impl Iterator<Item = &'a Experiment>) {
     let bold = anstyle::Style::new().bold();
     anstream::println!("{bold}{concept}{bold:#}: {sentence}");
     for experiment in experiments {
-        anstream::println!("  {:<60} {}", experiment.path.display(), experiment.scenario.title);
+        let run =
+            experiment.run.as_ref().map_or(String::new(), |run| format!(" --run {}", run.name));
+        let path = format!("{}{run}", experiment.path.display());
+        anstream::println!("  {path:<60} {}", experiment.scenario.title);
     }
 }
 
@@ -54,6 +60,7 @@ fn print_json<'a>(concept: &str, experiments: impl Iterator<Item = &'a Experimen
         let line = serde_json::json!({
             "concept": concept,
             "scenario": experiment.path,
+            "run": experiment.run.as_ref().map(|run| &run.name),
             "title": experiment.scenario.title,
         });
         anstream::println!("{line}");

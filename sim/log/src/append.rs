@@ -84,7 +84,7 @@ impl Log {
         }
         self.maybe_roll(&Upcoming::of(std::slice::from_ref(&batch)), now, out);
         if origin == AppendOrigin::Client
-            && let Some(known) = self.producers.duplicate_of(&batch)
+            && let Some(known) = self.producers.duplicate_of(&batch, self.config.producer_window)
         {
             return Ok(self.answer_duplicate(&batch, known, out));
         }

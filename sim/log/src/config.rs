@@ -1,5 +1,6 @@
 //! What of a topic's configuration its logs go by (`LogConfig`).
 
+use klab_wire::config::switches::ProducerWindow;
 use klab_wire::config::{CleanupPolicy, TopicConfig};
 use klab_wire::{Span, TimestampType};
 
@@ -32,6 +33,8 @@ pub struct LogConfig {
     pub timestamp_after_max: Span,
     /// `producer.id.expiration.ms`, the broker's: a producer silent for so long is forgotten.
     pub producer_id_expiration: Span,
+    /// How many batches of a producer are told from new ones when they come again (KAFKA-5494).
+    pub producer_window: ProducerWindow,
 }
 
 impl LogConfig {
@@ -51,6 +54,7 @@ impl LogConfig {
             timestamp_before_max: topic.message_timestamp_before_max_ms,
             timestamp_after_max: topic.message_timestamp_after_max_ms,
             producer_id_expiration,
+            producer_window: ProducerWindow::Five,
         }
     }
 

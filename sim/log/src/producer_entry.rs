@@ -6,6 +6,7 @@
 //! else must continue the sequence.
 
 use klab_machine::disk::ProducerSnapshotEntry;
+use klab_wire::config::switches::ProducerWindow;
 use klab_wire::{
     BatchProducer, ErrorCode, Offset, ProducerEpoch, ProducerId, RecordBatch, Sequence, Timestamp,
 };
@@ -77,10 +78,18 @@ impl ProducerStateEntry {
     }
 
     /// The remembered batch that this one repeats: same epoch, same first and last sequence.
-    pub fn duplicate_of(&self, batch: &RecordBatch) -> Option<BatchMetadata> {
+    pub fn duplicate_of(
+        &self,
+        batch: &RecordBatch,
+        window: ProducerWindow,
+    ) -> Option<BatchMetadata> {
         let producer = batch.producer.filter(|producer| producer.epoch == self.epoch)?;
         let range = (producer.base_sequence?, batch.last_sequence()?);
-        let mut remembered = self.batches.iter();
+        let forgotten = match window {
+            ProducerWindow::One => self.batches.len().saturating_sub(1),
+            ProducerWindow::Five => 0,
+        };
+        let mut remembered = self.batches[forgotten..].iter();
         remembered.find(|known| (known.first_sequence(), known.last_sequence) == range).copied()
     }
 
@@ -142,6 +151,8 @@ pub(crate) fn check_sequence(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FIVE: ProducerWindow = ProducerWindow::Five;
     use klab_wire::LeaderEpoch;
 
     const MAX: u32 = i32::MAX as u32;
@@ -201,18 +212,26 @@ mod tests {
         let entry = known(&batches).unwrap();
         let found: Vec<_> = batches
             .iter()
-            .map(|batch| entry.duplicate_of(batch).map(|known| known.first_offset().0))
+            .map(|batch| entry.duplicate_of(batch, FIVE).map(|known| known.first_offset().0))
             .collect();
         assert_eq!(found, [None, Some(102), Some(104), Some(106), Some(108), Some(110)]);
-        assert_eq!(entry.duplicate_of(&batch(0, 10, 1, 0)), None, "only half of it");
-        assert_eq!(entry.duplicate_of(&batch(1, 10, 2, 0)), None, "another epoch");
+        assert_eq!(entry.duplicate_of(&batch(0, 10, 1, 0), FIVE), None, "only half of it");
+        assert_eq!(entry.duplicate_of(&batch(1, 10, 2, 0), FIVE), None, "another epoch");
+    }
+
+    #[test]
+    fn kafka_5494_a_window_of_one_knows_the_last_batch_only() {
+        let batches: Vec<_> = (0..3).map(|n| batch(0, 2 * n, 2, 2 * u64::from(n))).collect();
+        let entry = known(&batches).unwrap();
+        let is_known = |batch| entry.duplicate_of(batch, ProducerWindow::One).is_some();
+        assert_eq!(batches.iter().map(is_known).collect::<Vec<_>>(), [false, false, true]);
     }
 
     #[test]
     fn a_duplicate_is_known_across_the_wrap() {
         let wrapping = batch(0, MAX, 3, 40);
         let known =
-            known(std::slice::from_ref(&wrapping)).unwrap().duplicate_of(&wrapping).unwrap();
+            known(std::slice::from_ref(&wrapping)).unwrap().duplicate_of(&wrapping, FIVE).unwrap();
         assert_eq!((known.first_offset(), known.last_offset), (Offset(40), Offset(42)));
     }
 
@@ -220,7 +239,7 @@ mod tests {
     fn a_new_epoch_forgets_the_batches_of_the_old_one() {
         let old = batch(0, 0, 2, 0);
         let entry = known(&[old.clone(), batch(1, 0, 1, 2)]).unwrap();
-        assert_eq!(entry.duplicate_of(&old), None);
+        assert_eq!(entry.duplicate_of(&old, FIVE), None);
         assert_eq!((entry.epoch, entry.last_sequence()), (ProducerEpoch(1), Some(Sequence(0))));
     }
 
@@ -229,7 +248,7 @@ mod tests {
         let batches = [batch(0, 0, 2, 0), batch(0, 2, 2, 2)];
         let entry = known(&batches).unwrap();
         let back = ProducerStateEntry::of_snapshot(&entry.to_snapshot(ProducerId(7)));
-        assert_eq!(back.duplicate_of(&batches[0]), None);
-        assert_eq!(back.duplicate_of(&batches[1]), entry.duplicate_of(&batches[1]));
+        assert_eq!(back.duplicate_of(&batches[0], FIVE), None);
+        assert_eq!(back.duplicate_of(&batches[1], FIVE), entry.duplicate_of(&batches[1], FIVE));
     }
 }

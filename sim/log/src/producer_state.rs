@@ -8,6 +8,7 @@
 use crate::producer_entry::{BatchMetadata, ProducerStateEntry, check_epoch, check_sequence};
 use klab_machine::disk::ProducerSnapshotEntry;
 use klab_machine::{Block, Change, File, Outbox};
+use klab_wire::config::switches::ProducerWindow;
 use klab_wire::{ErrorCode, Offset, ProducerId, RecordBatch, Span, Timestamp, TopicIdPartition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,8 +48,12 @@ impl ProducerStateManager {
     }
 
     /// The batch in the log that this one repeats.
-    pub fn duplicate_of(&self, batch: &RecordBatch) -> Option<BatchMetadata> {
-        self.entry(batch.producer?.id)?.duplicate_of(batch)
+    pub fn duplicate_of(
+        &self,
+        batch: &RecordBatch,
+        window: ProducerWindow,
+    ) -> Option<BatchMetadata> {
+        self.entry(batch.producer?.id)?.duplicate_of(batch, window)
     }
 
     /// A leader may append this batch. Sequences are checked for clients' batches.

@@ -9,9 +9,10 @@
 //!   such tables (`producer.acks`), of the one with that name (`topic.orders.partitions`), or of the
 //!   one in that place, counted from 1 (`at.2.time`).
 
+use crate::print::as_section;
 use crate::problem::{Complaint, Problem, Problems};
 use klab_wire::config::ConfigKind;
-use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 const SECTIONS: &[&str] = &["kafka", "cluster", "network", "disk", "heal"];
 const LISTS: &[&str] = &["topic", "producer", "consumer", "link", "at", "nemesis", "expect"];
@@ -30,6 +31,25 @@ pub(crate) fn set(text: &str, path: &str, value: &str) -> Result<String, Problem
         *slot = Item::Value(toml_value(value));
     }
     Ok(document.to_string())
+}
+
+/// The text of one run of a scenario that has several: without the others, with the run's expectations
+/// beside the scenario's.
+pub(crate) fn choose_run(text: &str, name: &str) -> String {
+    let mut document: DocumentMut = text.parse().expect("a scenario is read before it is edited");
+    let Some(Item::ArrayOfTables(runs)) = document.remove("run").map(as_section) else {
+        panic!("a scenario that has runs has a list of them");
+    };
+    let is_chosen = |run: &Table| run.get("name").and_then(Item::as_str) == Some(name);
+    let mut chosen = runs.into_iter().find(is_chosen).expect("the run was read from this text");
+    let mut expectations = ArrayOfTables::new();
+    for list in [document.remove("expect"), chosen.remove("expect")].into_iter().flatten() {
+        if let Item::ArrayOfTables(tables) = as_section(list) {
+            tables.into_iter().for_each(|table| expectations.push(table));
+        }
+    }
+    document.insert("expect", Item::ArrayOfTables(expectations));
+    document.to_string()
 }
 
 /// A value as TOML has it, or else a text: `12`, `true`, `["a"]`, but also `60s`.

@@ -17,13 +17,16 @@
 //! | `[[at]]` | faults and requests, by time | [`act`] |
 //! | `[[nemesis]]` | random faults | [`nemesis`] |
 //! | `[[expect]]` | what must, may not, and must sometimes happen | [`expectation`] |
+//! | `[[run]]` | several runs under the same weather | [`run`] |
+//! | `[museum]` | an exhibit of the bug museum | [`museum`] |
 //! | `[heal]` | the end | [`heal`] |
 //!
 //! # What is left out
 //!
 //! - Consumer groups and transactions: `group.id` and `transactional.id` are errors that say so, until
 //!   the coordinators are built.
-//! - All but one of the [switches](kafka::SWITCHES) are errors that say so, until a machine obeys them.
+//! - Switches of machines that are not built yet (ZooKeeper mode, replaced voters) are errors that say so
+//!   ([`kafka`]).
 //! - Hardware profiles other than `ideal`: a line in [`disk`] for each, once the world has constants.
 //! - Expectations about numbers (a latency below so much): a further kind in [`expectation`].
 //! - Custom partitioners: they are code, and a library's user gives them to the client itself.
@@ -38,6 +41,7 @@ pub mod expectation;
 mod header;
 pub mod heal;
 pub mod kafka;
+pub mod museum;
 mod names;
 pub mod nemesis;
 pub mod network;
@@ -45,6 +49,7 @@ mod print;
 pub mod problem;
 pub mod producer;
 mod reader;
+pub mod run;
 pub mod scenario;
 mod sections;
 pub mod selector;
@@ -59,11 +64,13 @@ pub use disk::{Disk, Hardware};
 pub use expectation::Expectation;
 pub use heal::Heal;
 pub use kafka::Kafka;
+pub use museum::{Found, Museum};
 pub use names::Vocabulary;
 pub use nemesis::Nemesis;
 pub use network::{Latency, Link, Network};
 pub use problem::{Problem, Problems};
 pub use producer::{Keys, Partitioner, Producer, Skew};
+pub use run::Run;
 pub use scenario::Scenario;
 pub use selector::Selector;
 pub use settings::Settings;

@@ -38,7 +38,7 @@ fn is_default<T: Default + PartialEq + Serialize>(section: &T) -> bool {
 }
 
 /// `[cluster]` and `[[topic]]` instead of long lines in braces.
-fn as_section(item: Item) -> Item {
+pub(crate) fn as_section(item: Item) -> Item {
     match item {
         Item::Value(Value::InlineTable(table)) => Item::Table(table.into_table()),
         Item::Value(Value::Array(array))

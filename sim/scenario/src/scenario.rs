@@ -8,12 +8,14 @@ use crate::expectation::Expectation;
 use crate::header::Header;
 use crate::heal::Heal;
 use crate::kafka::Kafka;
+use crate::museum::Museum;
 use crate::names::{Scope, Vocabulary};
 use crate::nemesis::Nemesis;
 use crate::network::{Link, Network};
 use crate::problem::{Log, Problem, Problems};
 use crate::producer::Producer;
 use crate::reader::Table;
+use crate::run::{self, Run};
 use crate::sections::{Sections, count, each};
 use crate::topic::Topic;
 use crate::{amount, edit};
@@ -76,6 +78,12 @@ pub struct Scenario {
     pub expectations: Vec<Expectation>,
     /// The end.
     pub heal: Heal,
+    /// What it says of itself as an exhibit of the bug museum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub museum: Option<Museum>,
+    /// Its runs, if it has several; each of them is a scenario without runs ([`Scenario::text_of_run`]).
+    #[serde(rename = "run", skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Run>,
 }
 
 impl Scenario {
@@ -95,10 +103,21 @@ impl Scenario {
             root.finish();
             scenario
         };
-        match (scenario, log.into_list()) {
-            (Some(scenario), list) if list.is_empty() => Ok(scenario),
-            (_, list) => Err(problems(list)),
+        let scenario = match (scenario, log.into_list()) {
+            (Some(scenario), list) if list.is_empty() => scenario,
+            (_, list) => return Err(problems(list)),
+        };
+        for run in &scenario.runs {
+            let name = format!("{source_name} --run {}", run.name);
+            Scenario::parse(&name, &scenario.text_of_run(text, run)?, vocabulary)?;
         }
+        Ok(scenario)
+    }
+
+    /// The text of one of this scenario's runs, a scenario of its own, given the text of them all.
+    pub fn text_of_run(&self, text: &str, run: &Run) -> Result<String, Problems> {
+        let text = edit::choose_run(text, &run.name);
+        run.set.iter().try_fold(text, |text, (path, value)| edit::set(&text, path, value))
     }
 
     /// Reads a scenario with some values set otherwise: `("producer.acks", "1")`.
@@ -201,6 +220,9 @@ impl Scenario {
             sections.acts.iter().flat_map(|table| At::read(table, &scope)).collect();
         let nemeses = each(&sections.nemeses, |table| Nemesis::read(table, &scope));
         let expectations = sections.read_expectations(root, &scope);
+        let runs = each(&sections.runs, |table| Run::read(table, &scope));
+        run::check_names(&sections.runs);
+        let museum = Museum::read(root);
         let heal = Heal::read(root);
         acts.sort_by_key(|at| at.time);
         sections.finish();
@@ -224,6 +246,8 @@ impl Scenario {
             nemeses,
             expectations,
             heal,
+            museum,
+            runs,
         })
     }
 }

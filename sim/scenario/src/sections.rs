@@ -18,6 +18,7 @@ pub(crate) struct Sections<'t> {
     pub acts: Vec<Table<'t>>,
     pub nemeses: Vec<Table<'t>>,
     pub expectations: Vec<Table<'t>>,
+    pub runs: Vec<Table<'t>>,
 }
 
 impl<'t> Sections<'t> {
@@ -30,6 +31,7 @@ impl<'t> Sections<'t> {
             acts: root.tables("at", "[[at]]"),
             nemeses: root.tables("nemesis", "[[nemesis]]"),
             expectations: root.tables("expect", "[[expect]]"),
+            runs: root.tables("run", "[[run]]"),
         }
     }
 
@@ -99,7 +101,10 @@ impl<'t> Sections<'t> {
             }
             expectations.push(expectation);
         }
-        self.check_expectations(root);
+        // The expectations of a run are checked together with these when it is read as a scenario.
+        if self.runs.is_empty() {
+            self.check_expectations(root);
+        }
         expectations
     }
 
@@ -124,6 +129,7 @@ impl<'t> Sections<'t> {
             self.acts,
             self.nemeses,
             self.expectations,
+            self.runs,
         ];
         all.into_iter().flatten().for_each(Table::finish);
     }

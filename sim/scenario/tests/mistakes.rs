@@ -148,7 +148,8 @@ fn names() {
         ("[[topic]]", "[cluster.broker.b9]\nrack = \"a\"\n[[topic]]"),
         ("[[topic]]", "[kafka]\nrelease = \"5.0\"\n[[topic]]"),
         ("[[topic]]", "[kafka.switches]\ntruncate = \"high-watermark\"\n[[topic]]"),
-        ("[[topic]]", "[kafka.switches]\ntruncation = \"high-watermark\"\n[[topic]]"),
+        ("[[topic]]", "[kafka.switches]\ntruncation = \"kip-1\"\n[[topic]]"),
+        ("[[topic]]", "[kafka.switches]\nbroker-epoch = \"off\"\n[[topic]]"),
     ]));
 }
 

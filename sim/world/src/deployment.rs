@@ -83,21 +83,23 @@ fn broker(scenario: &Scenario, seed: u64, node: NodeId) -> NodeSetup {
     let quorum = quorum(scenario, seed, node, klab_broker::RAFT_NETWORK_CLIENT);
     let is_beside_voter = scenario.cluster.voters().contains(&node);
     let quorum = RaftSetup { is_beside_voter, ..quorum };
-    NodeSetup::Broker(Box::new(BrokerSetup { config, quorum }))
+    let switches = scenario.kafka.resolved();
+    NodeSetup::Broker(Box::new(BrokerSetup { config, switches, quorum }))
 }
 
 fn voter(scenario: &Scenario, seed: u64, node: NodeId) -> NodeSetup {
     let config = scenario.server_config(node);
     let quorum = quorum(scenario, seed, node, klab_controller::RAFT_NETWORK_CLIENT);
     let bootstrap = bootstrap_records(scenario.kafka.release, &config);
-    NodeSetup::Controller(Box::new(ControllerSetup { config, quorum, bootstrap }))
+    let switches = scenario.kafka.resolved();
+    NodeSetup::Controller(Box::new(ControllerSetup { config, switches, quorum, bootstrap }))
 }
 
 fn quorum(scenario: &Scenario, seed: u64, node: NodeId, network_client: u32) -> RaftSetup {
     let config = scenario.server_config(node);
     let voters = voters(scenario, seed);
     let setup = RaftSetup::new(voters, &config, scenario.kafka.release, network_client);
-    RaftSetup { pre_vote: scenario.kafka.switch("pre-vote") == "on", ..setup }
+    setup.with_switches(scenario.kafka.resolved())
 }
 
 /// The voters with the directories they are formatted with (KIP-853).

@@ -3,6 +3,7 @@
 use super::*;
 use klab_machine::random::stream;
 use klab_network::{ExponentialBackoff, NetworkConfig};
+use klab_wire::config::switches::Truncation;
 use klab_wire::{PartitionId, TopicId};
 
 fn id(partition: u32) -> TopicIdPartition {
@@ -23,6 +24,7 @@ fn fetcher(partitions: u32) -> Fetcher {
         max_bytes: 10_000,
         partition_max_bytes: 1_000,
         backoff: Span::from_secs(1),
+        truncation: Truncation::Kip320,
     };
     let client = NetworkClient::new(1, network, stream(1, "fetcher", []));
     let mut fetcher = Fetcher::new(name, client, config);

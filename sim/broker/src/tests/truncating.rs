@@ -3,6 +3,7 @@
 use crate::testing::*;
 use klab_machine::fact::ReplicationFact;
 use klab_machine::{Block, Fact, File};
+use klab_wire::config::switches::Truncation;
 use klab_wire::{Acks, ErrorCode, LeaderEpoch, Offset, PartitionRegistration};
 
 fn led_by(leader: u16, epoch: u32) -> PartitionRegistration {
@@ -53,6 +54,51 @@ fn kip_101_a_follower_truncates_to_the_leader_epoch_and_not_to_its_high_watermar
     bench.tell_all(&[partition_record(0, led_by(1, 1))]);
     assert_eq!(bench.log(b(2)).0, 5);
     assert_eq!(bench.count("LogTruncated"), 0);
+}
+
+/// Brokers that cut their logs as an old release did.
+fn bench_with(truncation: Truncation) -> Bench {
+    let mut bench = Bench::new(0, &[]);
+    bench.switches.truncation = truncation;
+    bench.add_brokers(2, &klab_wire::config::BrokerConfig::default());
+    bench
+}
+
+#[test]
+fn kafka_1211_before_kip_101_a_follower_cuts_what_is_committed() {
+    let mut bench = bench_with(Truncation::HighWatermark);
+    bench.create(&[], led_by(1, 0));
+    let all = bench.produce(b(1), 0, Acks::All, 5);
+    assert_eq!(bench.produced(all), Some((ErrorCode::None, Some(0))), "everybody has it");
+    bench.cut.insert((b(2), b(1)));
+    bench.tell_all(&[partition_record(0, led_by(1, 1))]);
+    assert_eq!(bench.log(b(2)).0, 0, "but the follower has not heard so");
+}
+
+/// The second broker has records of epoch 1 that the first never had, and the first then leads in epoch 2.
+fn fast_failover(truncation: Truncation) -> Bench {
+    let mut bench = bench_with(truncation);
+    bench.create(&[], led_by(1, 0));
+    bench.produce(b(1), 0, Acks::All, 2);
+    append_alone(&mut bench, 1, 0, 3);
+    append_alone(&mut bench, 2, 1, 3);
+    bench.tell(b(1), &[partition_record(0, led_by(1, 2))]);
+    bench.tell(b(2), &[partition_record(0, led_by(1, 2))]);
+    bench
+}
+
+#[test]
+fn kafka_6361_before_kip_279_the_logs_of_a_fast_failover_differ() {
+    let bench = fast_failover(Truncation::Kip101);
+    assert_eq!((bench.log(b(1)).0, bench.log(b(2)).0), (5, 5));
+    assert_ne!(digests(&bench, 1), digests(&bench, 2));
+}
+
+#[test]
+fn kip_279_the_logs_of_a_fast_failover_agree() {
+    let bench = fast_failover(Truncation::Kip279);
+    assert_eq!(digests(&bench, 1), digests(&bench, 2));
+    assert_eq!(resolved(&bench).len(), 1, "the leader names the epoch below the one it never had");
 }
 
 #[test]

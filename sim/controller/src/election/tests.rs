@@ -4,6 +4,7 @@ use super::*;
 use crate::testing::{PARTITION, nodes, partition};
 
 const RULES: ElectionRules = ElectionRules {
+    last_known_leader: LastKnownLeader::Checked,
     min_isr: 1,
     eligible_leader_replicas: false,
     leader_recovery_state: true,

@@ -11,6 +11,7 @@ use klab_machine::{
     Outbox, Timer,
 };
 use klab_wire::config::QuorumConfig;
+use klab_wire::config::switches::QuorumCommit;
 use klab_wire::{
     ClusterId, DirectoryId, IncarnationId, LeaderEpoch, NodeId, Now, Offset, ReplicaKey, Request,
     Response, Span, Time, Timestamp,
@@ -474,6 +475,7 @@ impl Shape {
                 retention_age: None,
             },
             pre_vote: self.pre_vote,
+            quorum_commit: QuorumCommit::BeyondEpochStart,
             high_watermark_in_fetch: self.high_watermark_in_fetch,
             connection_setup_timeout: Span::from_secs(2),
             is_beside_voter: false,

@@ -4,6 +4,7 @@ pub mod folder;
 mod index;
 pub mod metrics;
 pub mod plots;
+pub mod series;
 pub mod text;
 
 use crate::error::Mistake;

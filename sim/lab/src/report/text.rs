@@ -5,10 +5,10 @@ use anstyle::{AnsiColor, Style};
 use klab_check::{Expected, PromiseVerdict, Proof, Status};
 use std::fmt::{self, Write};
 
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const ODD: Style = AnsiColor::Yellow.on_default();
-const HEAD: Style = Style::new().bold();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const ODD: Style = AnsiColor::Yellow.on_default();
+pub(super) const HEAD: Style = Style::new().bold();
 
 /// The lines of the timeline that are shown before it is cut; the trace has the rest.
 const TIMELINE: usize = 40;
@@ -58,7 +58,7 @@ fn headline(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt
 }
 
 /// Why a run is not as its scenario expects, in a line.
-fn reasons(outcome: &Outcome) -> String {
+pub(super) fn reasons(outcome: &Outcome) -> String {
     let unmet = outcome.verdict.expectations.iter().filter_map(|verdict| match verdict.met {
         Expected::Met => None,
         Expected::Vacuous => Some(format!("never happened: {}", verdict.expectation)),
@@ -116,14 +116,14 @@ fn broken(verdict: &PromiseVerdict) -> String {
     }
 }
 
-fn times(count: u64) -> String {
+pub(super) fn times(count: u64) -> String {
     match count {
         1 => "once".to_string(),
         _ => format!("{} times", grouped(count)),
     }
 }
 
-fn proof(out: &mut String, verdict: &PromiseVerdict, proof: &Proof) -> fmt::Result {
+pub(super) fn proof(out: &mut String, verdict: &PromiseVerdict, proof: &Proof) -> fmt::Result {
     let leave = match &proof.permitted_by {
         Some(setting) => format!("permitted by {setting}"),
         None => "violated".to_string(),

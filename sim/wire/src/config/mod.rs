@@ -3,7 +3,8 @@
 //! One file per kind: [`broker`] (with its parts [`log`] and [`quorum`]), [`topic`], [`producer`],
 //! [`consumer`], [`admin`] (these three with the part [`common_client`]). Each is one table whose rows carry Kafka's real name, the field, how its
 //! text is read ([`kind`]), the default of [`Release::DEFAULT`] and one sentence of meaning. What
-//! another release had as default is in [`release`], and nowhere else. A name that no row has is not
+//! another release had as default is in [`release`], and nowhere else; what it did otherwise is in
+//! [`switches`]. A name that no row has is not
 //! ignored: it is [`ConfigError::UnknownName`].
 //!
 //! Values are read from Kafka's textual form, which is also what the Admin API and the metadata log's
@@ -18,6 +19,7 @@ pub mod log;
 pub mod producer;
 pub mod quorum;
 pub mod release;
+pub mod switches;
 pub mod synonyms;
 mod table;
 pub mod topic;
@@ -31,6 +33,7 @@ pub use log::ServerLogConfig;
 pub use producer::ProducerConfig;
 pub use quorum::QuorumConfig;
 pub use release::Release;
+pub use switches::{SWITCHES, SwitchInfo, Switches};
 pub use topic::TopicConfig;
 pub use words::*;
 

@@ -70,6 +70,9 @@ impl Release {
     /// The release whose defaults the tables hold.
     pub const DEFAULT: Release = Release { major: 4, minor: 0 };
 
+    /// The oldest release that can be named.
+    pub const OLDEST: Release = Release { major: 0, minor: 8 };
+
     /// Every release that can be named, oldest first.
     pub const ALL: &[&str] = &[
         "0.8", "0.9", "0.10", "0.11", "1.0", "1.1", "2.0", "2.1", "2.2", "2.3", "2.4", "2.5",
