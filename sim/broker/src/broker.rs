@@ -19,7 +19,6 @@ use crate::alter_partition::AlterPartitions;
 use crate::controller_channel::ControllerChannel;
 use crate::controller_link::{self, Forwarded};
 use crate::fetch_read::Look;
-use crate::fetch_session::SessionId;
 use crate::fetch_session_cache::FetchSessionCache;
 use crate::fetcher::FetcherId;
 use crate::lifecycle::{BrokerLifecycle, Communication};
@@ -285,13 +284,9 @@ impl Broker {
             BrokerTimer::FetcherBackoff(source, number) => {
                 self.fetchers.wake(FetcherId { source, number });
             }
-            BrokerTimer::DelayedProduce(request) => self.produce_expired(request, out),
-            BrokerTimer::DelayedFetch(session) => {
-                self.fetch_expired(SessionId(session as u32), now, out);
-            }
-            BrokerTimer::DelayedDeleteRecords(request) => {
-                self.purgatory.deletion_expired(request, out);
-            }
+            BrokerTimer::DelayedProduce => self.expire_produces(now, out),
+            BrokerTimer::DelayedFetch => self.expire_fetches(now, out),
+            BrokerTimer::DelayedDeleteRecords => self.purgatory.expire_deletions(now, out),
             BrokerTimer::CheckpointHighWatermarks => self.checkpoint_high_watermarks(out),
             BrokerTimer::CheckpointRecoveryPoints => self.checkpoint_recovery_points(out),
             BrokerTimer::FlushLogs => self.flush_dirty_logs(now, out),

@@ -6,7 +6,7 @@ use crate::fetch_session_cache::Moved;
 use crate::purgatory::{AwaitingLowWatermark, ProduceKey, ReplyTo};
 use klab_log::LogStartReason;
 use klab_machine::Outbox;
-use klab_wire::{DeleteRecordsRequest, DeletedRecords, ErrorCode, Offset, TopicPartition};
+use klab_wire::{DeleteRecordsRequest, DeletedRecords, ErrorCode, Now, Offset, TopicPartition};
 
 impl Broker {
     /// A DeleteRecords request.
@@ -14,6 +14,7 @@ impl Broker {
         &mut self,
         request: DeleteRecordsRequest,
         reply_to: ReplyTo,
+        now: Now,
         out: &mut Outbox,
     ) {
         let number = self.purgatory.next_request();
@@ -22,7 +23,7 @@ impl Broker {
             let key = ProduceKey { request: number, index };
             results.push(self.delete_records_of(partition, to, key, out));
         }
-        self.purgatory.park_deletion(reply_to, results, request.timeout, out);
+        self.purgatory.park_deletion(reply_to, results, request.timeout, now, out);
     }
 
     fn delete_records_of(

@@ -13,12 +13,11 @@ use crate::fetch_session::{FetchSession, SessionHandle, SessionId};
 use crate::partition::Partition;
 use crate::purgatory::ReplyTo;
 use crate::replicas::Replicas;
+use klab_machine::Outbox;
 use klab_machine::fact::ReplicationFact;
-use klab_machine::timer::BrokerTimer;
-use klab_machine::{Outbox, Timer};
 use klab_wire::{
     ErrorCode, FetchRequest, FetchResponse, FetchedPartition, FetchingReplica, IsolationLevel, Now,
-    Offset, RackId, Response, SessionEpoch, Span,
+    Offset, RackId, Response, SessionEpoch, Span, Time,
 };
 
 /// What a fetch asks for beside its partitions (`FetchParams`).
@@ -26,8 +25,8 @@ use klab_wire::{
 pub struct FetchParams {
     /// The follower; none for a consumer.
     pub replica: Option<FetchingReplica>,
-    /// How long to wait for `min_bytes`.
-    pub max_wait: Span,
+    /// Until when to wait for `min_bytes`.
+    pub deadline: Time,
     /// How many bytes are worth an answer.
     pub min_bytes: u32,
     /// How many bytes to return at the most; the first batch always fits.
@@ -68,7 +67,7 @@ impl Broker {
         now: Now,
         out: &mut Outbox,
     ) {
-        let params = self.fetch_params(&request, reply_to);
+        let params = self.fetch_params(&request, reply_to, now);
         match self.begin_fetch(&mut request, now, out) {
             Ok(session) => self.fetch(session, params, now, out),
             Err(error) => respond(reply_to, error, 0, Vec::new(), out),
@@ -82,15 +81,15 @@ impl Broker {
         if !self.is_fetch_complete(session, params) {
             return;
         }
-        out.stop_timer(timer_of(handle.id));
         self.complete_fetch(handle, now, out);
     }
 
-    /// A parked fetch has waited long enough.
-    pub(crate) fn fetch_expired(&mut self, id: SessionId, now: Now, out: &mut Outbox) {
-        if let Some(session) = self.purgatory.sessions.find(id) {
+    /// Some parked fetches may have waited long enough.
+    pub(crate) fn expire_fetches(&mut self, now: Now, out: &mut Outbox) {
+        while let Some(session) = self.purgatory.next_expired_fetch(now) {
             self.complete_fetch(session, now, out);
         }
+        self.purgatory.fetch_timer_rang(now, out);
     }
 
     fn complete_fetch(&mut self, handle: SessionHandle, now: Now, out: &mut Outbox) {
@@ -109,12 +108,12 @@ impl Broker {
         }
     }
 
-    fn fetch_params(&self, request: &FetchRequest, reply_to: ReplyTo) -> FetchParams {
+    fn fetch_params(&self, request: &FetchRequest, reply_to: ReplyTo, now: Now) -> FetchParams {
         let cap = u32::try_from(self.config.fetch_max_bytes).unwrap_or(u32::MAX);
         let max_bytes = request.max_bytes.min(cap);
         FetchParams {
             replica: request.replica,
-            max_wait: request.max_wait,
+            deadline: now.time + request.max_wait,
             min_bytes: request.min_bytes.min(max_bytes),
             max_bytes,
             isolation: request.isolation,
@@ -169,7 +168,6 @@ impl Broker {
         }
         if let Some(before) = before {
             // The reader gave the one before up; should it still be there, it learns why.
-            out.stop_timer(timer_of(id));
             let error = ErrorCode::InvalidFetchSessionEpoch;
             respond(before.reply_to, error, id.0, Vec::new(), out);
         }
@@ -180,7 +178,6 @@ impl Broker {
         let Some(session) = self.purgatory.sessions.remove(id) else { return };
         self.unwatch_all(&session);
         if let Some(parked) = session.parked {
-            out.stop_timer(timer_of(id));
             let error = ErrorCode::FetchSessionIdNotFound;
             respond(parked.reply_to, error, 0, Vec::new(), out);
         }
@@ -190,14 +187,14 @@ impl Broker {
     fn fetch(&mut self, handle: SessionHandle, params: FetchParams, now: Now, out: &mut Outbox) {
         let reads = self.read_dirty(handle, &params, false, now, out);
         let session = &self.purgatory.sessions.get(handle).expect("the session was just begun");
-        let answers_now = params.max_wait == Span::ZERO
+        let answers_now = params.deadline <= now.time
             || session.is_empty()
             || reads.bytes >= params.min_bytes
             || reads.is_urgent;
         if answers_now {
             self.answer_fetch(handle, &params, reads, now, out);
         } else {
-            self.park_fetch(handle, params, reads, out);
+            self.park_fetch(handle, params, reads, now, out);
         }
     }
 
@@ -207,6 +204,7 @@ impl Broker {
         handle: SessionHandle,
         params: FetchParams,
         reads: Reads,
+        now: Now,
         out: &mut Outbox,
     ) {
         let session = self.purgatory.sessions.get_mut(handle).expect("the session fetches");
@@ -218,8 +216,9 @@ impl Broker {
             }
         }
         self.looks = reads.looks;
-        out.set_timer(timer_of(handle.id), params.max_wait);
+        let deadline = params.deadline;
         session.parked = Some(params);
+        self.purgatory.park_fetch(handle, deadline, now, out);
     }
 
     /// Answers with what the reader does not know.
@@ -289,10 +288,6 @@ fn idle(replicas: &mut Replicas, session: &mut FetchSession, look: &Look) {
     if let Some(replica) = partition.and_then(|partition| partition.replica_mut(follower.id)) {
         replica.idle_in = Some(session.id);
     }
-}
-
-fn timer_of(session: SessionId) -> Timer {
-    Timer::Broker(BrokerTimer::DelayedFetch(u64::from(session.0)))
 }
 
 fn respond(

@@ -7,7 +7,7 @@ use crate::fetch_session::{Cached, FetchSession, SessionHandle, SessionId, next_
 use crate::partition::{Partition, Watcher};
 use crate::slots::Slots;
 use klab_machine::random::Stream;
-use klab_wire::{ErrorCode, FetchPartition, FetchingReplica, Span, Timestamp};
+use klab_wire::{ErrorCode, FetchPartition, FetchingReplica, Span, Time, Timestamp};
 use std::collections::{BTreeSet, VecDeque};
 
 /// A session that has not been used for this long may make room for any other
@@ -76,6 +76,12 @@ impl FetchSessionCache {
     /// Every session and every fetch outside of one.
     pub fn sessions_mut(&mut self) -> impl Iterator<Item = &mut FetchSession> + '_ {
         self.sessions.iter_mut()
+    }
+
+    /// A fetch of a session waits in purgatory, until this time at the longest.
+    pub fn waits(&self, session: SessionHandle, until: Time) -> bool {
+        let parked = self.get(session).and_then(|session| session.parked.as_ref());
+        parked.is_some_and(|parked| parked.deadline == until)
     }
 
     /// Fetches that wait in purgatory.

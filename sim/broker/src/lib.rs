@@ -80,6 +80,7 @@ mod requests;
 mod setup;
 mod slots;
 mod storage;
+mod system_timer;
 mod throttle;
 mod topic_metadata;
 mod topic_settings;

@@ -45,12 +45,12 @@ impl Broker {
         let timeout = (acks == Acks::All).then_some(request.timeout);
         let client = self.client_of(reply_to.connection);
         let produced = (responses, statuses);
-        self.purgatory.park_produce(reply_to, client, acks, produced, timeout, out);
+        self.purgatory.park_produce(reply_to, client, acks, produced, timeout, now, out);
     }
 
-    /// A produce request's time is up.
-    pub(crate) fn produce_expired(&mut self, request: u64, out: &mut Outbox) {
-        for (partition, key) in self.purgatory.produce_expired(request, out) {
+    /// The time of some produce requests may be up.
+    pub(crate) fn expire_produces(&mut self, now: Now, out: &mut Outbox) {
+        for (partition, key) in self.purgatory.expire_produces(now, out) {
             let id = self.metadata.image().topics.identified(&partition);
             let leader =
                 id.and_then(|id| self.replicas.get_mut(id)).and_then(Partition::leader_mut);

@@ -3,19 +3,22 @@
 //!
 //! Nobody looks through all that waits. A produce request is noted at each of its partitions under the
 //! offset that it waits for, a fetch is woken through its [session](crate::fetch_session), and a deletion
-//! of records is noted at its partitions: a move costs what it completes.
+//! of records is noted at its partitions: a move costs what it completes. When the time of something is
+//! up, its purgatory's [timer](crate::system_timer) tells.
 //!
 //! Facts: `ProduceParked`, `ProduceAnswered`.
 
+use crate::fetch_session::SessionHandle;
 use crate::fetch_session_cache::{FetchSessionCache, Moved};
 use crate::partition::{Leader, Partition, Role};
+use crate::system_timer::SystemTimer;
 use klab_machine::fact::ReplicationFact;
 use klab_machine::timer::BrokerTimer;
-use klab_machine::{ConnectionId, CorrelationId, FlushId, Outbox, Timer};
+use klab_machine::{ConnectionId, CorrelationId, FlushId, Outbox};
 use klab_metadata::ClusterImage;
 use klab_wire::{
-    Acks, DeleteRecordsResponse, DeletedRecords, ErrorCode, LeaderIdAndEpoch, NodeId, Offset,
-    PartitionProduceResponse, ProduceResponse, Response, Span, TopicPartition,
+    Acks, DeleteRecordsResponse, DeletedRecords, ErrorCode, LeaderIdAndEpoch, NodeId, Now, Offset,
+    PartitionProduceResponse, ProduceResponse, Response, Span, Time, TopicPartition,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -102,6 +105,9 @@ pub struct Purgatory {
     deletions: BTreeMap<u64, DelayedDeleteRecords>,
     next_request: u64,
     high_watermark_moves: u64,
+    fetch_timer: SystemTimer<SessionHandle>,
+    produce_timer: SystemTimer<u64>,
+    deletion_timer: SystemTimer<u64>,
 }
 
 impl Purgatory {
@@ -113,6 +119,9 @@ impl Purgatory {
             deletions: BTreeMap::new(),
             next_request: 0,
             high_watermark_moves: 0,
+            fetch_timer: SystemTimer::new(BrokerTimer::DelayedFetch),
+            produce_timer: SystemTimer::new(BrokerTimer::DelayedProduce),
+            deletion_timer: SystemTimer::new(BrokerTimer::DelayedDeleteRecords),
         }
     }
 
@@ -142,6 +151,7 @@ impl Purgatory {
         acks: Acks,
         (responses, statuses): (Vec<PartitionProduceResponse>, Vec<ProduceStatus>),
         timeout: Option<Span>,
+        now: Now,
         out: &mut Outbox,
     ) {
         let pending = statuses.iter().filter(|status| status.is_pending).count() as u32;
@@ -153,7 +163,7 @@ impl Purgatory {
         self.next_request += 1;
         self.produces.push_back((request, delayed));
         if let Some(timeout) = timeout {
-            out.set_timer(Timer::Broker(BrokerTimer::DelayedProduce(request)), timeout);
+            self.produce_timer.add(now.time + timeout, request, now, out);
         }
     }
 
@@ -164,6 +174,7 @@ impl Purgatory {
         reply_to: ReplyTo,
         results: Vec<(DeletedRecords, bool)>,
         timeout: Span,
+        now: Now,
         out: &mut Outbox,
     ) {
         let pending = results.iter().filter(|(_, is_pending)| *is_pending).count() as u32;
@@ -174,12 +185,53 @@ impl Purgatory {
         let request = self.next_request;
         self.next_request += 1;
         self.deletions.insert(request, delayed);
-        out.set_timer(Timer::Broker(BrokerTimer::DelayedDeleteRecords(request)), timeout);
+        self.deletion_timer.add(now.time + timeout, request, now, out);
     }
 
-    /// A produce request's time is up: what is still pending has timed out. Returns the partitions at
-    /// which it waited, with its key there.
-    pub fn produce_expired(
+    /// A fetch of this session waits, until this time at the longest.
+    pub fn park_fetch(
+        &mut self,
+        session: SessionHandle,
+        deadline: Time,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let sessions = &self.sessions;
+        self.fetch_timer.forget_done(|deadline, session| !sessions.waits(session, deadline));
+        self.fetch_timer.add(deadline, session, now, out);
+    }
+
+    /// The next session whose fetch has waited long enough.
+    pub fn next_expired_fetch(&mut self, now: Now) -> Option<SessionHandle> {
+        while let Some((deadline, session)) = self.fetch_timer.next_expired(now) {
+            if self.sessions.waits(session, deadline) {
+                return Some(session);
+            }
+        }
+        None
+    }
+
+    /// The fetches whose time was up are answered.
+    pub fn fetch_timer_rang(&mut self, now: Now, out: &mut Outbox) {
+        self.fetch_timer.rang(now, out);
+    }
+
+    /// The time of some produce requests may be up: what is still pending of them has timed out. Returns
+    /// the partitions at which they waited, with their keys there.
+    pub fn expire_produces(
+        &mut self,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Vec<(TopicPartition, ProduceKey)> {
+        let mut keys = Vec::new();
+        while let Some((_, request)) = self.produce_timer.next_expired(now) {
+            keys.extend(self.produce_expired(request, out));
+        }
+        self.produce_timer.rang(now, out);
+        keys
+    }
+
+    fn produce_expired(
         &mut self,
         request: u64,
         out: &mut Outbox,
@@ -194,11 +246,14 @@ impl Purgatory {
         keys
     }
 
-    /// A deletion's time is up.
-    pub fn deletion_expired(&mut self, request: u64, out: &mut Outbox) {
-        if let Some(delayed) = self.deletions.remove(&request) {
-            delayed.answer(out);
+    /// The time of some deletions may be up.
+    pub fn expire_deletions(&mut self, now: Now, out: &mut Outbox) {
+        while let Some((_, request)) = self.deletion_timer.next_expired(now) {
+            if let Some(delayed) = self.deletions.remove(&request) {
+                delayed.answer(out);
+            }
         }
+        self.deletion_timer.rang(now, out);
     }
 
     /// The log end of a partition moved, as readers see it.
@@ -303,14 +358,13 @@ impl Purgatory {
             return;
         }
         let (_, delayed) = self.produces.remove(place).expect("it was just there");
-        if delayed.acks == Acks::All {
-            out.stop_timer(Timer::Broker(BrokerTimer::DelayedProduce(key.request)));
-        }
+        let produces = &self.produces;
+        self.produce_timer.forget_done(|_, request| place_of(request, produces).is_none());
         delayed.answer(out);
     }
 
     fn place_of_produce(&self, request: u64) -> Option<usize> {
-        self.produces.binary_search_by_key(&request, |(number, _)| *number).ok()
+        place_of(request, &self.produces)
     }
 
     fn deletion_settled(
@@ -330,7 +384,8 @@ impl Purgatory {
             return;
         }
         let delayed = self.deletions.remove(&key.request).expect("it was just there");
-        out.stop_timer(Timer::Broker(BrokerTimer::DelayedDeleteRecords(key.request)));
+        let deletions = &self.deletions;
+        self.deletion_timer.forget_done(|_, request| !deletions.contains_key(&request));
         delayed.answer(out);
     }
 }
@@ -362,6 +417,10 @@ impl DelayedDeleteRecords {
         let response = DeleteRecordsResponse { partitions };
         self.reply_to.answer(Response::DeleteRecords(response), out);
     }
+}
+
+fn place_of(request: u64, produces: &VecDeque<(u64, DelayedProduce)>) -> Option<usize> {
+    produces.binary_search_by_key(&request, |(number, _)| *number).ok()
 }
 
 /// The next produce request that waits for no more than this high watermark. They wait in the order of

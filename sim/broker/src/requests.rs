@@ -26,7 +26,7 @@ impl Broker {
             }
             Request::Fetch(request) => return self.handle_fetch(request, reply_to, now, out),
             Request::DeleteRecords(request) => {
-                return self.handle_delete_records(request, reply_to, out);
+                return self.handle_delete_records(request, reply_to, now, out);
             }
             Request::ListOffsets(request) => Response::ListOffsets(self.list_offsets(&request)),
             Request::OffsetForLeaderEpoch(request) => {

@@ -134,6 +134,7 @@ impl Producer {
         match timer {
             ClientTimer::Workload => self.burst(now, out),
             ClientTimer::Sender => self.producer.sender.alarm_rang(),
+            ClientTimer::Delivery => self.producer.sender.delivery_alarm_rang(),
             ClientTimer::Metadata => self.producer.sender.network.metadata_alarm_rang(),
             ClientTimer::Deadline(_) => self.producer.expire_blocked(now, out),
             ClientTimer::Poll | ClientTimer::Retry(_) => {

@@ -41,7 +41,10 @@ pub(crate) struct Sender {
     fatal: Option<ErrorCode>,
     is_closing: bool,
     jitter: Stream,
+    /// For what lingers or backs off.
     alarm: Alarm,
+    /// For what may expire: much later, so that neither alarm moves the other.
+    delivery_alarm: Alarm,
 }
 
 /// What a producer's requests are for.
@@ -109,6 +112,7 @@ impl Sender {
             is_closing: false,
             jitter,
             alarm: Alarm::new(Timer::Client(ClientTimer::Sender)),
+            delivery_alarm: Alarm::new(Timer::Client(ClientTimer::Delivery)),
         }
     }
 
@@ -127,9 +131,14 @@ impl Sender {
         self.is_closing = true;
     }
 
-    /// The alarm for what lingers, backs off or expires rang.
+    /// The alarm for what lingers or backs off rang.
     pub(crate) fn alarm_rang(&mut self) {
         self.alarm.rang();
+    }
+
+    /// The alarm for what may expire rang.
+    pub(crate) fn delivery_alarm_rang(&mut self) {
+        self.delivery_alarm.rang();
     }
 
     /// Does whatever can be done now (`runOnce`).
@@ -146,16 +155,18 @@ impl Sender {
             return self.run(now, out);
         }
         self.network.poll(now, out);
-        self.set_alarm(now, out);
+        self.set_alarms(now, out);
     }
 
-    fn set_alarm(&mut self, now: Now, out: &mut Outbox) {
-        let expiry =
-            self.accumulator.oldest().map(|created| created + self.config.delivery_timeout);
-        let due = [self.accumulator.ready.next_due(), expiry, self.identity_due()];
+    fn set_alarms(&mut self, now: Now, out: &mut Outbox) {
         // What is due already waits for an event, not for time.
-        let next = due.into_iter().flatten().filter(|due| *due > now.time).min();
+        let is_to_come = |due: &Time| *due > now.time;
+        let due = [self.accumulator.ready.next_due(), self.identity_due()];
+        let next = due.into_iter().flatten().filter(is_to_come).min();
         self.alarm.ring_by(next.unwrap_or(Time::MAX), now, out);
+        let timeout = self.config.delivery_timeout;
+        let expiry = self.accumulator.oldest().map(|created| created + timeout);
+        self.delivery_alarm.ring_by(expiry.filter(is_to_come).unwrap_or(Time::MAX), now, out);
     }
 
     /// A request of this producer was answered, or failed.

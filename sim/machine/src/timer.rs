@@ -92,12 +92,12 @@ pub enum BrokerTimer {
     IsrExpiration,
     /// A fetcher may go on (`replica.fetch.backoff.ms`).
     FetcherBackoff(NodeId, u32),
-    /// A produce request in purgatory has waited long enough.
-    DelayedProduce(u64),
-    /// A fetch in purgatory has waited long enough.
-    DelayedFetch(u64),
-    /// A DeleteRecords request in purgatory has waited long enough.
-    DelayedDeleteRecords(u64),
+    /// Some produce request in purgatory may have waited long enough.
+    DelayedProduce,
+    /// Some fetch in purgatory may have waited long enough.
+    DelayedFetch,
+    /// Some DeleteRecords request in purgatory may have waited long enough.
+    DelayedDeleteRecords,
     /// Ask the controller again, on this one of the broker's lines to it.
     ControllerChannel(u32),
     /// Ask for a block of producer ids again.
@@ -127,8 +127,10 @@ pub enum BrokerTimer {
 pub enum ClientTimer {
     /// The application does the next thing of its workload.
     Workload,
-    /// The sender has something to do: a batch has lingered, backed off or expired.
+    /// The sender has something to do: a batch has lingered or backed off.
     Sender,
+    /// The oldest batch may have been on its way for too long (`delivery.timeout.ms`).
+    Delivery,
     /// The consumer polls.
     Poll,
     /// Metadata is due (`metadata.max.age.ms`, `retry.backoff.ms`).

@@ -58,10 +58,10 @@ pub struct NetworkClient<P> {
     number: u32,
     config: NetworkConfig,
     jitter: Stream,
-    /// In the order of their addresses; they are few, and looked up with every message.
+    /// In the order in which they were first spoken to; they are few, and looked up with every message.
     peers: Vec<Peer<P>>,
-    /// The connections open or on their way, oldest first.
-    addresses: Vec<(ConnectionId, Address)>,
+    /// The connections open or on their way, oldest first, with the places of their peers.
+    connections: Vec<(ConnectionId, u32)>,
 }
 
 #[derive(Clone, Debug)]
@@ -101,8 +101,8 @@ struct Held<P> {
 impl<P> NetworkClient<P> {
     /// A client without connections. `number` tells it from the machine's other network clients.
     pub fn new(number: u32, config: NetworkConfig, jitter: Stream) -> Self {
-        let (peers, addresses) = (Vec::new(), Vec::new());
-        NetworkClient { number, config, jitter, peers, addresses }
+        let (peers, connections) = (Vec::new(), Vec::new());
+        NetworkClient { number, config, jitter, peers, connections }
     }
 
     /// Whether a connection is open, so that a request would leave at once.
@@ -144,7 +144,8 @@ impl<P> NetworkClient<P> {
     /// Opens a connection, unless there is one or the back-off has not passed.
     pub fn connect(&mut self, to: Address, now: Now, out: &mut Outbox) {
         let (number, setup) = (self.number, self.config.setup_timeout);
-        let peer = self.peer_to(to);
+        let place = self.place_of(to);
+        let peer = &mut self.peers[place as usize];
         let State::Disconnected { not_before } = peer.state else { return };
         if not_before > now.time {
             let timer = Timer::Network(NetworkTimer::Reconnect(number, to.node));
@@ -153,7 +154,7 @@ impl<P> NetworkClient<P> {
         }
         let connection = out.connect(to);
         peer.state = State::Connecting(connection);
-        self.addresses.push((connection, to));
+        self.connections.push((connection, place));
         out.set_timer(Timer::Network(NetworkTimer::SetupTimeout(number, connection)), setup);
     }
 
@@ -171,7 +172,8 @@ impl<P> NetworkClient<P> {
         let deadline = now.time + self.config.request_timeout;
         let request = request.into();
         let (number, timeout) = (self.number, self.config.request_timeout);
-        let peer = self.peer_to(to);
+        let place = self.place_of(to);
+        let peer = &mut self.peers[place as usize];
         match peer.state {
             State::Connected(connection) => {
                 peer.dispatch(number, connection, request, deadline, timeout, purpose, out);
@@ -200,7 +202,7 @@ impl<P> NetworkClient<P> {
         match input {
             Input::Response { connection, .. }
             | Input::Connected { connection }
-            | Input::Disconnected { connection, .. } => self.address(*connection).is_some(),
+            | Input::Disconnected { connection, .. } => self.place_on(*connection).is_some(),
             Input::Timer(Timer::Network(timer)) => self.number == timer.client(),
             _ => false,
         }
@@ -228,19 +230,18 @@ impl<P> NetworkClient<P> {
         correlation: CorrelationId,
         response: Response,
     ) -> NetworkEvents<P> {
-        let Some(from) = self.address(connection) else { return NetworkEvents::none() };
-        let peer = self.peer_to(from);
+        let Some(peer) = self.peer_on(connection) else { return NetworkEvents::none() };
         let oldest = peer.in_flight.pop_front().expect("a response has a request in flight");
         assert_eq!(oldest.correlation, correlation, "responses come in the order of requests");
         peer.failures = 0;
-        NetworkEvents::one(NetworkEvent::Answered { from, purpose: oldest.purpose, response })
+        let (from, purpose) = (peer.address, oldest.purpose);
+        NetworkEvents::one(NetworkEvent::Answered { from, purpose, response })
     }
 
     fn connected(&mut self, connection: ConnectionId, out: &mut Outbox) -> NetworkEvents<P> {
-        let Some(to) = self.address(connection) else { return NetworkEvents::none() };
         let (number, timeout) = (self.number, self.config.request_timeout);
+        let Some(peer) = self.peer_on(connection) else { return NetworkEvents::none() };
         out.stop_timer(Timer::Network(NetworkTimer::SetupTimeout(number, connection)));
-        let peer = self.peer_to(to);
         peer.state = State::Connected(connection);
         for Held { request, deadline, purpose } in std::mem::take(&mut peer.held) {
             peer.dispatch(number, connection, request, deadline, timeout, purpose, out);
@@ -252,7 +253,7 @@ impl<P> NetworkClient<P> {
         match timer {
             NetworkTimer::RequestTimeout(_, connection) => self.check_oldest(connection, now, out),
             NetworkTimer::SetupTimeout(_, connection) => {
-                if self.address(connection).is_none() {
+                if self.place_on(connection).is_none() {
                     return NetworkEvents::none();
                 }
                 out.close(connection);
@@ -283,9 +284,8 @@ impl<P> NetworkClient<P> {
         now: Now,
         out: &mut Outbox,
     ) -> NetworkEvents<P> {
-        let Some(to) = self.address(connection) else { return NetworkEvents::none() };
         let number = self.number;
-        let peer = self.peer_to(to);
+        let Some(peer) = self.peer_on(connection) else { return NetworkEvents::none() };
         let Some(oldest) = peer.in_flight.front() else {
             peer.is_timed = false;
             return NetworkEvents::none();
@@ -309,11 +309,11 @@ impl<P> NetworkClient<P> {
     ) -> NetworkEvents<P> {
         out.stop_timer(Timer::Network(NetworkTimer::RequestTimeout(self.number, connection)));
         out.stop_timer(Timer::Network(NetworkTimer::SetupTimeout(self.number, connection)));
-        let Ok(place) = self.place(connection) else { return NetworkEvents::none() };
-        let (_, to) = self.addresses.remove(place);
-        let failures = self.peer_to(to).failures;
-        let wait = self.config.reconnect_backoff.after(failures, &mut self.jitter);
-        let peer = self.peer_to(to);
+        let Ok(entry) = self.entry_of(connection) else { return NetworkEvents::none() };
+        let (_, place) = self.connections.remove(entry);
+        let peer = &mut self.peers[place as usize];
+        let to = peer.address;
+        let wait = self.config.reconnect_backoff.after(peer.failures, &mut self.jitter);
         peer.state = State::Disconnected { not_before: now.time + wait };
         peer.failures += 1;
         peer.is_timed = false;
@@ -323,27 +323,32 @@ impl<P> NetworkClient<P> {
         NetworkEvents::all(sent.chain(held).collect())
     }
 
-    fn address(&self, of: ConnectionId) -> Option<Address> {
-        self.place(of).ok().map(|place| self.addresses[place].1)
+    /// A machine numbers its connections in the order in which it opens them.
+    fn entry_of(&self, connection: ConnectionId) -> Result<usize, usize> {
+        self.connections.binary_search_by_key(&connection, |(known, _)| *known)
     }
 
-    /// A machine numbers its connections in the order in which it opens them.
-    fn place(&self, of: ConnectionId) -> Result<usize, usize> {
-        self.addresses.binary_search_by_key(&of, |(connection, _)| *connection)
+    /// The place of the peer at the other end of a connection.
+    fn place_on(&self, connection: ConnectionId) -> Option<u32> {
+        self.entry_of(connection).ok().map(|entry| self.connections[entry].1)
+    }
+
+    fn peer_on(&mut self, connection: ConnectionId) -> Option<&mut Peer<P>> {
+        let place = self.place_on(connection)?;
+        self.peers.get_mut(place as usize)
     }
 
     fn peer(&self, at: Address) -> Option<&Peer<P>> {
-        let place = self.peers.binary_search_by_key(&at, |peer| peer.address);
-        place.ok().map(|place| &self.peers[place])
+        self.peers.iter().find(|peer| peer.address == at)
     }
 
-    fn peer_to(&mut self, address: Address) -> &mut Peer<P> {
-        let place = self.peers.binary_search_by_key(&address, |peer| peer.address);
-        let place = place.unwrap_or_else(|place| {
-            self.peers.insert(place, Peer::new(address));
-            place
-        });
-        &mut self.peers[place]
+    /// The place of a peer, which has one from now on.
+    fn place_of(&mut self, address: Address) -> u32 {
+        let place = self.peers.iter().position(|peer| peer.address == address);
+        place.unwrap_or_else(|| {
+            self.peers.push(Peer::new(address));
+            self.peers.len() - 1
+        }) as u32
     }
 }
 

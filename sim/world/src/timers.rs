@@ -174,8 +174,9 @@ mod tests {
             Timer::Network(NetworkTimer::RequestTimeout(7, klab_machine::ConnectionId(u64::MAX))),
             Timer::Network(NetworkTimer::Reconnect(7, klab_wire::NodeId::broker(7))),
             Timer::Raft(RaftTimer::DelayedFetch(7)),
-            Timer::Broker(BrokerTimer::DelayedFetch(7)),
-            Timer::Broker(BrokerTimer::DelayedProduce(7)),
+            Timer::Raft(RaftTimer::DelayedFetch(8)),
+            Timer::Broker(BrokerTimer::DelayedFetch),
+            Timer::Broker(BrokerTimer::DelayedProduce),
             Timer::Broker(BrokerTimer::DeleteLog(log)),
         ];
         let mut timers = Timers::default();

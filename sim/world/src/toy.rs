@@ -5,7 +5,7 @@
 //! toy server answers at once, after a while, or when it has written the request down and flushed it.
 //! Both remember what has happened to them, if they are asked to.
 
-use klab_machine::timer::{BrokerTimer, ClientTimer};
+use klab_machine::timer::{ClientTimer, RaftTimer};
 use klab_machine::{
     Address, Block, Change, Command, ConnectionId, CorrelationId, DisconnectReason, DiskImage,
     File, FlushId, Identity, Input, Machine, Outbox, StorageFailure, Timer,
@@ -136,7 +136,7 @@ impl Machine for Toy {
                 self.links.remove(&connection);
             }
             Input::Timer(TICK) => self.tick(now, out),
-            Input::Timer(Timer::Broker(BrokerTimer::DelayedProduce(number))) => {
+            Input::Timer(Timer::Raft(RaftTimer::DelayedFetch(number))) => {
                 self.answer(number, out);
             }
             Input::Timer(timer) => unreachable!("a toy sets no {timer:?}"),
@@ -186,8 +186,8 @@ impl Toy {
             }
             Answer::After(span) => {
                 self.waiting.insert(self.served, (connection, correlation));
-                let timer = BrokerTimer::DelayedProduce(self.served);
-                out.set_timer(Timer::Broker(timer), span);
+                let timer = RaftTimer::DelayedFetch(self.served);
+                out.set_timer(Timer::Raft(timer), span);
             }
             Answer::Durably => {
                 let batch = RecordBatch::of_counted(self.served, 1, 100, now.wall, None)
