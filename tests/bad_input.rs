@@ -146,6 +146,7 @@ fn a_run_leaves_one_folder_with_everything_in_it() {
         .collect();
     files.sort();
     let expected = [
+        "history.jsonl",
         "index.md",
         "latency.svg",
         "metrics.csv",

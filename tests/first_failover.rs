@@ -42,6 +42,7 @@ fn with_acks_1_a_failover_loses_records_that_were_acknowledged_and_the_report_na
         story(&lost.proofs[0]),
         [
             "appended offsets 2658..2659 in leader epoch 0",
+            "fault: ProcessCrashed page cache kept",
             "is told that the broker has it",
             "elected: b3 leads in leader epoch 1",
             "truncated: log end from 2662 to 2658",

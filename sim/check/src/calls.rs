@@ -55,8 +55,8 @@ impl<T> Calls<T> {
     }
 
     /// The call that began last.
-    pub(crate) fn latest(&self) -> Option<&T> {
-        self.begun.iter().rev().find_map(|(_, call)| call.as_ref())
+    pub(crate) fn latest_mut(&mut self) -> Option<&mut T> {
+        self.begun.iter_mut().rev().find_map(|(_, call)| call.as_mut())
     }
 
     /// All of them, in the order of their numbers.
@@ -79,11 +79,11 @@ mod tests {
         for (id, call) in [(3, 'a'), (4, 'b'), (5, 'c'), (9, 'e'), (8, 'd')] {
             calls.begin(OperationId(id), call);
         }
-        assert_eq!((left(&calls).as_str(), calls.latest()), ("abcde", Some(&'e')));
+        assert_eq!((left(&calls).as_str(), calls.latest_mut()), ("abcde", Some(&mut 'e')));
         let ends = [(4, Some('b')), (4, None), (9, Some('e')), (7, None), (3, Some('a'))];
         for (id, call) in ends.into_iter().chain([(2, None), (3, None), (8, Some('d'))]) {
             assert_eq!(calls.end(OperationId(id)), call, "call {id}");
         }
-        assert_eq!((left(&calls).as_str(), calls.latest()), ("c", Some(&'c')));
+        assert_eq!((left(&calls).as_str(), calls.latest_mut()), ("c", Some(&mut 'c')));
     }
 }

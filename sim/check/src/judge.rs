@@ -103,8 +103,9 @@ impl Judge {
     /// Judges what can be judged only at the end, and sums up.
     pub fn finish(mut self, end: End) -> Verdict {
         self.end_start();
-        self.history.judge(&self.cluster, &end, &mut self.findings);
-        let promises = self.findings.verdicts();
+        let judged = self.history.judge(&self.cluster, &end, &mut self.findings);
+        judged.expect("clients number their values, and never send one twice");
+        let (promises, anomalies) = self.findings.verdicts();
         let expectations = self.expectations.verdicts(&promises);
         let misses = !self.unmatched_selectors.is_empty();
         let vacuous = misses && !self.cluster.settings.selectors_may_miss;
@@ -114,6 +115,7 @@ impl Judge {
             outcome,
             exit_code: outcome.exit_code(),
             promises,
+            anomalies,
             expectations,
             unmatched_selectors: self.unmatched_selectors,
         }

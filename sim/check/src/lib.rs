@@ -7,12 +7,15 @@
 //! A broken promise is a violation, unless the [`Setting`] that permits it can be named; [`Verdict`] tells
 //! the two apart, and holds the run against what its scenario [expects](Expectation).
 //!
+//! A [`HistoryJudge`] judges a history that was recorded elsewhere, by the same rules: each [`Anomaly`] has Jepsen's
+//! name. There are no facts then, and [`RecordedSettings`] say what else is known.
+//!
 //! A [`Summary`] watches the same entries and keeps what a person wants to read first.
 //!
 //! # Where to start reading
 //!
 //! `promise.rs` is the table of contents. `invariant/` has one file per oracle, pure rules with their tables;
-//! `history/` the checkers; `picture/` what the facts say is stored where; `watch/` brings the three together,
+//! `history/` the checkers (`anomaly.rs` is their table of contents); `picture/` what the facts say is stored where; `watch/` brings the three together,
 //! one file per area of facts; `permit.rs` tells a permitted loss from a violation. `tests/planted` has for
 //! every promise a history that breaks it and one that almost does.
 //!
@@ -20,6 +23,10 @@
 //!
 //! - Consumer groups, transactions, share groups: their promises come with them. `:nonmonotonic-poll` and
 //!   `:poll-skip` are judged as for `assign`; under `subscribe` they must be permitted.
+//! - What transactions promise: Jepsen's `:precommitted-read` and its cycles between transactions.
+//! - Of a recorded history memory grows with the runs of consecutive values and with the polls (`recorded.rs`), not
+//!   only with what is unresolved: a consumer may read everything again, and must find the same. Compacted topics
+//!   would need to say what was compacted away, as `delete-records` does for retention.
 //! - The voter set is static, as long as KIP-853 is not built: `majority-has-committed-metadata` would have
 //!   to be asked of the voters in force at that offset.
 //! - Of one log at most 64 replicas are followed: all of a partition, of the metadata log the voters first,
@@ -45,8 +52,14 @@ mod verdict;
 mod watch;
 
 pub use expectation::{Expectation, ExpectationVerdict, Expected, Filter};
+pub use history::{
+    ANOMALIES, Anomaly, AnomalyInfo, Event, HistoryJudge, HistoryVerdict, Micro, RecordedSettings,
+    Type, Wrong, is_fault,
+};
 pub use judge::{Convergence, End, Judge};
 pub use promise::{PROMISES, Promise, PromiseInfo};
 pub use settings::{ProducerSettings, Setting, Settings, TopicSettings};
 pub use summary::{Availability, Line, Sends, Summary, Timeline};
-pub use verdict::{Moment, Outcome, PromiseVerdict, Proof, Status, Verdict, Witness};
+pub use verdict::{
+    AnomalyVerdict, Moment, Outcome, PromiseVerdict, Proof, Status, Verdict, Witness,
+};

@@ -15,6 +15,8 @@ pub struct Settings {
     pub defaults: TopicSettings,
     /// How each producer produces.
     pub producers: BTreeMap<NodeId, ProducerSettings>,
+    /// How every other producer produces.
+    pub other_producers: ProducerSettings,
     /// The voters of the metadata quorum.
     pub voters: Vec<NodeId>,
     /// Eligible leader replicas are in force (KIP-966): an ISR may be empty, and the last replica to
@@ -67,6 +69,12 @@ pub enum Setting {
     MaxInFlight(u32),
     /// A voter's disk was lost or damaged: the quorum promises nothing about what it held.
     VoterDiskLost,
+    /// A consumer that subscribes goes on where its group has committed, after every rebalance.
+    Subscribe,
+    /// Nobody polled to the end of the log: what was not seen may be there.
+    NoFinalPolls,
+    /// Several producers write to one partition.
+    SharedPartition,
 }
 
 impl Default for TopicSettings {
@@ -98,9 +106,9 @@ impl Default for ProducerSettings {
 }
 
 impl Settings {
-    /// How a client produces; one that is not named, with Kafka's defaults.
+    /// How a client produces.
     pub fn producer(&self, client: NodeId) -> ProducerSettings {
-        self.producers.get(&client).copied().unwrap_or_default()
+        self.producers.get(&client).copied().unwrap_or(self.other_producers)
     }
 }
 
@@ -117,6 +125,9 @@ impl fmt::Display for Setting {
             Setting::NoIdempotence => f.write_str("enable.idempotence=false"),
             Setting::MaxInFlight(n) => write!(f, "max.in.flight.requests.per.connection={n}"),
             Setting::VoterDiskLost => f.write_str("a voter's disk was lost"),
+            Setting::Subscribe => f.write_str("subscribe"),
+            Setting::NoFinalPolls => f.write_str("no final polls"),
+            Setting::SharedPartition => f.write_str("several producers write to the partition"),
         }
     }
 }

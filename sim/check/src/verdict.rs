@@ -1,6 +1,7 @@
 //! The verdict: every promise with its count and its proofs, every expectation, one outcome.
 
 use crate::expectation::ExpectationVerdict;
+use crate::history::Anomaly;
 use crate::promise::Promise;
 use crate::settings::Setting;
 use klab_wire::{NodeId, Time, TopicPartition};
@@ -15,6 +16,8 @@ pub struct Verdict {
     pub exit_code: u8,
     /// Every promise, in the order of [`PROMISES`](crate::PROMISES).
     pub promises: Vec<PromiseVerdict>,
+    /// Every anomaly of the clients' history, in the order of [`ANOMALIES`](crate::ANOMALIES).
+    pub anomalies: Vec<AnomalyVerdict>,
     /// Every expectation of the scenario, in its order.
     pub expectations: Vec<ExpectationVerdict>,
     /// Selectors that named nobody at their time.
@@ -59,6 +62,27 @@ pub struct PromiseVerdict {
     pub proofs: Vec<Proof>,
 }
 
+/// What was found of an anomaly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AnomalyVerdict {
+    /// Which.
+    pub anomaly: Anomaly,
+    /// Whether it was found: its promise is kept, or broken by it.
+    pub status: Status,
+    /// How often it was looked for.
+    pub checked: u64,
+    /// How often it was found against the settings.
+    pub violations: u64,
+    /// How often it was found as the settings permit.
+    pub permitted: u64,
+    /// How many records all of this concerned.
+    pub records: u64,
+    /// The settings that permit it.
+    pub permitted_by: Vec<Setting>,
+    /// The first few times it was found; violations before permitted ones.
+    pub proofs: Vec<Proof>,
+}
+
 /// Kept or broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -78,6 +102,8 @@ pub enum Status {
 pub struct Proof {
     /// When it was noticed, and on which node.
     pub at: Moment,
+    /// The anomaly of the history that it is, if it is one.
+    pub anomaly: Option<Anomaly>,
     /// Where, if it is about one partition.
     pub partition: Option<TopicPartition>,
     /// What happened, in a sentence. A lost record is named here.
@@ -114,6 +140,11 @@ impl Verdict {
     /// What became of one promise.
     pub fn promise(&self, promise: Promise) -> &PromiseVerdict {
         &self.promises[promise as usize]
+    }
+
+    /// What was found of one anomaly.
+    pub fn anomaly(&self, anomaly: Anomaly) -> &AnomalyVerdict {
+        &self.anomalies[anomaly as usize]
     }
 }
 

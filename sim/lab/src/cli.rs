@@ -1,7 +1,7 @@
 //! The command line: what can be asked, and who answers.
 
 use crate::error::{Exit, Mistake};
-use crate::{explain, explore, fingerprints, list, run, show};
+use crate::{check, explain, explore, fingerprints, list, run, show};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -24,6 +24,9 @@ enum Command {
     Run(RunArguments),
     /// Run a scenario under many seeds and list the distinct failures
     Explore(ExploreArguments),
+    /// Judge a history from a file: a run's, or one that was recorded from a real cluster
+    #[command(after_long_help = CHECK_HELP)]
+    Check(CheckArguments),
     /// Show the deployment at one moment of a run
     Show(ShowArguments),
     /// List the concepts, or the scenarios of one
@@ -33,6 +36,11 @@ enum Command {
     /// Print (or check) the fingerprint of every scenario under its own seed
     Fingerprints(FingerprintsArguments),
 }
+
+const CHECK_HELP: &str = concat!(
+    "Exit codes: 0 valid, 1 violated, 2 vacuous, 3 bad input.\n",
+    include_str!("history/format.md")
+);
 
 /// Which run: a scenario, a seed, and settings over the file's.
 #[derive(Clone, Debug, Args)]
@@ -62,6 +70,9 @@ pub struct RunArguments {
     /// Write no folder
     #[arg(long, conflicts_with = "report")]
     pub no_report: bool,
+    /// Write the history of the clients' calls to this file as well: .jsonl for JSON lines, .edn for Jepsen
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
     /// Write the fate of every message into the trace as well
     #[arg(long)]
     pub messages: bool,
@@ -89,6 +100,19 @@ pub struct ExploreArguments {
     #[arg(long)]
     pub first: bool,
     /// Print one JSON object per seed
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `klab check`
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The history: JSON lines (.jsonl) or EDN (.edn); - reads JSON lines from standard input
+    pub history: PathBuf,
+    /// What was promised, over the history's first line, such as acks=1; may be given more than once
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Print the verdict as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -145,6 +169,7 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Explore(arguments) => explore::explore(&arguments),
+            Command::Check(arguments) => check::check(&arguments),
             Command::Show(arguments) => show::show(&arguments),
             Command::List(arguments) => list::list(&arguments),
             Command::Explain(arguments) => explain::explain(&arguments),

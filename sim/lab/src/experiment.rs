@@ -309,7 +309,7 @@ fn no_such_run(path: &Path, name: &str, scenario: &Scenario) -> Mistake {
 }
 
 /// `producer.acks=1` in its two parts.
-fn pair(setting: &str) -> Result<(&str, &str), Mistake> {
+pub(crate) fn pair(setting: &str) -> Result<(&str, &str), Mistake> {
     setting.split_once('=').ok_or_else(|| {
         Mistake::new(format!(
             "--set {setting}: a setting is written KEY=VALUE, as in producer.acks=1"

@@ -1,9 +1,9 @@
 //! What the judge is told of a scenario: the settings that promises depend on, and what is expected.
 
 use klab_check::{Expectation, Filter, ProducerSettings, Promise, Settings, TopicSettings};
-use klab_scenario::{Controller, Scenario};
+use klab_scenario::{Controller, Position, Scenario};
 use klab_wire::NodeId;
-use klab_wire::config::{BrokerConfig, CleanupPolicy, TopicConfig};
+use klab_wire::config::{AutoOffsetReset, BrokerConfig, CleanupPolicy, TopicConfig};
 use std::collections::BTreeMap;
 
 /// The settings of a scenario that decide what Kafka promises.
@@ -13,6 +13,7 @@ pub fn settings(scenario: &Scenario) -> Settings {
     Settings {
         defaults: defaults.reduce(TopicSettings::or_less).unwrap_or_default(),
         producers: producers(scenario),
+        other_producers: ProducerSettings::default(),
         voters: scenario.cluster.voters(),
         eligible_leader_replicas: eligible_leader_replicas(scenario),
         selectors_may_miss: scenario.allow_unmatched,
@@ -51,6 +52,18 @@ fn producers(scenario: &Scenario) -> BTreeMap<NodeId, ProducerSettings> {
 fn eligible_leader_replicas(scenario: &Scenario) -> bool {
     matches!(scenario.cluster.controller, Controller::Kraft { .. })
         && scenario.server_config(NodeId::broker(1)).eligible_leader_replicas_enable
+}
+
+/// Whether every consumer reads its partitions from where they begin.
+pub fn consumers_start_at_the_beginning(scenario: &Scenario) -> bool {
+    let release = scenario.kafka.release;
+    scenario.consumers.iter().all(|consumer| match consumer.from {
+        Some(position) => position == Position::Earliest,
+        None => {
+            let config = consumer.resolved_config(release);
+            config.auto_offset_reset == AutoOffsetReset::Earliest
+        }
+    })
 }
 
 fn expectation(expectation: &klab_scenario::Expectation) -> Expectation {

@@ -1,12 +1,13 @@
 //! The lab: what a person (or a script) does with worlds.
 //!
-//! One file per command ([`run`], [`explore`], [`show`], [`list`], [`explain`], [`fingerprints`]) on top of
+//! One file per command ([`run`], [`explore`], [`check`], [`show`], [`list`], [`explain`], [`fingerprints`]) on top of
 //! [`experiment`]: one run of one scenario under one seed, judged. [`report`] writes it down.
 //!
 //! # What is left out
 //!
 //! - `diff`, `shrink` and `plot`: they come with the milestones that need them, as commands beside these.
 
+pub mod check;
 pub mod cli;
 pub mod concepts;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod experiment;
 pub mod explain;
 pub mod explore;
 pub mod fingerprints;
+pub mod history;
 mod hosting;
 mod judging;
 pub mod library;

@@ -48,23 +48,67 @@ impl Reads {
 
     /// The value that was read at an offset.
     pub(super) fn value_at(&self, offset: Offset) -> Option<u64> {
-        let index = self.ranges.partition_point(|read| read.end() <= offset);
-        let read = self.ranges.get(index).filter(|read| read.offset <= offset)?;
+        let read = self.reaching(offset).first().filter(|read| read.offset <= offset)?;
         Some(read.value_at(offset))
     }
 
     /// The first range that reaches into these offsets.
     pub(super) fn first_within(&self, from: Offset, to: Offset) -> Option<&Read> {
-        let index = self.ranges.partition_point(|read| read.end() <= from);
-        self.ranges.get(index).filter(|read| read.offset < to)
+        self.reaching(from).first().filter(|read| read.offset < to)
     }
 
-    /// The first offset from `from` up to `to` that nobody read.
-    pub(super) fn first_unread(&self, from: Offset, to: Offset) -> Option<Offset> {
-        let begin = self.ranges.partition_point(|read| read.end() <= from);
-        let read = self.ranges[begin..].iter().take_while(|read| read.offset < to);
-        let unread = read.fold(from, |at, read| if read.offset <= at { read.end() } else { at });
-        Some(unread).filter(|unread| *unread < to)
+    /// The offset after the highest that was read.
+    pub(super) fn end(&self) -> Offset {
+        self.ranges.last().map_or(Offset(0), Read::end)
+    }
+
+    /// Of these offsets those at which not these values were read: each range with its length.
+    pub(super) fn unconfirmed(
+        &self,
+        from: Offset,
+        first_value: u64,
+        count: u64,
+    ) -> Vec<(Offset, u64)> {
+        let (to, mut at, mut found) = (from.plus(count), from, Vec::new());
+        for read in self.reaching(from).iter().take_while(|read| read.offset < to) {
+            let (begin, end) = (read.offset.max(at), read.end().min(to));
+            let agrees = read.value_at(begin) == first_value + begin.since(from);
+            let missing_up_to = if agrees { begin } else { end };
+            if missing_up_to > at {
+                found.push((at, missing_up_to.since(at)));
+            }
+            at = end;
+        }
+        if at < to {
+            found.push((at, to.since(at)));
+        }
+        found
+    }
+
+    /// The first offset of these at which another value was read, and that value.
+    pub(super) fn differing(
+        &self,
+        from: Offset,
+        first_value: u64,
+        count: u64,
+    ) -> Option<(Offset, u64)> {
+        let to = from.plus(count);
+        let mut reads = self.reaching(from).iter().take_while(|read| read.offset < to);
+        reads.find_map(|read| {
+            let offset = read.offset.max(from);
+            let seen = read.value_at(offset);
+            (seen != first_value + offset.since(from)).then_some((offset, seen))
+        })
+    }
+
+    /// Whether all of these values were read at these offsets.
+    pub(super) fn confirm(&self, from: Offset, first_value: u64, count: u64) -> bool {
+        self.unconfirmed(from, first_value, count).is_empty()
+    }
+
+    /// What was read from here on.
+    fn reaching(&self, from: Offset) -> &[Read] {
+        &self.ranges[self.ranges.partition_point(|read| read.end() <= from)..]
     }
 
     /// Notes what a poll returned. Gives back where it differs from what was read before.
@@ -125,8 +169,11 @@ mod tests {
         assert_eq!(reads.see(Offset(3), 103, 10), None);
         assert_eq!(reads.value_at(Offset(12)), Some(112));
         assert_eq!(reads.value_at(Offset(13)), None);
-        assert_eq!(reads.first_unread(Offset(5), Offset(13)), None);
-        assert_eq!(reads.first_unread(Offset(5), Offset(22)), Some(Offset(13)));
+        assert_eq!(reads.unconfirmed(Offset(5), 105, 8), []);
+        let unconfirmed = [(Offset(13), 9), (Offset(22), 3)];
+        assert_eq!(reads.unconfirmed(Offset(5), 105, 20), unconfirmed);
+        assert_eq!(reads.differing(Offset(0), 100, 30), Some((Offset(20), 7)));
+        assert!(reads.confirm(Offset(2), 102, 11) && !reads.confirm(Offset(2), 102, 12));
         let conflict = reads.see(Offset(20), 8, 1).map(|conflict| conflict.values);
         assert_eq!(conflict, Some([7, 8]));
     }

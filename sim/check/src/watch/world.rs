@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 impl Judge {
     pub(super) fn watch_world(&mut self, at: Moment, fact: &WorldFact) {
+        self.history.faults.watch(at, fact);
         match fact {
             WorldFact::DiskReplaced {} => self.lose_disk(at),
             WorldFact::DiskCorrupted { .. } => {

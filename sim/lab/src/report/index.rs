@@ -12,6 +12,7 @@ pub fn page(experiment: &Experiment, outcome: &Outcome) -> String {
          | file | what it is |\n\
          |---|---|\n\
          | `trace.txt` | what happened, one line each: step, seconds, node, fact or client call |\n\
+         | `history.jsonl` | the clients' calls, one event a line, for `klab check` |\n\
          | `verdict.json` | every promise and expectation with its proofs, for a program |\n\
          | `metrics.csv` | what clients saw, per {interval} of simulated time |\n\
          | `throughput.svg` | records sent, acknowledged and polled per second |\n\

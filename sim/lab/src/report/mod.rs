@@ -9,6 +9,7 @@ pub mod text;
 
 use crate::error::Mistake;
 use crate::experiment::{Experiment, Outcome};
+use crate::history::write::{Notation, Writer};
 use folder::Folder;
 use klab_machine::trace::{Entry, What};
 use klab_machine::{Fact, fact::WorldFact};
@@ -22,13 +23,16 @@ use std::path::{Path, PathBuf};
 /// The rows of `metrics.csv`.
 pub(crate) const INTERVAL: Span = Span::from_millis(250);
 
+const UNWRITABLE: &str = "cannot be written";
+
 /// A run's folder while the run goes on.
 #[derive(Debug)]
 pub struct Report {
     folder: Folder,
     trace: BufWriter<File>,
+    history: Writer<BufWriter<File>>,
     with_messages: bool,
-    /// The first error of writing the trace, which is reported at the end.
+    /// The first error of writing the trace or the history, which is reported at the end.
     broken: Option<std::io::Error>,
     metrics: Metrics,
     marks: Vec<Mark>,
@@ -51,8 +55,13 @@ impl Report {
             if with_messages { "and message" } else { "(messages: klab run --messages)" };
         let broken =
             writeln!(trace, "    step      seconds node fact, client call {messages}").err();
+        let history = folder.create("history.jsonl")?;
+        let source = experiment.command();
+        let history = Writer::begin(history, Notation::Json, &experiment.scenario, &source);
+        let history = history
+            .map_err(|error| Mistake::of_path(Path::new("history.jsonl"), UNWRITABLE, &error))?;
         let metrics = Metrics::new(INTERVAL, experiment.scenario.run_for);
-        Ok(Report { folder, trace, with_messages, broken, metrics, marks: Vec::new() })
+        Ok(Report { folder, trace, history, with_messages, broken, metrics, marks: Vec::new() })
     }
 
     /// Takes note of an entry of the trace.
@@ -62,6 +71,9 @@ impl Report {
         let is_message = matches!(entry.what, What::Fate(_));
         if self.broken.is_none() && (self.with_messages || !is_message) {
             self.broken = writeln!(self.trace, "{entry}").err();
+        }
+        if self.broken.is_none() {
+            self.broken = self.history.watch(entry).err();
         }
     }
 
@@ -76,8 +88,10 @@ impl Report {
         outcome: &Outcome,
     ) -> Result<PathBuf, Mistake> {
         let broken = self.broken.take().or_else(|| self.trace.flush().err());
+        let broken = broken.or_else(|| self.history.finish().err());
         if let Some(error) = broken {
-            return Err(Mistake::of_path(Path::new("trace.txt"), "cannot be written", &error));
+            let files = Path::new("trace.txt or history.jsonl");
+            return Err(Mistake::of_path(files, UNWRITABLE, &error));
         }
         self.folder.write("verdict.json", &outcome.json(experiment))?;
         self.folder.write("metrics.csv", &self.metrics.csv())?;

@@ -5,10 +5,10 @@ use anstyle::{AnsiColor, Style};
 use klab_check::{Expected, PromiseVerdict, Proof, Status};
 use std::fmt::{self, Write};
 
-pub(super) const GOOD: Style = AnsiColor::Green.on_default();
-pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
-pub(super) const ODD: Style = AnsiColor::Yellow.on_default();
-pub(super) const HEAD: Style = Style::new().bold();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const ODD: Style = AnsiColor::Yellow.on_default();
+pub(crate) const HEAD: Style = Style::new().bold();
 
 /// The lines of the timeline that are shown before it is cut; the trace has the rest.
 const TIMELINE: usize = 40;
@@ -116,7 +116,7 @@ fn broken(verdict: &PromiseVerdict) -> String {
     }
 }
 
-pub(super) fn times(count: u64) -> String {
+pub(crate) fn times(count: u64) -> String {
     match count {
         1 => "once".to_string(),
         _ => format!("{} times", grouped(count)),
@@ -129,7 +129,8 @@ pub(super) fn proof(out: &mut String, verdict: &PromiseVerdict, proof: &Proof) -
         None => "violated".to_string(),
     };
     let place = proof.partition.as_ref().map(|partition| format!("{partition}: "));
-    writeln!(out, "\n{HEAD}{}{HEAD:#}, {leave}", verdict.promise)?;
+    let anomaly = proof.anomaly.map(|anomaly| format!(" ({anomaly})")).unwrap_or_default();
+    writeln!(out, "\n{HEAD}{}{HEAD:#}{anomaly}, {leave}", verdict.promise)?;
     writeln!(out, "  {}{}", place.unwrap_or_default(), proof.what)?;
     for witness in &proof.witnesses {
         writeln!(out, "  {:>12} {:<4} {}", witness.at.time, witness.at.node, witness.what)?;
