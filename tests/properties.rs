@@ -139,7 +139,7 @@ fn no_promise_is_violated_whatever_the_deployment_and_the_faults() {
     let result = runner.run(&plans(), |plan| {
         let experiment = Experiment::parse("random.toml", &plan.scenario(), Some(plan.seed))
             .unwrap_or_else(|mistake| panic!("{mistake}"));
-        let outcome = experiment.run(Hosting::Bare, |_| {});
+        let outcome = experiment.judge(Hosting::Bare);
         let bad = matches!(outcome.verdict.outcome, Verdict::Violated | Verdict::NotConverged);
         prop_assert!(
             !bad,

@@ -39,7 +39,7 @@ fn for_each(claim: impl Fn(&Experiment) -> Result<(), String> + Sync) {
 #[test]
 fn every_scenario_is_as_it_expects() {
     for_each(|experiment| {
-        let outcome = experiment.run(Hosting::Bare, |_| {});
+        let outcome = experiment.judge(Hosting::Bare);
         match outcome.verdict.exit_code {
             0 => Ok(()),
             _ => Err(klab::lab::report::text::outcome(experiment, &outcome)),

@@ -53,14 +53,14 @@ fn reference() -> Experiment {
 
 fn compare(criterion: &mut Criterion) {
     let experiment = reference();
-    let messages = experiment.run(Hosting::Bare, |_| {}).messages;
+    let messages = experiment.judge(Hosting::Bare).messages;
     let mut group = criterion.benchmark_group("reference run");
     group.sample_size(10).throughput(Throughput::Elements(messages));
     group.bench_function("klab, bare, judged", |bencher| {
-        bencher.iter(|| black_box(experiment.run(Hosting::Bare, |_| {})));
+        bencher.iter(|| black_box(experiment.judge(Hosting::Bare)));
     });
     group.bench_function("klab, caged, judged", |bencher| {
-        bencher.iter(|| black_box(experiment.run(Hosting::Caged, |_| {})));
+        bencher.iter(|| black_box(experiment.judge(Hosting::Caged)));
     });
     group.bench_function("madsim RPC echo of as many messages", |bencher| {
         bencher.iter(|| black_box(echo(messages / 2)));

@@ -3,11 +3,13 @@
 use crate::cli::Subject;
 use crate::error::{Exit, Mistake};
 use crate::judging;
+use crate::own_mistake::Running;
 use crate::vocabulary::Words;
 use klab_check::{Judge, Summary, Verdict};
-use klab_machine::trace::{Entry, Outcome as Fate, What};
+use klab_machine::trace::Entry;
 use klab_scenario::{Controller, Problems, Run, Scenario};
 use klab_wire::{Span, Time};
+use klab_world::World;
 use serde::Serialize;
 use std::fs;
 use std::io::IsTerminal;
@@ -176,8 +178,24 @@ impl Experiment {
 
     /// Runs it to its end, showing every entry of the trace to `observe` on the way.
     pub fn run(&self, hosting: Hosting, observe: impl FnMut(&Entry) + Send) -> Outcome {
+        self.run_world(World::new(&self.scenario, self.seed), hosting, observe)
+    }
+
+    /// Runs it to its end for its outcome alone.
+    pub fn judge(&self, hosting: Hosting) -> Outcome {
+        let world = World::new(&self.scenario, self.seed).without_fates();
+        self.run_world(world, hosting, |_| {})
+    }
+
+    fn run_world(
+        &self,
+        world: World,
+        hosting: Hosting,
+        observe: impl FnMut(&Entry) + Send,
+    ) -> Outcome {
+        let _running = Running::begin(self.command());
         let mut observer = Observer::new(&self.scenario, observe);
-        let end = crate::hosting::run(&self.scenario, self.seed, hosting, &mut observer);
+        let end = crate::hosting::run(world, self.seed, hosting, &mut observer);
         observer.finish(end)
     }
 }
@@ -234,7 +252,6 @@ impl Outcome {
 pub(crate) struct Observer<F> {
     judge: Judge,
     summary: Summary,
-    messages: u64,
     observe: F,
 }
 
@@ -242,6 +259,7 @@ pub(crate) struct Observer<F> {
 pub(crate) struct RunEnd {
     pub time: Time,
     pub steps: u64,
+    pub messages: u64,
     pub fingerprint: String,
     pub convergence: klab_check::Convergence,
 }
@@ -251,14 +269,10 @@ impl<F: FnMut(&Entry)> Observer<F> {
         let settings = judging::settings(scenario);
         let summary = Summary::new(&settings);
         let judge = Judge::new(settings, judging::expectations(scenario));
-        Observer { judge, summary, messages: 0, observe }
+        Observer { judge, summary, observe }
     }
 
     pub(crate) fn watch(&mut self, entry: &Entry) {
-        if let What::Fate(fate) = &entry.what {
-            let is_delivery = fate.message.is_some() && fate.fate == Fate::Delivered;
-            self.messages += u64::from(is_delivery);
-        }
         self.judge.watch(entry);
         self.summary.watch(entry);
         (self.observe)(entry);
@@ -266,13 +280,13 @@ impl<F: FnMut(&Entry)> Observer<F> {
 
     fn finish(mut self, end: RunEnd) -> Outcome {
         self.summary.finish(end.time);
-        let RunEnd { time, steps, fingerprint, convergence } = end;
+        let RunEnd { time, steps, messages, fingerprint, convergence } = end;
         Outcome {
             verdict: self.judge.finish(klab_check::End { time, convergence }),
             summary: self.summary,
             fingerprint,
             steps,
-            messages: self.messages,
+            messages,
             end: time.since(Time::ZERO),
         }
     }

@@ -64,7 +64,7 @@ fn outcomes(
                 if seed >= end {
                     return;
                 }
-                let outcome = experiment.with_seed(seed).run(Hosting::Bare, |_| {});
+                let outcome = experiment.with_seed(seed).judge(Hosting::Bare);
                 if first && outcome.exit() != Exit::AsExpected {
                     next.store(end, Ordering::Relaxed);
                 }

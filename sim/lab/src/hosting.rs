@@ -2,18 +2,16 @@
 
 use crate::experiment::{Hosting, Observer, RunEnd};
 use klab_machine::trace::Entry;
-use klab_scenario::Scenario;
 use klab_wire::Time;
 use klab_world::{Simulation, World};
 
-/// Runs the world of a scenario to its end.
+/// Runs a world to its end.
 pub(crate) fn run<F: FnMut(&Entry) + Send>(
-    scenario: &Scenario,
+    world: World,
     seed: u64,
     hosting: Hosting,
     observer: &mut Observer<F>,
 ) -> RunEnd {
-    let world = World::new(scenario, seed);
     let watch = |entry: &Entry| observer.watch(entry);
     let world = match hosting {
         Hosting::Bare => run_bare(world, watch),
@@ -23,6 +21,7 @@ pub(crate) fn run<F: FnMut(&Entry) + Send>(
     RunEnd {
         time: end.time,
         steps: world.engine().steps(),
+        messages: world.engine().messages(),
         fingerprint: world.fingerprint().hex(),
         convergence: end.convergence,
     }

@@ -20,6 +20,7 @@ mod hosting;
 mod judging;
 pub mod library;
 pub mod list;
+mod own_mistake;
 pub mod report;
 pub mod run;
 pub mod show;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 
 /// The command `klab`.
 pub fn main() -> ExitCode {
+    own_mistake::end_at_the_first();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

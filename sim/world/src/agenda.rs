@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Agenda {
     items: BTreeMap<(Time, u64), Item>,
     put_down: u64,
+    /// When the first of them is due: every step asks.
+    next: Option<Time>,
 }
 
 /// One thing to do.
@@ -82,18 +84,26 @@ impl Agenda {
     pub(crate) fn put(&mut self, at: Time, item: Item) {
         self.items.insert((at, self.put_down), item);
         self.put_down += 1;
+        self.look();
     }
 
     pub(crate) fn next_time(&self) -> Option<Time> {
-        self.items.first_key_value().map(|((at, _), _)| *at)
+        self.next
     }
 
     pub(crate) fn take(&mut self) -> Option<(Time, Item)> {
-        self.items.pop_first().map(|((at, _), item)| (at, item))
+        let taken = self.items.pop_first().map(|((at, _), item)| (at, item));
+        self.look();
+        taken
     }
 
     /// Nothing of it will happen.
     pub(crate) fn clear(&mut self) {
         self.items.clear();
+        self.look();
+    }
+
+    fn look(&mut self) {
+        self.next = self.items.first_key_value().map(|((at, _), _)| *at);
     }
 }

@@ -46,17 +46,20 @@ pub(crate) struct Host {
     cores: u32,
     busy: u32,
     costs: Costs,
+    /// Computing costs nothing here: asked at every step.
+    is_ideal: bool,
     percent: u32,
 }
 
 impl Host {
     pub(crate) fn new(cores: u32, costs: Costs) -> Self {
-        Host { cores: cores.max(1), busy: 0, costs, percent: 100 }
+        let is_ideal = costs == Costs::IDEAL;
+        Host { cores: cores.max(1), busy: 0, costs, is_ideal, percent: 100 }
     }
 
     /// Computing costs nothing here, whatever the input is.
     pub(crate) fn is_ideal(&self) -> bool {
-        self.costs == Costs::IDEAL
+        self.is_ideal
     }
 
     pub(crate) fn has_free_core(&self) -> bool {

@@ -1,24 +1,41 @@
 //! What will happen: events in the order of their times, and among those of one time in the order in
 //! which they were planned.
 //!
-//! Messages are on their way for microseconds; timers wait for seconds, most of them until somebody stops
-//! them. In one heap every message would have to pass by thousands of timers, so there are two.
+//! A calendar, since most events are messages, planned a fraction of a millisecond ahead: the next few
+//! milliseconds are days of [`DAY`] each, and an event is put down on its day unsorted. Only the day that has
+//! come is sorted. Timers wait for seconds, most of them until somebody stops them: they stay in a heap.
+//! (Brown, "Calendar queues", Communications of the ACM 31, 1988.)
 
-use klab_wire::{Span, Time};
+use klab_wire::Time;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue<E> {
-    /// Planned for less than [`SOON`] ahead.
-    soon: BinaryHeap<Planned<E>>,
-    later: BinaryHeap<Planned<E>>,
+    /// The events of the day that has come, and of all before it, the next one last. Empty only if the
+    /// calendar is.
+    today: Vec<Planned<E>>,
+    /// Which day that is, counted from the beginning of time.
+    day: u64,
+    /// The days after it, each at its number modulo their count.
+    calendar: Vec<Vec<Planned<E>>>,
+    /// Which of them have events: one bit each.
+    busy: Busy,
+    /// Beyond the calendar.
+    later: BinaryHeap<Reverse<Planned<E>>>,
+    /// How many events there are.
+    len: usize,
     /// How many events have been planned.
     planned: u64,
 }
 
-/// Longer than a message travels, shorter than nearly every timer.
-const SOON: Span = Span::from_millis(5);
+/// Nanoseconds of a day, as a power of two: shorter than a message travels, so that few events are put down
+/// on the day that has come.
+const DAY: u32 = 15;
+
+/// How many days the calendar has: 8.4 ms, longer than a message travels.
+const DAYS: u64 = 256;
 
 /// An event with its place in the order: the time in the high half, the sequence in the low one.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +47,7 @@ struct Planned<E> {
 impl<E> Ord for Planned<E> {
     #[inline]
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.order.cmp(&self.order) // A heap's greatest is the earliest.
+        self.order.cmp(&other.order)
     }
 }
 
@@ -53,37 +70,71 @@ impl<E> Planned<E> {
     fn time(&self) -> Time {
         Time((self.order >> 64) as u64)
     }
+
+    fn day(&self) -> u64 {
+        self.time().0 >> DAY
+    }
 }
 
 impl<E> Queue<E> {
     /// Nothing will happen.
     pub(crate) fn new() -> Self {
-        Queue { soon: BinaryHeap::new(), later: BinaryHeap::new(), planned: 0 }
+        Queue {
+            today: Vec::new(),
+            day: 0,
+            calendar: std::iter::repeat_with(Vec::new).take(DAYS as usize).collect(),
+            busy: Busy::default(),
+            later: BinaryHeap::new(),
+            len: 0,
+            planned: 0,
+        }
     }
 
-    /// Plans an event.
-    pub(crate) fn push(&mut self, now: Time, at: Time, event: E) {
-        let order = (u128::from(at.0) << 64) | u128::from(self.planned);
+    /// Plans an event, at a time that has not passed.
+    pub(crate) fn push(&mut self, at: Time, event: E) {
+        let planned = Planned { order: (u128::from(at.0) << 64) | u128::from(self.planned), event };
         self.planned += 1;
-        let heap = if at < now + SOON { &mut self.soon } else { &mut self.later };
-        heap.push(Planned { order, event });
+        self.len += 1;
+        let day = planned.day();
+        let ahead = day.saturating_sub(self.day);
+        if ahead >= DAYS {
+            self.later.push(Reverse(planned));
+        } else if ahead == 0 || self.today.is_empty() {
+            self.put_today(planned);
+        } else {
+            let number = (day % DAYS) as u8;
+            self.calendar[usize::from(number)].push(planned);
+            self.busy.set(number);
+        }
     }
 
     /// Takes the next event out.
     pub(crate) fn pop(&mut self) -> Option<(Time, E)> {
-        let planned = if self.is_soon_next() { self.soon.pop() } else { self.later.pop() }?;
+        let planned = match self.is_later_next() {
+            true => self.take_later()?,
+            false => {
+                let next = self.today.pop()?;
+                if self.today.is_empty() {
+                    self.turn_the_page();
+                }
+                next
+            }
+        };
+        self.len -= 1;
         Some((planned.time(), planned.event))
     }
 
     /// When the next event is due.
     pub(crate) fn next_time(&self) -> Option<Time> {
-        let next = if self.is_soon_next() { self.soon.peek() } else { self.later.peek() };
-        next.map(Planned::time)
+        match self.is_later_next() {
+            true => self.later.peek().map(|later| later.0.time()),
+            false => self.today.last().map(Planned::time),
+        }
     }
 
     /// How many events there are.
     pub(crate) fn len(&self) -> usize {
-        self.soon.len() + self.later.len()
+        self.len
     }
 
     /// How many events have ever been planned.
@@ -93,49 +144,155 @@ impl<E> Queue<E> {
 
     /// Keeps only some events. Their order is in themselves.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&E) -> bool) {
-        self.soon.retain(|planned| keeps(&planned.event));
-        self.later.retain(|planned| keeps(&planned.event));
+        self.today.retain(|planned| keeps(&planned.event));
+        for number in self.busy.clone().iter() {
+            let day = &mut self.calendar[usize::from(number)];
+            day.retain(|planned| keeps(&planned.event));
+            if day.is_empty() {
+                self.busy.clear(number);
+            }
+        }
+        self.later.retain(|later| keeps(&later.0.event));
+        if self.today.is_empty() {
+            self.turn_the_page();
+        }
+        self.len =
+            self.today.len() + self.calendar.iter().map(Vec::len).sum::<usize>() + self.later.len();
+    }
+
+    /// Puts an event down on the day that has come, or on one before it. If there is nothing in the calendar, its
+    /// day is that day.
+    fn put_today(&mut self, planned: Planned<E>) {
+        if self.today.is_empty() {
+            self.day = self.day.max(planned.day());
+        }
+        let is_after = |other: &Planned<E>| other.order > planned.order;
+        let at = self.today.iter().rposition(is_after).map_or(0, |after| after + 1);
+        self.today.insert(at, planned);
+    }
+
+    /// Takes the next event from beyond the calendar, which moves on with it if it is empty.
+    fn take_later(&mut self) -> Option<Planned<E>> {
+        let planned = self.later.pop()?.0;
+        if self.today.is_empty() {
+            self.day = self.day.max(planned.day());
+        }
+        Some(planned)
+    }
+
+    /// The day that has come is over: the next one with events comes.
+    fn turn_the_page(&mut self) {
+        let Some(number) = self.busy.next_from((self.day % DAYS) as u8) else { return };
+        let ahead = (u64::from(number) + DAYS - self.day % DAYS) % DAYS;
+        self.day += ahead;
+        std::mem::swap(&mut self.today, &mut self.calendar[usize::from(number)]);
+        self.busy.clear(number);
+        if self.today.len() > 1 {
+            self.today.sort_unstable_by(|one, other| other.cmp(one));
+        }
     }
 
     /// What was planned long ago may be due before what was planned just now.
-    fn is_soon_next(&self) -> bool {
-        match (self.soon.peek(), self.later.peek()) {
-            (Some(soon), Some(later)) => soon.order < later.order,
-            (soon, _) => soon.is_some(),
+    fn is_later_next(&self) -> bool {
+        match (self.today.last(), self.later.peek()) {
+            (Some(today), Some(later)) => later.0.order < today.order,
+            (today, _) => today.is_none(),
         }
+    }
+}
+
+/// A set of days of the calendar.
+#[derive(Clone, Debug, Default)]
+struct Busy([u64; (DAYS / 64) as usize]);
+
+impl Busy {
+    fn set(&mut self, number: u8) {
+        self.0[usize::from(number / 64)] |= 1 << (number % 64);
+    }
+
+    fn clear(&mut self, number: u8) {
+        self.0[usize::from(number / 64)] &= !(1 << (number % 64));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u8> + '_ {
+        (0..=u8::MAX).filter(|number| self.0[usize::from(number / 64)] >> (number % 64) & 1 == 1)
+    }
+
+    /// The first one at or after a number, going round.
+    fn next_from(&self, number: u8) -> Option<u8> {
+        let words = self.0.len() as u8;
+        let first = number / 64;
+        let ahead = self.0[usize::from(first)] & (u64::MAX << (number % 64));
+        let rest = (1..=words).map(|ahead| (first + ahead) % words);
+        let rest = rest.map(|word| (word, self.0[usize::from(word)]));
+        std::iter::once((first, ahead))
+            .chain(rest)
+            .find(|(_, bits)| *bits != 0)
+            .map(|(word, bits)| word * 64 + bits.trailing_zeros() as u8)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use klab_wire::Span;
     use proptest::prelude::*;
 
     #[test]
     fn events_of_one_time_come_in_the_order_in_which_they_were_planned() {
         let mut queue = Queue::new();
         for (at, event) in [(5, 'a'), (3, 'b'), (5, 'c'), (3, 'd')] {
-            queue.push(Time::ZERO, Time(at), event);
+            queue.push(Time(at), event);
         }
         let order: Vec<char> = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
         assert_eq!(order, ['b', 'd', 'a', 'c']);
     }
 
+    #[test]
+    fn the_next_busy_day_is_found_round_the_end_of_the_calendar() {
+        let mut busy = Busy::default();
+        assert_eq!(busy.next_from(70), None);
+        busy.set(69);
+        assert_eq!(busy.next_from(70), Some(69));
+        busy.set(255);
+        assert_eq!(busy.next_from(70), Some(255));
+        busy.set(70);
+        assert_eq!(busy.next_from(70), Some(70));
+        assert_eq!(busy.iter().collect::<Vec<_>>(), [69, 70, 255]);
+    }
+
+    /// Spans of every kind: now, today, in the calendar, beyond it.
+    fn ahead() -> impl Strategy<Value = Span> {
+        prop_oneof![
+            Just(Span::ZERO),
+            (0..40_000_u64).prop_map(Span),
+            (0..400_u64).prop_map(|micros| Span::from_micros(micros * 25)),
+            (0..90_u64).prop_map(Span::from_millis),
+        ]
+    }
+
     proptest! {
         #[test]
-        fn two_heaps_are_one_queue(spans in prop::collection::vec((0..9_u64, any::<bool>()), 0..200)) {
+        fn a_calendar_is_a_queue(
+            steps in prop::collection::vec((ahead(), 0..3_u32, any::<bool>()), 0..300),
+        ) {
             let (mut queue, mut sorted, mut now) = (Queue::new(), Vec::new(), Time::ZERO);
-            for (number, (millis, takes_one)) in spans.into_iter().enumerate() {
-                let at = now + Span::from_millis(millis);
-                queue.push(now, at, number);
+            for (number, (span, takes, tidies)) in steps.into_iter().enumerate() {
+                let at = now + span;
+                queue.push(at, number);
                 sorted.push((at, number));
                 sorted.sort();
-                if takes_one {
+                if tidies && number % 7 == 0 {
+                    queue.retain(|event| event % 3 > 0);
+                    sorted.retain(|(_, event)| event % 3 > 0);
+                }
+                for _ in 0..takes.min(sorted.len() as u32) {
                     prop_assert_eq!(queue.next_time(), Some(sorted[0].0));
                     let next = queue.pop().expect("one was planned");
                     prop_assert_eq!(next, sorted.remove(0));
                     now = next.0;
                 }
+                prop_assert_eq!(queue.len(), sorted.len());
             }
             let rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
             prop_assert_eq!(rest, sorted);

@@ -5,7 +5,7 @@
 
 use crate::queue::Queue;
 use klab_machine::fingerprint::Fingerprint;
-use klab_machine::trace::{Entry, What};
+use klab_machine::trace::{Entry, Fate, What};
 use klab_wire::{NodeId, Time};
 
 /// What is planned. Small on purpose: messages travel in their connection, not in the queue.
@@ -56,6 +56,8 @@ pub(crate) struct Timeline {
     fingerprint: Fingerprint,
     /// The last step that is in the fingerprint.
     digested: u64,
+    /// Whether somebody wants to see what became of messages.
+    shows_fates: bool,
 }
 
 /// Below this many events the queue is not worth tidying.
@@ -72,6 +74,7 @@ impl Timeline {
             shown: 0,
             fingerprint: Fingerprint::new(),
             digested: 0,
+            shows_fates: true,
         }
     }
 
@@ -89,7 +92,7 @@ impl Timeline {
 
     /// Plans an event; one for the past happens now.
     pub(crate) fn plan(&mut self, at: Time, event: Event) {
-        self.queue.push(self.now, at.max(self.now), event);
+        self.queue.push(at.max(self.now), event);
     }
 
     /// When the next event is due.
@@ -135,12 +138,32 @@ impl Timeline {
 
     /// Tells something: it enters the trace and the fingerprint.
     pub(crate) fn tell(&mut self, node: NodeId, what: What) {
+        self.digest_step();
+        self.fingerprint.add(&(node, &what));
+        self.entries.push(Entry { step: self.step, time: self.now, node, what });
+    }
+
+    /// Tells what became of a message or a connection: half of a trace.
+    pub(crate) fn tell_fate(&mut self, node: NodeId, fate: Fate) {
+        self.digest_step();
+        self.fingerprint.add(&(node, &fate));
+        if self.shows_fates {
+            let what = What::Fate(fate);
+            self.entries.push(Entry { step: self.step, time: self.now, node, what });
+        }
+    }
+
+    /// From now on nobody is shown what became of messages; the fingerprint has it all the same.
+    pub(crate) fn hide_fates(&mut self) {
+        self.shows_fates = false;
+    }
+
+    #[inline]
+    fn digest_step(&mut self) {
         if self.digested != self.step {
             self.digested = self.step;
             self.fingerprint.add(&(self.step, self.now.0));
         }
-        self.fingerprint.add(&(node, &what));
-        self.entries.push(Entry { step: self.step, time: self.now, node, what });
     }
 
     pub(crate) fn fingerprint(&self) -> &Fingerprint {

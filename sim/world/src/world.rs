@@ -74,6 +74,13 @@ impl World {
         world
     }
 
+    /// The same world for an observer who does not look at what becomes of messages; its fingerprint has it
+    /// all the same.
+    pub fn without_fates(mut self) -> Self {
+        self.engine.hide_fates();
+        self
+    }
+
     /// The true time.
     pub fn now(&self) -> Time {
         self.engine.now()
@@ -339,8 +346,7 @@ impl Simulation for World {
         if matches!(self.stage, Stage::Over(_)) {
             return None;
         }
-        let engine = self.engine.next_time();
-        let is_due = |act: Time| engine.is_none_or(|event| act <= event);
+        let is_due = |act: Time| self.engine.next_time().is_none_or(|event| act <= event);
         if !self.agenda.next_time().is_some_and(is_due) {
             return self.engine.step();
         }

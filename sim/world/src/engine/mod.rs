@@ -81,6 +81,17 @@ impl<M: Machine> Engine<M> {
         self.timeline.events()
     }
 
+    /// How many messages have reached their receiver.
+    pub fn messages(&self) -> u64 {
+        self.network.delivered()
+    }
+
+    /// From now on nobody is shown what became of messages: half of a trace. The fingerprint has it all the
+    /// same.
+    pub fn hide_fates(&mut self) {
+        self.timeline.hide_fates();
+    }
+
     /// Runs until a time, that time included, and shows every entry of the trace.
     pub fn run(&mut self, until: Time, observe: &mut impl FnMut(&Entry)) {
         while self.next_time().is_some_and(|next| next <= until) {

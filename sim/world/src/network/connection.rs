@@ -4,8 +4,8 @@ use super::way::Way;
 use super::{Delivery, Network};
 use crate::timeline::Timeline;
 use klab_machine::trace::{Message, Outcome};
-use klab_machine::{Address, ConnectionId, CorrelationId, DisconnectReason, Input};
-use klab_wire::{NodeId, Request, Response, Time};
+use klab_machine::{Address, ConnectionId, DisconnectReason, Input};
+use klab_wire::{NodeId, Time};
 use std::collections::VecDeque;
 
 /// See the module. End 0 asked for the connection, end 1 accepted it; way 0 leads from end 0 to end 1.
@@ -47,18 +47,7 @@ pub(super) struct End {
     /// Its machine has a request in hand, and gets no other from here (`Selector.mute`).
     pub(super) muted: bool,
     /// What has arrived behind that request.
-    pub(super) unread: VecDeque<Unread>,
-}
-
-/// What arrives at an end.
-#[derive(Clone, Debug)]
-pub(super) enum Unread {
-    /// The connection is open: the last leg of the handshake.
-    Open,
-    Request(CorrelationId, Request),
-    Response(CorrelationId, Response),
-    /// Nothing more will come.
-    End(DisconnectReason),
+    pub(super) unread: VecDeque<Input>,
 }
 
 impl Connection {
@@ -94,42 +83,32 @@ impl Network {
         &mut self,
         index: u32,
         end: u8,
-        unread: Unread,
+        input: Input,
         timeline: &mut Timeline,
     ) -> Delivery {
         let receiver = &mut self.connections[index as usize].ends[usize::from(end)];
         if receiver.muted {
-            receiver.unread.push_back(unread);
+            receiver.unread.push_back(input);
             return None;
         }
-        self.hand_over(index, end, unread, timeline)
+        self.hand_over(index, end, input, timeline)
     }
 
-    /// Turns what was read into an input of the machine at this end.
+    /// What was read goes to the machine at this end.
     pub(super) fn hand_over(
         &mut self,
         index: u32,
         end: u8,
-        unread: Unread,
+        input: Input,
         timeline: &mut Timeline,
     ) -> Delivery {
-        let connection = &mut self.connections[index as usize];
-        let (id, listener) = (connection.id, connection.to.listener);
-        let from = connection.ends[1 - usize::from(end)].node;
-        let receiver = &mut connection.ends[usize::from(end)];
-        let machine = receiver.machine;
-        let input = match unread {
-            Unread::Open => Input::Accepted { connection: id, from, listener },
-            Unread::Request(correlation, request) => {
-                receiver.muted = true;
-                Input::Request { connection: id, correlation, request }
-            }
-            Unread::Response(correlation, response) => {
-                Input::Response { connection: id, correlation, response }
-            }
-            Unread::End(reason) => return self.end(index, end, reason, timeline),
-        };
-        Some((machine, input))
+        let receiver = &mut self.connections[index as usize].ends[usize::from(end)];
+        match &input {
+            Input::Request { .. } => receiver.muted = true,
+            Input::Disconnected { reason, .. } => return self.end(index, end, *reason, timeline),
+            _ => {}
+        }
+        Some((receiver.machine, input))
     }
 
     /// This end learns that the connection is over.

@@ -4,7 +4,7 @@
 //! answer comes or the system gives up. The listener's machine learns of the connection with the
 //! third leg, which travels ahead of the first request.
 
-use super::connection::{Connection, End, State, Unread};
+use super::connection::{Connection, End, State};
 use super::way::Way;
 use super::{Delivery, NUMBERS_OF_A_LIFE, Network};
 use crate::timeline::{Event, Leg, Timeline};
@@ -147,10 +147,12 @@ impl Network {
         let connection = &mut self.connections[index as usize];
         connection.state = State::Established;
         (connection.ends[1].machine, connection.ends[1].is_open) = (machine, true);
-        let (id, initiator) = (connection.id, connection.ends[0].machine);
+        let (connection, initiator) = (connection.id, &connection.ends[0]);
+        let (from, initiator) = (initiator.node, initiator.machine);
         self.tell(index, 0, None, Outcome::Opened, timeline);
-        self.post(index, 0, EMPTY_PACKET, None, Unread::Open, timeline);
-        Some((initiator, Input::Connected { connection: id }))
+        let accepted = Input::Accepted { connection, from, listener: to.listener };
+        self.post(index, 0, EMPTY_PACKET, None, accepted, timeline);
+        Some((initiator, Input::Connected { connection }))
     }
 
     /// The connection never comes to be.

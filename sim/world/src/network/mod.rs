@@ -17,8 +17,8 @@ pub use tamper::{Tamper, Tampering};
 
 use crate::timeline::Timeline;
 use card::Card;
-use connection::{Connection, Unread};
-use klab_machine::trace::{Fate, Message, Outcome, What};
+use connection::Connection;
+use klab_machine::trace::{Fate, Message, Outcome};
 use klab_machine::{Address, ConnectionId, CorrelationId, DisconnectReason, Input};
 use klab_wire::{NodeId, Request, Response, Span};
 use link::Link;
@@ -84,6 +84,8 @@ pub(crate) struct Network {
     /// Where each connection is, by the life that opened it and its number in that life.
     by_number: Vec<Vec<u32>>,
     listeners: BTreeMap<Address, u32>,
+    /// How many messages have reached their receiver.
+    delivered: u64,
 }
 
 /// A host as the network sees it.
@@ -109,7 +111,13 @@ impl Network {
             free: Vec::new(),
             by_number: Vec::new(),
             listeners: BTreeMap::new(),
+            delivered: 0,
         }
+    }
+
+    /// How many messages have reached their receiver.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered
     }
 
     /// Puts a host on the network; hosts are numbered in this order.
@@ -149,7 +157,8 @@ impl Network {
             bytes: request.size_in_bytes(),
         };
         if let Some(index) = self.find(connection) {
-            self.dispatch(index, 0, message, Unread::Request(correlation, request), timeline);
+            let input = Input::Request { connection, correlation, request };
+            self.dispatch(index, 0, message, input, timeline);
         }
     }
 
@@ -168,13 +177,18 @@ impl Network {
             correlation,
             bytes: response.size_in_bytes(),
         };
-        self.dispatch(index, 1, message, Unread::Response(correlation, response), timeline);
-        self.unmute(connection, timeline)
+        let input = Input::Response { connection, correlation, response };
+        self.dispatch(index, 1, message, input, timeline);
+        self.unmute_at(index, timeline)
     }
 
     /// The server has dealt with the request it had in hand: it takes the next one of the connection.
     pub(crate) fn unmute(&mut self, connection: ConnectionId, timeline: &mut Timeline) -> Delivery {
         let index = self.find(connection)?;
+        self.unmute_at(index, timeline)
+    }
+
+    fn unmute_at(&mut self, index: u32, timeline: &mut Timeline) -> Delivery {
         let end = &mut self.connections[index as usize].ends[1];
         end.muted = false;
         let unread = end.unread.pop_front()?;
@@ -195,8 +209,7 @@ impl Network {
             self.release(index, timeline);
         } else if connection.ends[end as usize].is_open {
             self.shut(index, end, DisconnectReason::Closed, timeline);
-            let last = Unread::End(DisconnectReason::Closed);
-            self.post(index, end, 0, None, last, timeline);
+            self.post_end(index, end, DisconnectReason::Closed, timeline);
             self.release_if_over(index, timeline);
         }
     }
@@ -227,7 +240,7 @@ impl Network {
         }
         self.shut(index, end, DisconnectReason::Reset, timeline);
         if tells && !self.is_cut(index, end) {
-            self.post(index, end, 0, None, Unread::End(DisconnectReason::Reset), timeline);
+            self.post_end(index, end, DisconnectReason::Reset, timeline);
         } else {
             self.connections[index as usize].ways[end as usize].drop_what_is_held();
         }
@@ -248,6 +261,6 @@ impl Network {
         let node = connection.ends[end as usize].node;
         let peer = connection.ends[1 - end as usize].node;
         let fate = Fate { peer, connection: connection.id, message, fate };
-        timeline.tell(node, What::Fate(fate));
+        timeline.tell_fate(node, fate);
     }
 }

@@ -7,12 +7,11 @@
 //! after the first wait the sender sends nothing new (its congestion window is one segment), repeats the
 //! oldest message, and in the end breaks too.
 
-use super::connection::Unread;
 use super::tamper::Tampering;
 use super::{Delivery, Network};
 use crate::timeline::{Event, Timeline};
-use klab_machine::DisconnectReason;
 use klab_machine::trace::{Message, Outcome};
+use klab_machine::{DisconnectReason, Input};
 use klab_wire::{Span, Time};
 use std::collections::VecDeque;
 
@@ -40,7 +39,8 @@ pub(super) struct Transit {
     is_in: bool,
     /// Its name in the trace; none for what only TCP sends.
     pub(super) message: Option<Message>,
-    unread: Unread,
+    /// What its receiver will be handed.
+    input: Input,
 }
 
 /// The sender waits for an acknowledgement.
@@ -87,7 +87,7 @@ impl Network {
         index: u32,
         way: u8,
         message: Message,
-        unread: Unread,
+        input: Input,
         timeline: &mut Timeline,
     ) {
         let connection = &self.connections[index as usize];
@@ -105,7 +105,7 @@ impl Network {
             self.connections[index as usize].ways[usize::from(way)].hangs = true;
             return self.tell(index, way, Some(message), Outcome::Dropped, timeline);
         }
-        self.post(index, way, message.bytes, Some(message), unread, timeline);
+        self.post(index, way, message.bytes, Some(message), input, timeline);
         if let Some(Tampering::Delay(delay)) = tampering {
             self.delay_newest(index, way, delay, timeline);
         }
@@ -118,7 +118,7 @@ impl Network {
         way: u8,
         bytes: u32,
         message: Option<Message>,
-        unread: Unread,
+        input: Input,
         timeline: &mut Timeline,
     ) {
         let connection = &mut self.connections[index as usize];
@@ -134,8 +134,20 @@ impl Network {
             sender.last_arrival = arrives;
             timeline.plan(arrives, Event::Arrival { connection: index, generation, way });
         }
-        let transit = Transit { arrives, bytes, is_lost, is_in: false, message, unread };
+        let transit = Transit { arrives, bytes, is_lost, is_in: false, message, input };
         sender.on_the_way.push_back(transit);
+    }
+
+    /// Tells the other end that nothing more will come.
+    pub(super) fn post_end(
+        &mut self,
+        index: u32,
+        way: u8,
+        reason: DisconnectReason,
+        timeline: &mut Timeline,
+    ) {
+        let connection = self.connections[index as usize].id;
+        self.post(index, way, 0, None, Input::Disconnected { connection, reason }, timeline);
     }
 
     fn delay_newest(&mut self, index: u32, way: u8, delay: Span, timeline: &mut Timeline) {
@@ -264,9 +276,10 @@ impl Network {
         let sender = &mut self.connections[index as usize].ways[usize::from(way)];
         let transit = sender.on_the_way.pop_front()?;
         if transit.message.is_some() {
+            self.delivered += 1;
             self.tell(index, way, transit.message, Outcome::Delivered, timeline);
         }
-        self.receive(index, 1 - way, transit.unread, timeline)
+        self.receive(index, 1 - way, transit.input, timeline)
     }
 
     /// The oldest message was repeated and has arrived, though its sender will not learn it.
