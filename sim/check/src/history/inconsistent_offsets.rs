@@ -25,7 +25,8 @@ pub(super) fn judge(judged: &Judged, findings: &mut Findings) {
             reads.differing(range.offset, range.first_value, range.count.into())
         {
             let values = [seen, range.first_value + offset.since(range.offset)];
-            two_polls(judged, &Conflict { at: glimpse.at, offset, values }, findings);
+            let conflict = Conflict { at: glimpse.at, offset, values, count: 1 };
+            two_polls(judged, &conflict, findings);
         }
     }
     for piece in judged.pieces {
@@ -35,7 +36,7 @@ pub(super) fn judge(judged: &Judged, findings: &mut Findings) {
 }
 
 fn two_polls(judged: &Judged, conflict: &Conflict, findings: &mut Findings) {
-    let Conflict { at, offset, values: [one, other] } = *conflict;
+    let Conflict { at, offset, values: [one, other], .. } = *conflict;
     let permitted_by = judged.permits.of_reuse(offset);
     let what = || format!("offset {offset}: {} was read, later {}", Value(one), Value(other));
     let later = Witness { at, what: format!("polls value {} at offset {offset}", Value(other)) };

@@ -103,8 +103,7 @@ impl PartitionHistory {
         let expected = reader.next.replace(to);
         let before = reader.polls.last().map(|poll| poll.at);
         reader.note(at, range.offset, to);
-        let conflict = self.reads.see(range.offset, range.first_value, range.count);
-        self.conflicts.extend(conflict.map(|conflict| Conflict { at, ..conflict }));
+        self.conflicts.extend(self.reads.see(at, range));
         let Some(expected) = expected else { return };
         if range.offset > expected {
             self.pass_over(Gap { at, before, from: expected, to: range.offset, again: 0 });

@@ -64,7 +64,8 @@ fn read(history: &TopicHistory, partition: u32) -> impl Iterator<Item = Place> {
         let range = &glimpse.range;
         (range.offset, range.first_value, u64::from(range.count))
     });
-    reads.chain(glimpses).map(move |(offset, first_value, count)| Place {
+    let conflicts = its.conflicts.iter().map(|one| (one.offset, one.values[1], one.count));
+    reads.chain(conflicts).chain(glimpses).map(move |(offset, first_value, count)| Place {
         partition,
         offset,
         first_value,

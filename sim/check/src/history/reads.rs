@@ -1,7 +1,8 @@
 //! What was read from one partition: one value per offset, as far as readers agree.
 
 use crate::verdict::Moment;
-use klab_wire::{NodeId, Offset, Time};
+use klab_machine::operation::RecordRange;
+use klab_wire::Offset;
 
 /// Everything read so far, in the order of offsets, without overlaps.
 #[derive(Clone, Debug, Default)]
@@ -17,15 +18,15 @@ pub(super) struct Read {
     pub(super) count: u64,
 }
 
-/// Two polls saw different values at one offset.
+/// Two polls saw different values at one offset, or at so many from there on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Conflict {
     pub(super) at: Moment,
     pub(super) offset: Offset,
+    /// What was seen first, and by the later one.
     pub(super) values: [u64; 2],
+    pub(super) count: u64,
 }
-
-const NOWHEN: Moment = Moment { step: 0, time: Time::ZERO, node: NodeId::consumer(0) };
 
 impl Read {
     pub(super) fn end(&self) -> Offset {
@@ -112,29 +113,29 @@ impl Reads {
     }
 
     /// Notes what a poll returned. Gives back where it differs from what was read before.
-    pub(super) fn see(&mut self, offset: Offset, value: u64, count: u32) -> Option<Conflict> {
-        let end = offset.plus(u64::from(count));
-        let (mut at, mut conflict) = (offset, None);
-        while at < end {
-            let value = value + at.since(offset);
-            let index = self.first_ending_after(at);
-            at = match self.ranges.get(index) {
-                Some(known) if known.offset <= at => {
-                    let seen = known.value_at(at);
+    pub(super) fn see(&mut self, at: Moment, range: &RecordRange) -> Vec<Conflict> {
+        let (offset, end) = (range.offset, range.offset.plus(u64::from(range.count)));
+        let (mut from, mut conflicts) = (offset, Vec::new());
+        while from < end {
+            let value = range.first_value + from.since(offset);
+            let index = self.first_ending_after(from);
+            from = match self.ranges.get(index) {
+                Some(known) if known.offset <= from => {
+                    let (seen, to) = (known.value_at(from), known.end().min(end));
                     if seen != value {
-                        let values = [seen, value];
-                        conflict.get_or_insert(Conflict { at: NOWHEN, offset: at, values });
+                        let (values, count) = ([seen, value], to.since(from));
+                        conflicts.push(Conflict { at, offset: from, values, count });
                     }
-                    known.end().min(end)
+                    to
                 }
                 next => {
                     let gap_end = next.map_or(end, |next| next.offset.min(end));
-                    self.insert(index, at, value, gap_end.since(at));
+                    self.insert(index, from, value, gap_end.since(from));
                     gap_end
                 }
             };
         }
-        conflict
+        conflicts
     }
 
     fn first_ending_after(&self, offset: Offset) -> usize {
@@ -158,23 +159,30 @@ impl Reads {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use klab_wire::{NodeId, Time};
 
     #[test]
     fn what_was_read_is_kept_once_and_differences_are_found() {
         let mut reads = Reads::default();
-        assert_eq!(reads.see(Offset(0), 100, 5), None);
-        assert_eq!(reads.see(Offset(5), 105, 5), None);
-        assert_eq!(reads.iter().count(), 1);
-        assert_eq!(reads.see(Offset(20), 7, 2), None);
-        assert_eq!(reads.see(Offset(3), 103, 10), None);
-        assert_eq!(reads.value_at(Offset(12)), Some(112));
-        assert_eq!(reads.value_at(Offset(13)), None);
+        let mut see = |offset, first_value, count| {
+            let at = Moment { step: 0, time: Time::ZERO, node: NodeId::consumer(1) };
+            let range = RecordRange { offset: Offset(offset), first_value, count };
+            let conflicts = reads.see(at, &range);
+            (conflicts.iter().map(|one| (one.values, one.count)).collect::<Vec<_>>(), reads.clone())
+        };
+        assert_eq!(see(0, 100, 5).0, []);
+        let (conflicts, reads) = see(5, 105, 5);
+        assert_eq!((conflicts, reads.iter().count()), (vec![], 1));
+        assert_eq!(see(20, 7, 2).0, []);
+        let (conflicts, reads) = see(3, 103, 10);
+        assert_eq!(conflicts, []);
+        assert_eq!([12, 13].map(|at| reads.value_at(Offset(at))), [Some(112), None]);
         assert_eq!(reads.unconfirmed(Offset(5), 105, 8), []);
         let unconfirmed = [(Offset(13), 9), (Offset(22), 3)];
         assert_eq!(reads.unconfirmed(Offset(5), 105, 20), unconfirmed);
         assert_eq!(reads.differing(Offset(0), 100, 30), Some((Offset(20), 7)));
         assert!(reads.confirm(Offset(2), 102, 11) && !reads.confirm(Offset(2), 102, 12));
-        let conflict = reads.see(Offset(20), 8, 1).map(|conflict| conflict.values);
-        assert_eq!(conflict, Some([7, 8]));
+        assert_eq!(see(20, 8, 1).0, [([7, 8], 1)]);
+        assert_eq!(see(12, 112, 9).0, [([7, 120], 1)]);
     }
 }
