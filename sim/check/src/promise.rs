@@ -58,6 +58,9 @@ promises! {
     LogMatching "log-matching" "log-truncation"
         "Vanlightly LogMatchingProperty"
         "Any two replicas have the same batches below the smaller of their two high watermarks.";
+    SameBatchSamePast "same-batch-same-past" "log-truncation"
+        "Raft, the Log Matching Property (Ongaro, section 3.5)"
+        "Two replicas that have the same batch have the same batches before it.";
     LogIsContiguous "log-is-contiguous" "log-truncation"
         "UnifiedLog.append"
         "Every batch begins where the log ended; only compaction leaves gaps.";

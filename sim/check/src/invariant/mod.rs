@@ -19,4 +19,5 @@ pub(crate) mod no_fenced_broker_in_isr;
 pub(crate) mod one_leader_per_epoch;
 pub(crate) mod quorum_state;
 pub(crate) mod sequence_has_no_gap;
+pub(crate) mod shared_past;
 pub(crate) mod snapshot_at_log_start;

@@ -222,9 +222,11 @@ impl Judge {
         let before = partition.isr.clone();
         for member in isr.iter().filter(|member| !before.contains(member)) {
             let Some(replica) = partition.copies.known_mut(*member) else { continue };
+            // Whose disk was replaced has nothing, if it has not fetched since.
+            let nothing = replica.lossy.then_some(Offset(0));
             replica.lossy = false;
             replica.unclean = false;
-            let Some(end) = replica.end else { continue };
+            let Some(end) = replica.end.or(nothing) else { continue };
             let finding = isr_member_has_committed_records::check(*member, end, committed)
                 .map_err(|breach| breach.permitted(excuse));
             let promise = Promise::IsrMemberHasCommittedRecords;

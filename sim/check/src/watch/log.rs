@@ -2,6 +2,7 @@
 
 use crate::invariant::{
     committed_metadata_agrees, flushed_records_survive, log_is_contiguous, sequence_has_no_gap,
+    shared_past,
 };
 use crate::judge::{Judge, Starting};
 use crate::permit;
@@ -81,6 +82,10 @@ impl Judge {
             &mut partition.copies
         };
         let end = copies.append(at.node, batch);
+        if !as_leader && !is_metadata(name) {
+            let finding = shared_past::check(copies, at.node, base);
+            self.findings.note(Promise::SameBatchSamePast, at, Some(name), finding);
+        }
         if end == Some(base) && base <= last {
             return self.findings.kept(Promise::LogIsContiguous, 1);
         }

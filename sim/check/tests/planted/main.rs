@@ -22,6 +22,7 @@ fn planted(promise: Promise) -> [Story; 2] {
         P::HighWatermarkIsMonotonic => replication::high_watermark_is_monotonic(),
         P::FollowerHighWatermarkIsBehind => replication::follower_high_watermark_is_behind(),
         P::LogMatching => replication::log_matching(),
+        P::SameBatchSamePast => replication::same_batch_same_past(),
         P::LogIsContiguous => replication::log_is_contiguous(),
         P::CommittedRecordsSurvive => replication::committed_records_survive(),
         P::FlushedRecordsSurvive => replication::flushed_records_survive(),

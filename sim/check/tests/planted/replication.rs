@@ -33,6 +33,33 @@ pub fn log_matching() -> [Story; 2] {
     [diverged.clone().commits(B1, 0, 3, 5), diverged]
 }
 
+/// After an election b1 follows b2, which has another batch at offset 3 than b1. It fetches what comes after
+/// that, or it cuts its log first.
+pub fn same_batch_same_past() -> [Story; 2] {
+    let diverged = three_committed()
+        .appends(B1, batch(0, 3, 2, 200), true)
+        .elects(B2, 1, &[B2, B3])
+        .leads(B2, 1, 3, 3)
+        .replicated(B2, &[B3], batch(1, 3, 2, 300))
+        .appends(B2, batch(1, 5, 1, 302), true);
+    let cut = diverged.clone().truncates(B1, 5, 3).appends(B1, batch(1, 3, 2, 300), false);
+    [diverged, cut].map(|story| story.appends(B1, batch(1, 5, 1, 302), false))
+}
+
+/// A permitted loss excuses a leader that lacks what was committed, and not a follower that does not follow it.
+#[test]
+fn nothing_permits_two_pasts_in_one_log() {
+    let diverged = three_committed()
+        .appends(B1, batch(0, 3, 2, 200), true)
+        .elects_uncleanly(B2, 1)
+        .leads(B2, 1, 3, 3)
+        .appends(B2, batch(1, 3, 2, 300), true)
+        .appends(B2, batch(1, 5, 1, 302), true)
+        .appends(B1, batch(1, 5, 1, 302), false);
+    let verdict = diverged.end();
+    assert_eq!(verdict.promise(Promise::SameBatchSamePast).status, Status::Violated);
+}
+
 pub fn log_is_contiguous() -> [Story; 2] {
     [
         Story::new().appends(B1, batch(0, 1, 3, 100), true),

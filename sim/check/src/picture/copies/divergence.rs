@@ -66,6 +66,30 @@ impl Copies {
         None
     }
 
+    /// Where a replica that has just appended the batch at `base` has another batch below it than a replica
+    /// that has that batch too. Nothing is looked at as long as no logs diverge.
+    pub(crate) fn parting(&self, node: NodeId, base: Offset) -> Option<Disagreement> {
+        self.contested?;
+        let slot = self.find(node)?;
+        let below = Offset(base.0.checked_sub(1)?);
+        let held = |batch: &&Batch| batch.is_held_by(slot);
+        let joint = self.claimants(base).find(held)?;
+        let mine = self.claimants(below).find(held).filter(|batch| !batch.deleted)?;
+        let others =
+            self.claimants(below).filter(|batch| !batch.is_held_by(slot) && !batch.deleted);
+        let has_both = |index: &usize, theirs: &Batch| {
+            let index = *index as u8;
+            theirs.is_held_by(index) && joint.is_held_by(index)
+        };
+        others.into_iter().find_map(|theirs| {
+            let mut peers = (0..self.replicas.len()).filter(|index| has_both(index, theirs));
+            let peer = &self.replicas[peers.next()?];
+            let nodes = [node, peer.node];
+            let batches = [mine.clone(), theirs.clone()];
+            (peer.start <= below).then_some(Disagreement { offset: below, nodes, batches })
+        })
+    }
+
     /// Below its leader's log start a follower may keep for a while what it would have to cut off: nobody reads
     /// it, and the leader's epochs do not reach back to where the logs part.
     fn compare(&self, slot: u8, one: &Batch, other: &Batch) -> Option<Disagreement> {
