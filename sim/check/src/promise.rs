@@ -76,6 +76,9 @@ promises! {
     LeaderInIsr "leader-in-isr" "leader-election"
         "hachikuji LeaderInIsr, with the missing case for no leader"
         "A partition has no leader, or one that is in its ISR.";
+    LeaderIsAlive "leader-is-alive" "leader-election"
+        "PartitionChangeBuilder.isValidNewLeader, KAFKA-19522"
+        "Whoever leads a partition is not fenced.";
     IsrIsSubsetOfReplicas "isr-is-subset-of-replicas" "in-sync-replicas"
         "Vanlightly ValidControllerIsrAndElr"
         "Every member of the ISR is a replica.";

@@ -12,6 +12,7 @@ pub(crate) mod high_watermark;
 pub(crate) mod isr_member_has_committed_records;
 pub(crate) mod isr_rules;
 pub(crate) mod leader_in_isr;
+pub(crate) mod leader_is_alive;
 pub(crate) mod log_is_contiguous;
 pub(crate) mod log_matching;
 pub(crate) mod majority_has_committed_metadata;

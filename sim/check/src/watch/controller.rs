@@ -6,7 +6,7 @@
 
 use crate::invariant::{
     epochs_are_monotonic, isr_member_has_committed_records, isr_rules, leader_in_isr,
-    no_fenced_broker_in_isr, one_leader_per_epoch,
+    leader_is_alive, no_fenced_broker_in_isr, one_leader_per_epoch,
 };
 use crate::judge::Judge;
 use crate::picture::{Decision, Election, Replica};
@@ -257,8 +257,10 @@ impl Judge {
         let (leader, isr, replicas) = (partition.leader, &partition.isr, &partition.replicas);
         let fenced =
             no_fenced_broker_in_isr::check(isr, |node| self.cluster.fenced.contains(&node));
+        let alive = leader_is_alive::check(leader, |node| self.cluster.fenced.contains(&node));
         let findings = [
             (Promise::LeaderInIsr, leader_in_isr::check(leader, isr)),
+            (Promise::LeaderIsAlive, alive),
             (Promise::IsrIsSubsetOfReplicas, isr_rules::is_subset(isr, replicas)),
             (Promise::IsrNeverEmpty, isr_rules::is_not_empty(isr, eligible)),
             (Promise::NoFencedBrokerInIsr, fenced),

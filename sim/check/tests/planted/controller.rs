@@ -53,6 +53,14 @@ pub fn no_fenced_broker_in_isr() -> [Story; 2] {
     [fenced(), fenced().and(V1, Story::isr(&[B1, B2], 1))]
 }
 
+/// b3 is fenced and elected, or it is elected while b2 is fenced.
+pub fn leader_is_alive() -> [Story; 2] {
+    [B3, B2].map(|fenced| {
+        let story = Story::new().fact(V1, ControllerFact::BrokerFenced { broker: fenced });
+        story.and(V1, Story::elected(B3, 1, &[B3]))
+    })
+}
+
 pub fn one_active_controller_per_epoch() -> [Story; 2] {
     let second = |epoch| ControllerFact::ControllerActivated { epoch: LeaderEpoch(epoch) };
     [Story::new().fact(V2, second(1)), Story::new().fact(V2, second(2))]

@@ -30,6 +30,7 @@ fn planted(promise: Promise) -> [Story; 2] {
         P::AckOnlyAfterCommit => replication::ack_only_after_commit(),
         P::SequenceHasNoGap => replication::sequence_has_no_gap(),
         P::LeaderInIsr => controller::leader_in_isr(),
+        P::LeaderIsAlive => controller::leader_is_alive(),
         P::IsrIsSubsetOfReplicas => controller::isr_is_subset_of_replicas(),
         P::IsrNeverEmpty => controller::isr_never_empty(),
         P::IsrMemberHasCommittedRecords => controller::isr_member_has_committed_records(),
