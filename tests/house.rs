@@ -54,6 +54,27 @@ fn a_crate_depends_on_lower_ranks_only() {
 }
 
 #[test]
+fn only_the_tests_of_the_root_package_ask_for_mutants() {
+    let asks = |manifest: &DocumentMut, tables: &[&str]| {
+        let tables = tables.iter().filter_map(|table| manifest.get(table)?.as_table_like());
+        let features =
+            tables.flat_map(|table| table.iter()).filter_map(|(_, item)| item.get("features"));
+        features
+            .filter_map(|item| item.as_array())
+            .flatten()
+            .any(|one| one.as_str() == Some("mutants"))
+    };
+    let root = manifest("Cargo.toml");
+    assert!(asks(&root, &["dev-dependencies"]));
+    assert!(!asks(&root, &["dependencies", "build-dependencies"]));
+    for (name, _) in RANKS {
+        let manifest = manifest(format!("sim/{name}/Cargo.toml"));
+        assert!(!asks(&manifest, &["dependencies", "dev-dependencies", "build-dependencies"]));
+        assert!(manifest.get("features").is_none_or(|features| features.get("default").is_none()));
+    }
+}
+
+#[test]
 fn every_crate_of_the_workspace_has_a_rank() {
     let workspace = manifest("Cargo.toml");
     let members = workspace["workspace"]["members"].as_array().expect("a list of members");

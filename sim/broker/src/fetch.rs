@@ -13,8 +13,8 @@ use crate::fetch_session::{FetchSession, SessionHandle, SessionId};
 use crate::partition::Partition;
 use crate::purgatory::ReplyTo;
 use crate::replicas::Replicas;
-use klab_machine::Outbox;
 use klab_machine::fact::ReplicationFact;
+use klab_machine::{Mutant, Outbox};
 use klab_wire::{
     ErrorCode, FetchRequest, FetchResponse, FetchedPartition, FetchingReplica, IsolationLevel, Now,
     Offset, RackId, Response, SessionEpoch, Span, Time,
@@ -52,6 +52,7 @@ impl FetchParams {
     pub(crate) fn end_of(&self, partition: &Partition) -> Offset {
         match (self.replica, self.isolation) {
             (Some(_), _) => partition.visible_end(),
+            (None, _) if Mutant::ServesBeyondHighWatermark.lives() => partition.visible_end(),
             (None, IsolationLevel::ReadUncommitted) => partition.log.high_watermark(),
             (None, IsolationLevel::ReadCommitted) => partition.log.last_stable_offset(),
         }

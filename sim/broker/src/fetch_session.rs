@@ -13,6 +13,7 @@
 use crate::fetch::ParkedFetch;
 use crate::fetch_session_cache::Worth;
 use crate::slots::{Slot, Slots};
+use klab_machine::Mutant;
 use klab_wire::{
     FetchPartition, FetchedPartition, FetchingReplica, Offset, Timestamp, TopicIdPartition,
 };
@@ -210,7 +211,7 @@ impl FetchSession {
 
     /// A partition, which was kept in this slot, has moved.
     pub fn note_move(&mut self, slot: Slot, id: TopicIdPartition) {
-        if self.partitions.recall(slot, id).is_some() {
+        if self.partitions.recall(slot, id).is_some() && !Mutant::ForgetsAPartition.lives() {
             self.mark_dirty(slot);
         }
     }

@@ -13,6 +13,7 @@
 //!
 //! Fact: `HighWatermarkAdvanced`.
 
+use klab_machine::Mutant;
 use klab_wire::Offset;
 
 /// A follower in the eyes of this rule.
@@ -35,7 +36,9 @@ pub fn high_watermark(
     if is_under_min_isr || own_log_end_offset <= current {
         return None;
     }
-    followers.into_iter().filter(|follower| follower.must_have).try_fold(
+    let counts =
+        |follower: &FollowerProgress| follower.must_have && !Mutant::CommitsAtLeaderEnd.lives();
+    followers.into_iter().filter(counts).try_fold(
         own_log_end_offset,
         // Whoever has no more than what is committed holds everything back.
         |least, follower| Some(least.min(follower.log_end_offset.filter(|end| *end > current)?)),

@@ -8,6 +8,7 @@
 //! Facts: `IsrExpandRequested`, `IsrShrinkRequested`, `IsrExpanded`, `IsrShrunk`, `IsrChangeRejected`.
 
 use crate::replica::{FetchRegistration, Replica};
+use klab_machine::Mutant;
 use klab_wire::config::switches::{IneligibleReplicas, IsrAdmission, MaximalIsr};
 use klab_wire::{
     BrokerEpoch, ErrorCode, IsrMember, LeaderEpoch, LeaderRecoveryState, NodeId, Offset,
@@ -89,7 +90,9 @@ impl PartitionState {
     /// that may have been let in by now does not count, and may be elected all the same.
     pub fn counts(&self, replica: NodeId, rule: MaximalIsr) -> bool {
         let may_be_in = rule == MaximalIsr::On && self.joining() == Some(replica);
-        self.isr().contains(&replica) || may_be_in
+        let has_left =
+            Mutant::DropsBeforeTheController.lives() && self.leaving().contains(&replica);
+        self.isr().contains(&replica) && !has_left || may_be_in
     }
 
     /// The answer to a change is awaited.
@@ -103,6 +106,13 @@ impl PartitionState {
             PartitionState::Committed(_) => None,
             PartitionState::PendingExpandIsr { sent, .. }
             | PartitionState::PendingShrinkIsr { sent, .. } => Some(sent),
+        }
+    }
+
+    fn leaving(&self) -> &[NodeId] {
+        match self {
+            PartitionState::PendingShrinkIsr { out_of_sync_replicas, .. } => out_of_sync_replicas,
+            PartitionState::Committed(_) | PartitionState::PendingExpandIsr { .. } => &[],
         }
     }
 
@@ -156,6 +166,9 @@ pub fn is_in_sync(
     leader_epoch_start: Offset,
     rule: IsrAdmission,
 ) -> bool {
+    if Mutant::AdmitsOneRecordEarly.lives() {
+        return follower_end.map(Offset::next) >= Some(high_watermark);
+    }
     let has_earlier_epochs = follower_end >= Some(leader_epoch_start);
     follower_end >= Some(high_watermark)
         && (has_earlier_epochs || rule == IsrAdmission::HighWatermark)

@@ -15,7 +15,7 @@ use crate::slots::Slot;
 use crate::topic_settings::TopicSettings;
 use klab_log::Log;
 use klab_machine::fact::ReplicationFact;
-use klab_machine::{FlushId, Outbox};
+use klab_machine::{FlushId, Mutant, Outbox};
 use klab_metadata::ClusterImage;
 use klab_wire::config::Switches;
 use klab_wire::config::switches::{LastReplicaStanding, PendingIsrChange};
@@ -206,6 +206,7 @@ impl Partition {
     /// Checks the epoch that a request believes in (`checkCurrentLeaderEpoch`, KIP-320).
     pub fn check_leader_epoch(&self, claimed: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
         match claimed {
+            _ if Mutant::IgnoresLeaderEpochs.lives() => Ok(()),
             Some(claimed) if claimed < self.leader_epoch() => Err(ErrorCode::FencedLeaderEpoch),
             Some(claimed) if claimed > self.leader_epoch() => Err(ErrorCode::UnknownLeaderEpoch),
             _ => Ok(()),
@@ -302,7 +303,8 @@ impl Partition {
         state: &PartitionRegistration,
         out: &mut Outbox,
     ) -> Option<(RoleChange, Option<Leader>)> {
-        if Some(state.partition_epoch) < self.partition_epoch {
+        let stays_leader = self.leader().is_some() && Mutant::StaysLeader.lives();
+        if Some(state.partition_epoch) < self.partition_epoch || stays_leader {
             return None;
         }
         let is_new_epoch = Some(state.leader_epoch) > self.leader_epoch;
@@ -337,7 +339,8 @@ impl Partition {
     /// Commits more, if enough replicas have it (`maybeIncrementLeaderHW`). Says whether it did.
     pub fn maybe_advance_high_watermark(&mut self, local: &Local<'_>, out: &mut Outbox) -> bool {
         let stands_still = local.switches.last_replica_standing == LastReplicaStanding::Waits
-            && self.is_under_min_isr();
+            && self.is_under_min_isr()
+            && !Mutant::CommitsUnderMinIsr.lives();
         let Role::Leader(leader) = &self.role else { return false };
         let end = leader.visible_end;
         let progress = |replica: &Replica| FollowerProgress {

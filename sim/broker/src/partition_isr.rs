@@ -5,10 +5,10 @@ use crate::isr::{
     CommittedState, PartitionState, Reaction, SentIsr, is_in_sync, out_of_sync, reaction_to,
 };
 use crate::partition::{Leader, Local, Partition};
-use klab_machine::Outbox;
 use klab_machine::fact::ReplicationFact;
+use klab_machine::{Mutant, Outbox};
 use klab_wire::{
-    AlterPartitionData, AlteredPartition, ErrorCode, IsrMember, NodeId, PartitionEpoch,
+    AlterPartitionData, AlteredPartition, ErrorCode, IsrMember, NodeId, Offset, PartitionEpoch,
 };
 use std::sync::Arc;
 
@@ -99,7 +99,7 @@ impl Partition {
         local: &Local<'_>,
         out: &mut Outbox,
     ) -> Outcome {
-        if !self.is_awaiting(asked) {
+        if !self.is_awaiting(asked) && !Mutant::BelievesStaleIsrAnswers.lives() {
             return Outcome::Settled;
         }
         match answer {
@@ -115,8 +115,11 @@ impl Partition {
         partition_epoch: PartitionEpoch,
         out: &mut Outbox,
     ) {
-        let Some(leader) = self.leader_mut() else { return };
         let isr = committed.isr.clone();
+        if Mutant::ForgetsHighWatermark.lives() {
+            self.log.update_high_watermark(Offset(0));
+        }
+        let Some(leader) = self.leader_mut() else { return };
         let before = std::mem::replace(&mut leader.state, PartitionState::Committed(committed));
         self.state_isr_change(before.isr(), &isr, partition_epoch, out);
     }
@@ -195,7 +198,7 @@ impl Partition {
     ) -> Outcome {
         let is_stale = altered.leader_epoch != self.leader_epoch()
             || altered.partition_epoch < self.partition_epoch();
-        if is_stale {
+        if is_stale && !Mutant::BelievesStaleIsrAnswers.lives() {
             return Outcome::Settled;
         }
         // With the same partition epoch nothing was changed: what was asked is what there is.

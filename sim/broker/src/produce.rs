@@ -12,7 +12,7 @@ use crate::purgatory::{AwaitingCommit, ProduceKey, ProduceStatus, Purgatory, Rep
 use crate::replicas::why_not_hosted;
 use klab_log::{AppendInfo, AppendOrigin};
 use klab_machine::fact::ReplicationFact;
-use klab_machine::{FlushId, Outbox};
+use klab_machine::{FlushId, Mutant, Outbox};
 use klab_wire::{
     Acks, ErrorCode, Now, Offset, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
     RecordBatch, TopicIdPartition, TopicPartition,
@@ -164,7 +164,9 @@ fn show_append(
     local: &Local<'_>,
     out: &mut Outbox,
 ) {
-    if let Some(unflushed) = partition.unflushed.back_mut() {
+    if let Some(unflushed) = partition.unflushed.back_mut()
+        && !Mutant::ShowsUnflushed.lives()
+    {
         unflushed.end = end;
         return;
     }
@@ -189,6 +191,7 @@ fn await_acks(
     match acks {
         Acks::None => false,
         Acks::Leader => await_flush(partition, key),
+        Acks::All if Mutant::AcknowledgesBeforeIsr.lives() => false,
         Acks::All if partition.log.high_watermark() >= required => false,
         Acks::All => {
             let partition_name = partition.name().clone();

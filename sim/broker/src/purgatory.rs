@@ -14,7 +14,7 @@ use crate::partition::{Leader, Partition, Role};
 use crate::system_timer::SystemTimer;
 use klab_machine::fact::ReplicationFact;
 use klab_machine::timer::BrokerTimer;
-use klab_machine::{ConnectionId, CorrelationId, FlushId, Outbox};
+use klab_machine::{ConnectionId, CorrelationId, FlushId, Mutant, Outbox};
 use klab_metadata::ClusterImage;
 use klab_wire::{
     Acks, DeleteRecordsResponse, DeletedRecords, ErrorCode, LeaderIdAndEpoch, NodeId, Now, Offset,
@@ -270,7 +270,9 @@ impl Purgatory {
         let min_isr = partition.effective_min_isr();
         let Role::Leader(leader) = &mut partition.role else { return };
         // The ISR may have shrunk since the append.
-        let error = match min_isr <= leader.state.maximal_isr_size() {
+        let error = match min_isr <= leader.state.maximal_isr_size()
+            || Mutant::CommitsUnderMinIsr.lives()
+        {
             true => ErrorCode::None,
             false => ErrorCode::NotEnoughReplicasAfterAppend,
         };

@@ -16,7 +16,7 @@ use klab_log::{AppendInfo, FollowerAppendError, LogStartReason};
 use klab_machine::fact::ReplicationFact;
 use klab_machine::random::stream;
 use klab_machine::timer::BrokerTimer;
-use klab_machine::{Address, FlushId, Input, Outbox, Timer};
+use klab_machine::{Address, FlushId, Input, Mutant, Outbox, Timer};
 use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig, NetworkEvent};
 use klab_wire::config::switches::{ReplicaIncarnation, Truncation};
 use klab_wire::config::{BrokerConfig, Switches};
@@ -343,7 +343,8 @@ impl Broker {
             Err(_) => return fetcher.delay(answer.partition, now.time),
         };
         let end = partition.log.log_end();
-        if let Some(flush) = appended.and_then(|info| info.durable_after) {
+        let durable_after = appended.and_then(|info| info.durable_after);
+        if let Some(flush) = durable_after.filter(|_| !Mutant::FetchesOnUnflushed.lives()) {
             partition.unflushed.push_back(Unflushed { flush, end, acks: Vec::new() });
             fetcher.unflushed.insert(flush);
         }
@@ -376,7 +377,12 @@ impl Broker {
     ) {
         let Some(replica) = self.replicas.get_mut(partition) else { return };
         let local_end = replica.log.end_offset_for_epoch(leader_end.epoch);
-        let to = offset_truncation_state(leader_end, local_end, replica.log.log_end()).offset;
+        let to = match offset_truncation_state(leader_end, local_end, replica.log.log_end()).offset
+        {
+            _ if Mutant::SkipsTruncation.lives() => replica.log.log_end(),
+            to if Mutant::TruncatesOneRecordLate.lives() => to.next(),
+            to => to,
+        };
         let before = replica.log.recovery_point();
         replica.log.truncate_to(to, now, out);
         out.state(ReplicationFact::DivergenceResolved {
@@ -406,7 +412,10 @@ fn follow_leader(
     out: &mut Outbox,
 ) -> bool {
     let from = partition.log.high_watermark();
-    let to = partition.log.update_high_watermark(answer.high_watermark);
+    let to = match Mutant::FollowerCommitsItsEnd.lives() {
+        true => partition.log.update_high_watermark(partition.log.log_end()),
+        false => partition.log.update_high_watermark(answer.high_watermark),
+    };
     if to > from {
         let name = partition.name().clone();
         let fact = ReplicationFact::FollowerHighWatermarkAdvanced { partition: name, from, to };

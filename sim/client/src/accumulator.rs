@@ -13,7 +13,7 @@ use crate::partitioner::{BuiltInPartitioner, Choice};
 use crate::ready::{Readiness, ReadyQueues};
 use crate::sequences::Sequences;
 use crate::sorted_queue::SortedQueue;
-use klab_machine::OperationId;
+use klab_machine::{Mutant, OperationId};
 use klab_wire::config::ProducerConfig;
 use klab_wire::{
     BATCH_OVERHEAD, CompressionType, NodeId, Now, PartitionId, PartitionProduceData, RecordBatch,
@@ -349,7 +349,8 @@ impl RecordAccumulator {
         let compression = self.compression(slot);
         let topic = &mut self.topics[slot.topic as usize];
         let batch = self.batches.get_mut(id).expect("a queued batch exists");
-        if let (Some(sequences), None) = (sequences, batch.producer) {
+        let numbered = batch.producer.filter(|_| !Mutant::NumbersRetriesAnew.lives());
+        if let (Some(sequences), None) = (sequences, numbered) {
             batch.producer = Some(sequences.number(slot, id, batch.record_count));
         }
         let closed = batch.close(compression);

@@ -1,5 +1,6 @@
 //! What one fetch brought of one partition, until the application has taken it (`CompletedFetch`).
 
+use klab_machine::Mutant;
 use klab_machine::operation::RecordRange;
 use klab_wire::{ErrorCode, FetchedPartition, LeaderEpoch, Offset, Payload, RecordBatch, Records};
 use std::collections::VecDeque;
@@ -66,6 +67,9 @@ impl CompletedFetch {
             if !self.has_more_in(&batch) {
                 self.next_offset = self.next_offset.max(batch.next_offset());
                 self.batches.pop_front();
+                if Mutant::SkipsABatch.lives() {
+                    self.batches.pop_front();
+                }
             }
         }
         Ok((ranges, taken))

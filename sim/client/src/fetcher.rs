@@ -10,9 +10,9 @@ use crate::completed_fetch::CompletedFetch;
 use crate::consumer::ConsumerPurpose;
 use crate::network::ClientNetwork;
 use crate::subscription::Subscriptions;
-use klab_machine::Outbox;
 use klab_machine::fact::ClientFact;
 use klab_machine::operation::PolledRecords;
+use klab_machine::{Mutant, Outbox};
 use klab_wire::config::{AutoOffsetReset, ConsumerConfig};
 use klab_wire::{
     ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, NodeId, Now,
@@ -278,7 +278,7 @@ impl Fetcher {
         let limit = self.config.max_poll_records - collected.count;
         let (ranges, taken) = fetch.take(limit, self.config.check_crcs)?;
         let (next, epoch) = (fetch.next_offset, fetch.last_epoch);
-        if let Some(epoch) = epoch {
+        if let Some(epoch) = epoch.filter(|_| !Mutant::StandsStill.lives()) {
             with.subscriptions.change(fetch.index, |s| s.advance(next, epoch));
         }
         if taken > 0 {

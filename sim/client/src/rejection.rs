@@ -3,12 +3,14 @@
 //! A checker must never be told "it did not happen" when it may have. Only errors that brokers raise
 //! before they append are such a promise; what they raise while they wait for followers is not.
 
+use klab_machine::Mutant;
 use klab_wire::{Acks, ErrorCode};
 
 /// Whether the broker that answered this has certainly not appended the batch, now or later.
 pub(crate) fn was_certainly_rejected(error: ErrorCode, acks: Acks) -> bool {
     use ErrorCode::*;
     match error {
+        _ if Mutant::TakesTimeoutsForFailures.lives() => true,
         // `UnifiedLog.append` and `ProducerStateManager` refuse these before they write.
         CorruptMessage
         | MessageTooLarge

@@ -18,7 +18,7 @@ use crate::sequences::{FailedBatch, Sequences};
 use klab_machine::fact::ClientFact;
 use klab_machine::random::Stream;
 use klab_machine::timer::ClientTimer;
-use klab_machine::{Operation, Outbox, Outcome, Timer};
+use klab_machine::{Mutant, Operation, Outbox, Outcome, Timer};
 use klab_network::ExponentialBackoff;
 use klab_wire::config::ProducerConfig;
 use klab_wire::{
@@ -286,6 +286,9 @@ impl Sender {
         match error {
             _ if can_be_split && !is_done => self.split(id, out),
             ErrorCode::None => self.succeed(id, answer.base_offset, out),
+            ErrorCode::RequestTimedOut if Mutant::TakesTimeoutsForSuccesses.lives() => {
+                self.succeed(id, answer.base_offset, out);
+            }
             _ if self.can_retry(id, answer, now) => self.retry(id, error, now, out),
             ErrorCode::DuplicateSequenceNumber => self.succeed(id, answer.base_offset, out),
             _ => self.fail_answered(id, error, out),

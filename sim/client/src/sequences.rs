@@ -8,6 +8,7 @@
 
 use crate::batch::{BatchId, Slot};
 use crate::slots::PerSlot;
+use klab_machine::Mutant;
 use klab_wire::{BatchProducer, ErrorCode, Offset, ProducerEpoch, ProducerId, Sequence};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,6 +110,7 @@ impl Sequences {
                 first.is_some() && is_stale || self.unresolved.contains_key(&slot)
             }
             // A retried batch is sent alone, when every one before it has ended.
+            Some(_) if Mutant::OvertakesRetries.lives() => false,
             Some(base) => first.is_some_and(|first| first.place.1 != base),
         }
     }

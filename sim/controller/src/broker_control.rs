@@ -5,6 +5,7 @@ use crate::active::Active;
 use crate::broker_change::BrokerChange;
 use crate::decision::Decision;
 use crate::heartbeats::{BrokerControlState, Wish};
+use klab_machine::Mutant;
 use klab_machine::fact::ControllerFact;
 use klab_metadata::MetadataVersion;
 use klab_wire::config::switches::Unfencing;
@@ -67,7 +68,10 @@ impl Active {
 
     /// It leaves every ISR first: it must not be elected on its way out.
     fn fence(&self, broker: NodeId) -> Vec<MetadataRecord> {
-        let mut records = self.changes_for(BrokerChange::Leaves(broker));
+        let mut records = match Mutant::LeavesTheFencedInSync.lives() {
+            true => Vec::new(),
+            false => self.changes_for(BrokerChange::Leaves(broker)),
+        };
         records.extend(self.registration_change(broker, Some(true), None));
         records
     }
@@ -86,6 +90,9 @@ impl Active {
         let change = (is_known && is_new)
             .then(|| self.registration_change(broker, None, Some(true)))
             .flatten();
+        if Mutant::LeavesTheClosingInSync.lives() {
+            return change.into_iter().collect();
+        }
         change.into_iter().chain(self.changes_for(BrokerChange::Leaves(broker))).collect()
     }
 

@@ -11,7 +11,7 @@ use crate::{ControllerSetup, ControllerView, view};
 use klab_kraft::{Raft, RaftEvent};
 use klab_machine::fact::ControllerFact;
 use klab_machine::timer::ControllerTimer;
-use klab_machine::{Command, DiskImage, Identity, Input, Machine, Outbox, Timer};
+use klab_machine::{Command, DiskImage, Identity, Input, Machine, Mutant, Outbox, Timer};
 use klab_metadata::{Delta, Image};
 use klab_wire::{
     EnvelopeRequest, ErrorCode, LeaderEpoch, MetadataRecord, NodeId, Now, Offset, OffsetAndEpoch,
@@ -199,8 +199,10 @@ impl Controller {
         active.schedule_fencing(now, out);
         let (Some(reply), Some(response)) = (reply, decision.response) else { return };
         match active.uncommitted {
-            Some(last) => active.purgatory.defer(last, reply, response),
-            None => reply.respond(response, out),
+            Some(last) if !Mutant::AnswersBeforeTheCommit.lives() => {
+                active.purgatory.defer(last, reply, response);
+            }
+            _ => reply.respond(response, out),
         }
     }
 

@@ -6,6 +6,7 @@
 //! leader, if it is back. An unclean election takes anybody alive, and may lose records.
 
 use crate::reassignment::{ReassignmentReplicas, without};
+use klab_machine::Mutant;
 use klab_wire::config::switches::LastKnownLeader;
 use klab_wire::{
     LeaderRecoveryState, NodeId, PartitionChangeRecord, PartitionRegistration, TopicIdPartition,
@@ -198,6 +199,7 @@ impl<'a> PartitionChange<'a> {
     /// In the ISR, or among the eligible when there is no ISR (`isValidNewLeader`).
     fn is_eligible(&self, node: NodeId) -> bool {
         match self.isr.is_empty() {
+            _ if Mutant::ElectsOutsideTheIsr.lives() => true,
             true => self.elr.contains(&node),
             false => self.isr.contains(&node),
         }

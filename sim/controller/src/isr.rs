@@ -4,6 +4,7 @@
 //! The order of the checks matters: a controller that is itself behind must not fence a leader that is
 //! ahead of it (KAFKA-14154), so "you know more than I do" is asked first.
 
+use klab_machine::Mutant;
 use klab_wire::{
     BrokerEpoch, ErrorCode, IsrMember, LeaderEpoch, LeaderRecoveryState, NodeId, PartitionEpoch,
     PartitionRegistration,
@@ -39,11 +40,13 @@ pub fn validate(
     proposal: &IsrProposal<'_>,
     candidate: impl Fn(NodeId) -> Option<Candidate>,
 ) -> Result<(), ErrorCode> {
+    let is_old = proposal.partition_epoch < partition.partition_epoch
+        && !Mutant::IgnoresPartitionEpochs.lives();
     let checks = [
         (sender_is_ahead(partition, proposal), ErrorCode::NotController),
         (proposal.leader_epoch < partition.leader_epoch, ErrorCode::FencedLeaderEpoch),
         (Some(proposal.sender) != partition.leader, ErrorCode::InvalidRequest),
-        (proposal.partition_epoch < partition.partition_epoch, ErrorCode::InvalidUpdateVersion),
+        (is_old, ErrorCode::InvalidUpdateVersion),
         (!is_sound(partition, proposal), ErrorCode::InvalidRequest),
         (!recovers(partition, proposal), ErrorCode::InvalidRequest),
         (!proposal.isr.iter().all(|m| is_eligible(m, &candidate)), ErrorCode::IneligibleReplica),
@@ -85,7 +88,8 @@ fn recovers(partition: &PartitionRegistration, proposal: &IsrProposal<'_>) -> bo
 /// Alive, and still in the life in which it caught up (KIP-841, KIP-903).
 fn is_eligible(member: &IsrMember, candidate: &impl Fn(NodeId) -> Option<Candidate>) -> bool {
     candidate(member.broker).is_some_and(|candidate| {
-        candidate.is_active && member.epoch.is_none_or(|epoch| epoch == candidate.epoch)
+        let is_same = |epoch| epoch == candidate.epoch || Mutant::IgnoresBrokerEpochs.lives();
+        candidate.is_active && member.epoch.is_none_or(is_same)
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::active::Active;
 use crate::decision::Decision;
+use klab_machine::Mutant;
 use klab_wire::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse, ErrorCode, MetadataRecord, ProducerId,
     Response,
@@ -17,7 +18,10 @@ impl Active {
     ) -> Result<Decision, ErrorCode> {
         let AllocateProducerIdsRequest { broker, broker_epoch: epoch } = *request;
         self.check_broker_epoch(broker, epoch)?;
-        let first = self.image().next_producer_id;
+        let first = match Mutant::HandsOutIdsTwice.lives() {
+            true => ProducerId(0),
+            false => self.image().next_producer_id,
+        };
         let next = ProducerId(first.0 + u64::from(BLOCK_SIZE));
         if next.0 > i64::MAX as u64 {
             return Err(ErrorCode::UnknownServerError);

@@ -8,6 +8,7 @@
 use crate::active::{Active, Asked};
 use crate::broker_change::BrokerChange;
 use crate::decision::Decision;
+use klab_machine::Mutant;
 use klab_metadata::{BrokerRegistration, FeaturesImage, METADATA_VERSION, MetadataVersion};
 use klab_wire::{
     BrokerEpoch, BrokerRegistrationRequest, BrokerRegistrationResponse, DirectoryId, ErrorCode,
@@ -82,6 +83,9 @@ impl Active {
         existing: Option<&BrokerRegistration>,
         request: &BrokerRegistrationRequest,
     ) -> Vec<MetadataRecord> {
+        if Mutant::TrustsTheReborn.lives() {
+            return Vec::new();
+        }
         let broker = request.broker;
         let known = existing.map(BrokerRegistration::epoch);
         let was_clean = known.is_some() && request.previous_broker_epoch == known;

@@ -2,8 +2,8 @@
 
 use crate::raft::{Raft, Work};
 use crate::request_manager::Outcome;
-use klab_machine::Outbox;
 use klab_machine::disk::QuorumState;
+use klab_machine::{Mutant, Outbox};
 use klab_wire::{ErrorCode, LeaderEpoch, LeaderIdAndEpoch, NodeId, Now, Response};
 
 /// What an answer says besides what was asked.
@@ -52,6 +52,9 @@ pub(crate) fn adoption(
 ) -> Adoption {
     let leader = leader.filter(|leader| Some(*leader) != own);
     if epoch < known.leader_epoch {
+        if leader.is_some() && Mutant::GoesBackAnEpoch.lives() {
+            return Adoption::Adopt(QuorumState { leader_epoch: epoch, leader, voted: None });
+        }
         return Adoption::Nothing;
     }
     if epoch > known.leader_epoch {
@@ -142,6 +145,7 @@ fn meaning(header: Header, known: &QuorumState) -> Meaning {
     let Header { error, leader, epoch } = header;
     let is_news = leader.is_some() && known.leader.is_none();
     match error {
+        _ if epoch < known.leader_epoch && Mutant::GoesBackAnEpoch.lives() => Meaning::News,
         _ if epoch < known.leader_epoch => Meaning::Stale,
         // The peer has not heard of the epoch: it will.
         UnknownLeaderEpoch => Meaning::Useless,

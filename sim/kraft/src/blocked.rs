@@ -9,7 +9,7 @@ use crate::raft::{Raft, Work};
 use crate::role::Role;
 use crate::snapshot::Snapshot;
 use klab_machine::disk::QuorumState;
-use klab_machine::{FlushId, Outbox};
+use klab_machine::{FlushId, Mutant, Outbox};
 use klab_wire::{Now, Offset, OffsetAndEpoch};
 
 /// What the thread waits for, and what it does then.
@@ -91,7 +91,7 @@ impl Raft {
     /// Flushes the log, and goes on when that is done: at once if there is nothing to flush.
     pub(crate) fn flush_log(&mut self, now: Now, then: AfterFlush, out: &mut Outbox) {
         self.log.flush(now, out);
-        match self.log.is_flushed() {
+        match self.log.is_flushed() || Mutant::CommitsUnflushedMetadata.lives() {
             true => self.log_flushed(now, then, out),
             false => self.blocked = Some(Blocked::FlushingLog(then)),
         }

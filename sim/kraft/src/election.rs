@@ -1,12 +1,13 @@
 //! Elections as arithmetic: who has won, and who may be voted for (`EpochElection`, `EpochState.canGrantVote`).
 
+use klab_machine::Mutant;
 use klab_machine::disk::QuorumState;
 use klab_wire::{NodeId, OffsetAndEpoch, ReplicaKey};
 use std::collections::BTreeMap;
 
 /// How many of so many voters are a majority.
-pub(crate) const fn majority(voters: usize) -> usize {
-    voters / 2 + 1
+pub(crate) fn majority(voters: usize) -> usize {
+    voters / 2 + usize::from(!Mutant::CountsHalfAsAMajority.lives())
 }
 
 /// The votes in one election (`EpochElection`); none says that a voter has not answered yet.
@@ -99,6 +100,7 @@ pub(crate) fn may_grant_vote(stance: Stance, own: &QuorumState, ballot: Ballot) 
         Stance::Committed => ballot.pre_vote && ballot.is_log_up_to_date,
         Stance::Open if ballot.pre_vote => ballot.is_log_up_to_date,
         Stance::Open => match own.voted {
+            Some(_) if Mutant::VotesTwice.lives() => ballot.is_log_up_to_date,
             Some(voted) => voted == ballot.candidate,
             None => own.leader.is_none() && ballot.is_log_up_to_date,
         },
@@ -108,6 +110,7 @@ pub(crate) fn may_grant_vote(stance: Stance, own: &QuorumState, ballot: Ballot) 
 /// Raft §5.4.1: the log with the later last epoch is more up to date, then the longer one.
 pub(crate) fn is_up_to_date(candidate: OffsetAndEpoch, own: OffsetAndEpoch) -> bool {
     (candidate.epoch, candidate.offset) >= (own.epoch, own.offset)
+        || Mutant::VotesForShortLogs.lives()
 }
 
 #[cfg(test)]

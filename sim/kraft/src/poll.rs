@@ -4,9 +4,9 @@ use crate::backoff::binary_exponential;
 use crate::blocked::AfterFlush;
 use crate::raft::Raft;
 use crate::role::Role;
-use klab_machine::Outbox;
 use klab_machine::disk::QuorumState;
 use klab_machine::fact::RaftFact;
+use klab_machine::{Mutant, Outbox};
 use klab_wire::{EndQuorumEpochRequest, NodeId, Now, Request};
 
 impl Raft {
@@ -88,7 +88,8 @@ impl Raft {
 
     fn poll_leader(&mut self, now: Now, out: &mut Outbox) {
         let Role::Leader(leader) = &self.role else { return };
-        let lost_quorum = leader.check_quorum_at.is_some_and(|at| at <= now.time);
+        let is_due = leader.check_quorum_at.is_some_and(|at| at <= now.time);
+        let lost_quorum = is_due && !Mutant::LeadsWithoutAQuorum.lives();
         if self.shutdown.is_some() || leader.resign_requested || lost_quorum {
             return self.step_down(now, lost_quorum, out);
         }

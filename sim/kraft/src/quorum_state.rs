@@ -9,7 +9,7 @@ use crate::raft::{Raft, Work};
 use crate::role::{Follower, Nominee, Resigned, Role, Unattached};
 use klab_machine::disk::QuorumState;
 use klab_machine::fact::RaftFact;
-use klab_machine::{Block, Change, DiskImage, File, Outbox};
+use klab_machine::{Block, Change, DiskImage, File, Mutant, Outbox};
 use klab_wire::{ControlRecord, LeaderEpoch, NodeId, Now, RecordBatch, Time};
 
 impl Raft {
@@ -47,7 +47,12 @@ impl Raft {
         if quorum == self.quorum {
             return self.enter(now, role, replay, out);
         }
-        out.store(File::QuorumState, Change::Replace(Block::QuorumState(quorum)));
+        let voted = quorum.voted.filter(|_| !Mutant::ForgetsItsVote.lives());
+        let stored = QuorumState { voted, ..quorum };
+        out.store(File::QuorumState, Change::Replace(Block::QuorumState(stored)));
+        if Mutant::TellsItsVoteTooSoon.lives() {
+            return self.quorum_state_stored(now, quorum, role, replay, out);
+        }
         let flush = out.flush(File::QuorumState);
         self.blocked = Some(Blocked::Storing { flush, quorum, role: Box::new(role), replay });
     }

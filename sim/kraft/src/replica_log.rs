@@ -4,7 +4,7 @@ use crate::MetadataLogLimits;
 use crate::accumulator::MAX_BATCH_SIZE_BYTES;
 use crate::snapshot::{Snapshot, Snapshots};
 use klab_log::{AppendOrigin, Checkpoints, FollowerAppendError, Log, LogConfig, LogStartReason};
-use klab_machine::{DiskImage, FlushId, Outbox};
+use klab_machine::{DiskImage, FlushId, Mutant, Outbox};
 use klab_wire::{
     EpochEndOffset, ErrorCode, LeaderEpoch, Now, Offset, OffsetAndEpoch, RecordBatch, Timestamp,
     TopicIdPartition, TopicPartition,
@@ -175,7 +175,7 @@ impl ReplicaLog {
             return FetchPlace::Snapshot(latest);
         }
         let end = self.end_offset_for_epoch(epoch);
-        match end.epoch == epoch && end.end_offset >= offset {
+        match end.epoch == epoch && end.end_offset >= offset || Mutant::SeesNoDivergence.lives() {
             true => FetchPlace::Valid,
             false => FetchPlace::Diverging(end),
         }
@@ -195,8 +195,10 @@ impl ReplicaLog {
         if high_watermark.is_some_and(|high_watermark| to < high_watermark) {
             return false;
         }
-        self.log.truncate_to(to, now, out);
-        self.claim_flushes();
+        if !Mutant::KeepsDivergingMetadata.lives() {
+            self.log.truncate_to(to, now, out);
+            self.claim_flushes();
+        }
         true
     }
 
@@ -254,7 +256,8 @@ impl ReplicaLog {
     /// (`deleteBeforeSnapshot`).
     fn delete_before_snapshot(&mut self, id: OffsetAndEpoch, now: Now, out: &mut Outbox) {
         let reason = LogStartReason::SnapshotGenerated;
-        if self.log.advance_log_start(id.offset, reason, out).is_ok() {
+        let beyond = u64::from(Mutant::CutsBeyondTheSnapshot.lives());
+        if self.log.advance_log_start(id.offset.plus(beyond), reason, out).is_ok() {
             self.log.delete_old_segments(now, out);
             self.snapshots.forget_before(id, out);
             self.claim_flushes();

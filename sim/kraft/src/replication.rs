@@ -4,7 +4,7 @@ use crate::blocked::AfterFlush;
 use crate::raft::Raft;
 use crate::replica_log::MAX_FETCH_SIZE_BYTES;
 use crate::role::{FetchingSnapshot, Role};
-use klab_machine::Outbox;
+use klab_machine::{Mutant, Outbox};
 use klab_wire::{
     EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchSession, FetchedPartition,
     FetchingReplica, IsolationLevel, NodeId, Now, Offset, OffsetAndEpoch, Span, TopicIdPartition,
@@ -58,7 +58,11 @@ impl Raft {
         high_watermark: Offset,
         out: &mut Outbox,
     ) {
-        self.follower_committed(high_watermark.min(self.log.end()), out);
+        let known = high_watermark.max(match Mutant::AppliesTheUncommitted.lives() {
+            true => self.log.end(),
+            false => Offset(0),
+        });
+        self.follower_committed(known.min(self.log.end()), out);
         self.heard_from_leader(now);
     }
 

@@ -5,7 +5,7 @@ use crate::producer_entry::BatchMetadata;
 use crate::roll::Upcoming;
 use crate::validation::validate;
 use klab_machine::fact::LogFact;
-use klab_machine::{Block, Change, FlushId, Outbox};
+use klab_machine::{Block, Change, FlushId, Mutant, Outbox};
 use klab_wire::{ErrorCode, LeaderEpoch, Now, Offset, RecordBatch, Timestamp, TimestampType};
 use std::sync::Arc;
 
@@ -84,6 +84,8 @@ impl Log {
         }
         self.maybe_roll(&Upcoming::of(std::slice::from_ref(&batch)), now, out);
         if origin == AppendOrigin::Client
+            && !Mutant::RefusesDuplicates.lives()
+            && !Mutant::AppendsDuplicates.lives()
             && let Some(known) = self.producers.duplicate_of(&batch, self.config.producer_window)
         {
             return Ok(self.answer_duplicate(&batch, known, out));
@@ -180,7 +182,9 @@ impl Log {
             producer: batch.producer,
             as_leader,
         });
-        self.producers.update(&batch);
+        if as_leader || !Mutant::FollowersIgnoreProducers.lives() {
+            self.producers.update(&batch);
+        }
         self.log_end = batch.next_offset();
         self.producers.map_end = self.log_end;
         let active = self.segments.active_mut();
@@ -202,7 +206,7 @@ fn check_fetched(batches: &[Arc<RecordBatch>], log_end: Offset) -> Result<(), Fo
         highest = Some(batch.last_offset());
     }
     match (batches[0].base_offset, highest) {
-        (first, Some(last)) if first < log_end => {
+        (first, Some(last)) if first < log_end && !Mutant::AppendsAgainWhatItHas.lives() => {
             Err(FollowerAppendError::Unexpected { first, last })
         }
         _ => Ok(()),

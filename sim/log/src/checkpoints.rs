@@ -4,7 +4,7 @@
 //! fsyncs: an older checkpoint is as true as a newer one, only less telling.
 
 use crate::log::Log;
-use klab_machine::{Block, Change, DiskImage, File, Outbox};
+use klab_machine::{Block, Change, DiskImage, File, Mutant, Outbox};
 use klab_wire::{BrokerEpoch, Offset, PartitionId, TopicId, TopicIdPartition, TopicName};
 use std::collections::BTreeMap;
 
@@ -98,6 +98,7 @@ pub fn store_recovery_points<'a>(logs: impl Iterator<Item = &'a Log>, out: &mut 
 pub fn store_log_starts<'a>(logs: impl Iterator<Item = &'a Log>, out: &mut Outbox) {
     let offsets = logs
         .filter(|log| log.log_start > log.segments.first().base)
+        .filter(|_| !Mutant::ForgetsTheLogStart.lives())
         .map(|log| (log.partition, log.log_start));
     store_offsets(File::LogStartOffsetCheckpoint, offsets, out);
 }

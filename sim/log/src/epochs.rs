@@ -4,6 +4,7 @@
 //! (KIP-101, KIP-279). Written when a batch of a new epoch is appended, and already when a leader
 //! takes office (KAFKA-7415, KAFKA-10706): its epoch then counts although it has no record yet.
 
+use klab_machine::Mutant;
 use klab_wire::{EpochEndOffset, LeaderEpoch, Offset};
 
 /// Leader epochs with their start offsets, both strictly increasing.
@@ -67,11 +68,12 @@ impl LeaderEpochFileCache {
         }
         let higher = self.entries.partition_point(|entry| entry.0 <= epoch);
         let &(_, end_offset) = self.entries.get(higher)?;
+        let off_by = u64::from(Mutant::EndsEpochsOneRecordLate.lives());
         let found = match higher.checked_sub(1) {
             Some(floor) => self.entries[floor].0,
             None => epoch,
         };
-        Some(EpochEndOffset { epoch: found, end_offset })
+        Some(EpochEndOffset { epoch: found, end_offset: end_offset.plus(off_by) })
     }
 
     /// An epoch starts at this offset; says whether that was news.
@@ -95,7 +97,8 @@ impl LeaderEpochFileCache {
 
     /// Drops the epochs that start at or above the log's new end; says whether there were any.
     pub(crate) fn truncate_from_end(&mut self, log_end: Offset) -> bool {
-        let kept = self.entries.partition_point(|entry| entry.1 < log_end);
+        let is_kept = |start| start < log_end || Mutant::KeepsEpochsOfTheTruncated.lives();
+        let kept = self.entries.partition_point(|entry| is_kept(entry.1));
         let dropped = kept < self.entries.len();
         self.entries.truncate(kept);
         dropped

@@ -7,7 +7,7 @@
 
 use crate::log::Log;
 use klab_machine::fact::LogFact;
-use klab_machine::{FlushId, Outbox};
+use klab_machine::{File, FlushId, Mutant, Outbox};
 use klab_wire::{Now, Offset, Span, Timestamp};
 
 /// What has been flushed, and the fsyncs under way.
@@ -67,6 +67,9 @@ impl Flushes {
         self.pending.push(Pending { id, up_to, done: false });
         self.unclaimed += 1;
         self.asked = up_to;
+        if Mutant::RecoversTooLate.lives() {
+            self.recovery_point = up_to;
+        }
     }
 
     /// Takes note of a finished fsync; the recovery point follows in the order of asking. None if
@@ -108,7 +111,10 @@ impl Log {
         for place in first..self.segments.len() {
             let end = self.segments.end_of(place).unwrap_or(self.log_end).min(to);
             if end > self.flushes.asked {
-                let id = out.flush(self.segments.at(place).file(self.partition));
+                let id = match Mutant::FlushesTheWrongFile.lives() {
+                    true => out.flush(File::LeaderEpochCheckpoint(self.partition)),
+                    false => out.flush(self.segments.at(place).file(self.partition)),
+                };
                 self.flushes.ask(id, end);
                 last = Some(id);
             }

@@ -10,7 +10,7 @@ use crate::segment::Segment;
 use crate::segments::Segments;
 use klab_machine::disk::ProducerSnapshotEntry;
 use klab_machine::fact::LogFact;
-use klab_machine::{Block, DiskImage, File, Outbox};
+use klab_machine::{Block, DiskImage, File, Mutant, Outbox};
 use klab_wire::{Now, Offset, TopicIdPartition, TopicPartition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -142,6 +142,7 @@ impl Log {
                 self.producers.take_snapshot(self.partition, out);
             }
             let batches = segment.batches().filter(|batch| batch.last_offset() >= start);
+            let batches = batches.filter(|_| !Mutant::ForgetsProducersWhenOpened.lives());
             batches.for_each(|batch| self.producers.update(batch));
         }
     }

@@ -5,6 +5,7 @@
 //! that repeats one of them exactly is a duplicate and is answered with the offsets it has. Anything
 //! else must continue the sequence.
 
+use klab_machine::Mutant;
 use klab_machine::disk::ProducerSnapshotEntry;
 use klab_wire::config::switches::ProducerWindow;
 use klab_wire::{
@@ -87,6 +88,9 @@ impl ProducerStateEntry {
         let range = (producer.base_sequence?, batch.last_sequence()?);
         let forgotten = match window {
             ProducerWindow::One => self.batches.len().saturating_sub(1),
+            ProducerWindow::Five if Mutant::RemembersFourBatches.lives() => {
+                self.batches.len().saturating_sub(NUM_BATCHES_TO_RETAIN - 1)
+            }
             ProducerWindow::Five => 0,
         };
         let mut remembered = self.batches[forgotten..].iter();
@@ -140,12 +144,18 @@ pub(crate) fn check_sequence(
     epoch: ProducerEpoch,
     first: Sequence,
 ) -> Result<(), ErrorCode> {
+    let known = known.filter(|_| !Mutant::IgnoresSequences.lives());
     let Some(entry) = known else { return Ok(()) };
     let expected = match entry.last_sequence() {
         Some(last) if epoch == entry.epoch => last.plus(1),
         _ => Sequence(0),
     };
-    if first == expected { Ok(()) } else { Err(ErrorCode::OutOfOrderSequenceNumber) }
+    let is_repeated = entry.batches.last().is_some_and(|last| last.first_sequence() == first);
+    if first == expected || is_repeated && Mutant::AppendsDuplicates.lives() {
+        Ok(())
+    } else {
+        Err(ErrorCode::OutOfOrderSequenceNumber)
+    }
 }
 
 #[cfg(test)]

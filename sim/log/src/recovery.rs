@@ -11,7 +11,7 @@
 use crate::log::Log;
 use crate::segment::Segment;
 use klab_machine::fact::LogFact;
-use klab_machine::{Change, Outbox};
+use klab_machine::{Change, Mutant, Outbox};
 use klab_wire::{Offset, RecordBatch};
 
 impl Log {
@@ -49,7 +49,8 @@ impl Log {
     /// Reads one segment, and cuts it at the first damaged batch; says how many it lost.
     fn recover_segment(&mut self, segment: &mut Segment, out: &mut Outbox) -> u32 {
         out.read(segment.file(self.partition), 0, segment.size);
-        let valid = (0..segment.len()).take_while(|&place| segment.batch(place).is_valid()).count();
+        let is_kept = |batch: &RecordBatch| batch.is_valid() || Mutant::KeepsTornBatches.lives();
+        let valid = (0..segment.len()).take_while(|&place| is_kept(segment.batch(place))).count();
         let valid = valid as u32;
         self.recover_epochs((0..valid).map(|place| &**segment.batch(place)), out);
         let damaged = segment.len() - valid;

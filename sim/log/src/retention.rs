@@ -6,8 +6,8 @@
 
 use crate::log::Log;
 use crate::segment::Segment;
-use klab_machine::Outbox;
 use klab_machine::fact::{DeletionReason, LogFact};
+use klab_machine::{Mutant, Outbox};
 use klab_wire::{ErrorCode, Now, Offset};
 
 /// Why the log start moves (`LogStartOffsetIncrementReason`).
@@ -32,7 +32,7 @@ impl Log {
         reason: LogStartReason,
         out: &mut Outbox,
     ) -> Result<bool, ErrorCode> {
-        if to > self.high_watermark {
+        if to > self.high_watermark && !Mutant::DeletesTheUncommitted.lives() {
             return Err(ErrorCode::OffsetOutOfRange);
         }
         if to <= self.log_start {
@@ -80,7 +80,8 @@ impl Log {
                 DeletionReason::Size => released <= excess,
                 DeletionReason::Time => self.is_too_old(segment, now),
             };
-            let committed = self.high_watermark >= next.unwrap_or(self.log_end);
+            let committed = self.high_watermark >= next.unwrap_or(self.log_end)
+                || Mutant::DeletesTheUncommitted.lives();
             let is_empty_last = next.is_none() && segment.is_empty();
             if !is_due || !committed || is_empty_last {
                 break;

@@ -7,7 +7,7 @@ use crate::log::Log;
 use crate::segment::Segment;
 use crate::segments::Segments;
 use klab_machine::fact::LogFact;
-use klab_machine::{Change, File, Outbox};
+use klab_machine::{Change, File, Mutant, Outbox};
 use klab_wire::{Now, Offset};
 
 impl Log {
@@ -27,7 +27,9 @@ impl Log {
         self.log_start = self.log_start.min(to);
         self.high_watermark = self.high_watermark.min(to);
         self.truncate_epochs_from_end(to, out);
-        self.rebuild_producer_state(to, now, out);
+        if !Mutant::KeepsProducersOfTheTruncated.lives() {
+            self.rebuild_producer_state(to, now, out);
+        }
         out.state(LogFact::LogTruncated { partition: self.name.clone(), from, to });
         true
     }

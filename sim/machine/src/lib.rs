@@ -13,6 +13,7 @@ pub mod effect;
 pub mod fact;
 pub mod fingerprint;
 pub mod input;
+pub mod mutant;
 pub mod operation;
 pub mod random;
 pub mod timer;
@@ -26,6 +27,7 @@ pub use input::{
     Address, Command, ConnectionId, CorrelationId, DisconnectReason, Input, Listener,
     StorageFailure,
 };
+pub use mutant::Mutant;
 pub use operation::{Call, Operation, OperationId, Outcome};
 pub use timer::Timer;
 pub use value::Value;
