@@ -40,7 +40,9 @@ use klab_machine::{
 };
 use klab_metadata::Image;
 use klab_wire::config::{BrokerConfig, Switches};
-use klab_wire::{BrokerEpoch, NodeId, Now, Request, TopicId, TopicName};
+use klab_wire::{
+    BrokerEpoch, FetchRequest, FetchedPartition, NodeId, Now, Request, TopicId, TopicName,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -83,10 +85,12 @@ pub struct Broker {
     pub(crate) purgatory: Purgatory,
     /// Empty: the memory of the last fetch's list, for the next one.
     pub(crate) looks: Vec<Look>,
+    /// Empty: the memory of the last answer that came to a fetcher, for the next one that leaves.
+    pub(crate) answers: Vec<FetchedPartition>,
+    /// Done: the memory of the last fetch that came, for the next one that leaves.
+    pub(crate) spare_fetch: Option<Box<FetchRequest>>,
     /// Who is at the other end of an accepted connection.
     clients: BTreeMap<ConnectionId, NodeId>,
-    /// Which fetcher a connection of the broker's own belongs to.
-    pub(crate) routes: BTreeMap<ConnectionId, FetcherId>,
     /// Requests that came before the broker was ready to take any: one per connection at the most.
     early: VecDeque<(ConnectionId, CorrelationId, Request)>,
 }
@@ -137,8 +141,9 @@ impl Machine for Broker {
             follower_quota: quota(&config, config.follower_replication_throttled_rate),
             purgatory: Purgatory::new(sessions),
             looks: Vec::new(),
+            answers: Vec::new(),
+            spare_fetch: None,
             clients: BTreeMap::new(),
-            routes: BTreeMap::new(),
             early: VecDeque::new(),
             fixed_config: config.clone(),
             switches,
@@ -234,9 +239,9 @@ impl Broker {
     fn fetcher_of(&mut self, input: &Input) -> Option<FetcherId> {
         match input {
             Input::Response { connection, .. } | Input::Connected { connection } => {
-                self.routes.get(connection).copied()
+                self.fetchers.of_connection(*connection)
             }
-            Input::Disconnected { connection, .. } => self.routes.remove(connection),
+            Input::Disconnected { connection, .. } => self.fetchers.forget_connection(*connection),
             Input::Timer(Timer::Network(timer)) => self.fetchers.of_network_client(timer.client()),
             _ => None,
         }

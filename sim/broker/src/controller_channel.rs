@@ -6,7 +6,7 @@
 
 use klab_machine::timer::BrokerTimer;
 use klab_machine::{Address, Input, Outbox, Timer};
-use klab_network::{NetworkClient, NetworkEvent};
+use klab_network::NetworkClient;
 use klab_wire::{ErrorCode, NodeId, Now, Request, Response, Span, Time};
 use std::collections::VecDeque;
 
@@ -107,34 +107,36 @@ impl<P> ControllerChannel<P> {
     /// Handles an input that this channel [owns](Self::owns).
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) -> Vec<ChannelEvent<P>> {
         let mut events = Vec::new();
-        if !matches!(input, Input::Timer(Timer::Broker(_))) {
-            for event in self.network.handle(now, input, out) {
-                events.extend(self.network_event(event, out));
+        match input {
+            Input::Timer(Timer::Broker(_)) => {}
+            Input::Response { connection, correlation, response } => {
+                let is_expected = self.network.answered(connection, correlation).is_some();
+                events.extend(is_expected.then(|| self.answered(response, out)).flatten());
+            }
+            input => {
+                let failed = self.network.handle(now, input, out);
+                failed.into_iter().for_each(|_| self.ask_again(out));
             }
         }
         events.extend(self.pump(now, out));
         events
     }
 
-    fn network_event(
-        &mut self,
-        event: NetworkEvent<()>,
-        out: &mut Outbox,
-    ) -> Option<ChannelEvent<P>> {
-        let asked = self.in_flight.take()?;
-        match event {
-            NetworkEvent::Answered { response, .. } if !is_refused(&response) => {
-                let Queued { request, purpose, .. } = asked;
-                Some(ChannelEvent::Answered { purpose, request, response })
-            }
-            NetworkEvent::Answered { .. } | NetworkEvent::Failed { .. } => {
-                // It may have been carried out: every request to the controller bears repetition.
-                self.active = None;
-                self.queue.push_front(asked);
-                self.retry_later(out);
-                None
-            }
+    fn answered(&mut self, response: Response, out: &mut Outbox) -> Option<ChannelEvent<P>> {
+        if is_refused(&response) {
+            self.ask_again(out);
+            return None;
         }
+        let Queued { request, purpose, .. } = self.in_flight.take()?;
+        Some(ChannelEvent::Answered { purpose, request, response })
+    }
+
+    /// It may have been carried out: every request to the controller bears repetition.
+    fn ask_again(&mut self, out: &mut Outbox) {
+        let Some(asked) = self.in_flight.take() else { return };
+        self.active = None;
+        self.queue.push_front(asked);
+        self.retry_later(out);
     }
 
     /// Sends the next request if the line is free and a controller is known.

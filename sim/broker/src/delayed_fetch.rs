@@ -51,6 +51,9 @@ impl Broker {
         if fetch.fetch_offset >= end || self.is_held_back(partition, params) {
             return Ok(Available::Bytes(0));
         }
+        if params.min_bytes <= 1 {
+            return Ok(Available::Complete); // Any batch is enough, as with nearly every reader.
+        }
         // A reader that is a segment behind has waited for nothing.
         Ok(match partition.log.bytes_between(fetch.fetch_offset, end) {
             Some(bytes) => Available::Bytes(bytes.min(u64::from(fetch.max_bytes))),

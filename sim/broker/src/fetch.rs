@@ -63,16 +63,17 @@ impl Broker {
     /// A Fetch request.
     pub(crate) fn handle_fetch(
         &mut self,
-        mut request: Box<FetchRequest>,
+        request: Box<FetchRequest>,
         reply_to: ReplyTo,
         now: Now,
         out: &mut Outbox,
     ) {
         let params = self.fetch_params(&request, reply_to, now);
-        match self.begin_fetch(&mut request, now, out) {
+        match self.begin_fetch(&request, now, out) {
             Ok(session) => self.fetch(session, params, now, out),
             Err(error) => respond(reply_to, error, 0, Vec::new(), out),
         }
+        self.spare_fetch = Some(request);
     }
 
     /// A parked fetch may be complete, because a partition of its session moved.
@@ -126,7 +127,7 @@ impl Broker {
     /// Finds or makes the session of a request and brings it up to date (`FetchManager.newContext`).
     fn begin_fetch(
         &mut self,
-        request: &mut FetchRequest,
+        request: &FetchRequest,
         now: Now,
         out: &mut Outbox,
     ) -> Result<SessionHandle, ErrorCode> {
@@ -136,7 +137,7 @@ impl Broker {
             SessionEpoch::Initial | SessionEpoch::Final => {
                 self.end_session(id, out);
                 let wanted = request.session.epoch == SessionEpoch::Initial;
-                let partitions = std::mem::take(&mut request.partitions);
+                let partitions = &request.partitions;
                 let sessions = &mut self.purgatory.sessions;
                 Ok(sessions.begin_full(request.replica, wanted, partitions, now.wall))
             }
@@ -147,7 +148,7 @@ impl Broker {
         &mut self,
         id: SessionId,
         epoch: u32,
-        request: &mut FetchRequest,
+        request: &FetchRequest,
         now: Now,
         out: &mut Outbox,
     ) -> Result<SessionHandle, ErrorCode> {
@@ -159,11 +160,11 @@ impl Broker {
             session.replica = request.replica;
             session.mark_all_dirty();
         }
-        request.partitions.drain(..).for_each(|fetch| session.ask(fetch));
+        request.partitions.iter().for_each(|fetch| session.ask(fetch));
         let before = session.parked.take();
-        for partition in request.forgotten.drain(..) {
-            session.forget(partition);
-            if let Some(partition) = self.replicas.get_mut(partition) {
+        for partition in &request.forgotten {
+            session.forget(*partition);
+            if let Some(partition) = self.replicas.get_mut(*partition) {
                 partition.unwatch(id, last_fetch);
             }
         }
@@ -217,6 +218,8 @@ impl Broker {
             }
         }
         self.looks = reads.looks;
+        self.answers = reads.answers;
+        self.answers.clear();
         let deadline = params.deadline;
         session.parked = Some(params);
         self.purgatory.park_fetch(handle, deadline, now, out);

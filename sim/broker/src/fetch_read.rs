@@ -18,9 +18,10 @@ use klab_machine::Outbox;
 use klab_machine::fact::ReplicationFact;
 use klab_wire::config::ReplicaSelector;
 use klab_wire::{
-    EpochEndOffset, ErrorCode, FetchPartition, FetchedPartition, NodeId, Now, Offset, Span,
-    TopicIdPartition,
+    EpochEndOffset, ErrorCode, FetchPartition, FetchedPartition, Few, NodeId, Now, Offset,
+    RecordBatch, Span, TopicIdPartition,
 };
+use std::sync::Arc;
 
 /// What a fetch found in the dirty partitions of its session.
 #[derive(Default)]
@@ -72,7 +73,8 @@ impl Broker {
         let reader = Reader { session, params, from_purgatory, now };
         let count = self.purgatory.sessions.get(session).map_or(0, FetchSession::dirty_count);
         let looks = std::mem::take(&mut self.looks);
-        let mut reads = Reads { looks, count, ..Reads::default() };
+        let answers = std::mem::take(&mut self.answers);
+        let mut reads = Reads { looks, answers, count, ..Reads::default() };
         reads.looks.clear();
         for _ in 0..count {
             let fetching = self.purgatory.sessions.get_mut(session);
@@ -181,8 +183,7 @@ impl Broker {
         reads.bytes += read.size_in_bytes;
         reads.throttled_bytes += if throttling.counts { read.size_in_bytes } else { 0 };
         if is_news {
-            let answer = offsets.answer(id);
-            reads.answer(FetchedPartition { records: read.records, ..answer });
+            reads.answer(offsets.answer(id, read.records));
         }
         Ok(is_settled)
     }
@@ -234,7 +235,7 @@ impl Broker {
 impl Reads {
     fn answer(&mut self, answer: FetchedPartition) {
         if self.answers.is_empty() {
-            self.answers = Vec::with_capacity(self.count as usize - self.looks.len());
+            self.answers.reserve(self.count as usize - self.looks.len());
         }
         self.answers.push(answer);
     }
@@ -262,13 +263,23 @@ impl Offsets {
         }
     }
 
-    /// An answer without records.
-    fn answer(self, partition: TopicIdPartition) -> FetchedPartition {
+    /// An answer with these records, and no error.
+    fn answer(
+        self,
+        partition: TopicIdPartition,
+        records: Few<Arc<RecordBatch>>,
+    ) -> FetchedPartition {
         FetchedPartition {
+            partition,
+            error: ErrorCode::None,
             high_watermark: self.high_watermark,
             last_stable_offset: self.last_stable,
             log_start_offset: self.log_start,
-            ..FetchedPartition::of_error(partition, ErrorCode::None)
+            diverging_epoch: None,
+            current_leader: None,
+            snapshot: None,
+            preferred_read_replica: None,
+            records,
         }
     }
 }
@@ -301,7 +312,7 @@ fn directions(
     nearer: Option<NodeId>,
     out: &mut Outbox,
 ) -> Result<Option<FetchedPartition>, ErrorCode> {
-    let answer = || Offsets::of(partition).answer(fetch.partition);
+    let answer = || Offsets::of(partition).answer(fetch.partition, Few::new());
     if let Some(replica) = nearer {
         let name = partition.name().clone();
         out.state(ReplicationFact::PreferredReadReplicaChosen { partition: name, replica });

@@ -164,14 +164,14 @@ impl FetchSession {
     }
 
     /// A request asks for a partition, for the first time or from another place.
-    pub fn ask(&mut self, fetch: FetchPartition) {
+    pub fn ask(&mut self, fetch: &FetchPartition) {
         let id = fetch.partition;
         let slot = match self.partitions.slot_of(id) {
             Some(slot) => {
-                self.partition_mut(slot).expect("it is there").fetch = fetch;
+                self.partition_mut(slot).expect("it is there").fetch = *fetch;
                 slot
             }
-            None => self.partitions.insert(id, CachedPartition::new(fetch)),
+            None => self.partitions.insert(id, CachedPartition::new(*fetch)),
         };
         self.mark_dirty(slot);
     }
@@ -269,7 +269,7 @@ pub(crate) mod tests {
     #[test]
     fn partitions_take_turns() {
         let session = &mut FetchSession::new(SessionId(1), None, false, Timestamp(0));
-        (0..3).for_each(|index| session.ask(fetch(index)));
+        (0..3).for_each(|index| session.ask(&fetch(index)));
         let turn = |session: &mut FetchSession| {
             let slot = session.next_dirty()?;
             session.partition(slot).map(|known| known.fetch.partition.partition.0)
@@ -279,7 +279,7 @@ pub(crate) mod tests {
         session.mark_dirty(first);
         session.mark_dirty(first);
         session.forget(partition(1));
-        session.ask(fetch(3));
+        session.ask(&fetch(3));
         let turns = [(); 4].map(|()| turn(session));
         assert_eq!(turns, [Some(2), Some(0), Some(3), None]);
     }

@@ -95,12 +95,12 @@ impl FetchSessionCache {
         &mut self,
         replica: Option<FetchingReplica>,
         wanted: bool,
-        fetches: Vec<FetchPartition>,
+        fetches: &[FetchPartition],
         now: Timestamp,
     ) -> SessionHandle {
         let id = self.new_session_id();
         let mut session = FetchSession::new(id, replica, wanted, now);
-        fetches.into_iter().for_each(|fetch| session.ask(fetch));
+        fetches.iter().for_each(|fetch| session.ask(fetch));
         SessionHandle { id, slot: self.sessions.insert(id, session) }
     }
 
@@ -231,22 +231,22 @@ impl FetchSessionCache {
     /// A session is used: it is the most recent one now, and has its present size (`touch`).
     fn touch(&mut self, handle: SessionHandle, now: Timestamp) {
         let session = self.get_mut(handle).expect("only a known session is used");
-        let before = session.cached.expect("only a session of the cache is used");
-        let after = Cached { last_used: now, size: session.len(), ..before };
-        let is_old = |cached: &Cached| cached.last_used.since(cached.created) > MIN_EVICTION_AGE;
+        let size = session.len();
+        let cached = session.cached.as_mut().expect("only a session of the cache is used");
+        let before = *cached;
+        (cached.last_used, cached.size) = (now, size);
+        let is_old = is_old(cached);
         // The clock may have been set back.
         let is_later = now >= before.noted;
-        if is_later && after.size == before.size && is_old(&after) == is_old(&before) {
-            // As with nearly every fetch: it stays worth the same.
-            session.cached = Some(after);
-            return;
+        if is_later && size == before.size && is_old == self::is_old(&before) {
+            return; // As with nearly every fetch: it stays worth the same.
         }
+        cached.noted = now;
+        let after = *cached;
         let (old_worth, worth) = (session.worth(&before), session.worth(&after));
         let privileged = session.is_privileged();
-        session.cached = Some(Cached { noted: now, ..after });
         self.forget_keys(old_worth, before.noted);
         self.last_used.insert((now, handle.id));
-        let is_old = is_old(&after);
         if !privileged || is_old {
             self.evictable_by_privileged.insert(worth);
         }
@@ -260,6 +260,11 @@ impl FetchSessionCache {
         self.evictable_by_all.remove(&worth);
         self.evictable_by_privileged.remove(&worth);
     }
+}
+
+/// It has been used for so long that it may make room for another (`EvictableKey`).
+fn is_old(cached: &Cached) -> bool {
+    cached.last_used.since(cached.created) > MIN_EVICTION_AGE
 }
 
 #[cfg(test)]
@@ -283,8 +288,8 @@ mod tests {
         partitions: u32,
         now: i64,
     ) -> (SessionId, bool) {
-        let fetches = (0..partitions).map(fetch).collect();
-        let handle = cache.begin_full(replica, true, fetches, Timestamp(now));
+        let fetches: Vec<FetchPartition> = (0..partitions).map(fetch).collect();
+        let handle = cache.begin_full(replica, true, &fetches, Timestamp(now));
         (handle.id, cache.maybe_keep(handle, Timestamp(now)).0)
     }
 

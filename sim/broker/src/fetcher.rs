@@ -15,7 +15,7 @@ use klab_machine::{Address, ConnectionId, FlushId, Outbox};
 use klab_network::NetworkClient;
 use klab_wire::config::switches::Truncation;
 use klab_wire::{
-    ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, FetchingReplica,
+    ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, FetchingReplica, Few,
     IsolationLevel, LeaderEpoch, NodeId, Now, Offset, Request, SessionEpoch, Span, Time,
     TopicIdPartition,
 };
@@ -345,7 +345,7 @@ impl Fetcher {
         replica: FetchingReplica,
         is_quota_exceeded: impl FnOnce() -> bool,
         now: Time,
-    ) -> Option<Box<FetchRequest>> {
+    ) -> Option<FetchRequest> {
         if self.is_busy() || self.paused_until > now {
             return None;
         }
@@ -360,7 +360,7 @@ impl Fetcher {
         if self.session_size == 0 && forgotten.is_empty() {
             return None;
         }
-        Some(Box::new(FetchRequest {
+        Some(FetchRequest {
             cluster: None,
             replica: Some(replica),
             max_wait: self.config.max_wait,
@@ -371,7 +371,7 @@ impl Fetcher {
             partitions,
             forgotten,
             rack: None,
-        }))
+        })
     }
 
     /// It waits for an answer, or for an fsync.
@@ -424,13 +424,13 @@ impl Fetcher {
         is_news
     }
 
-    fn everything(&mut self, holds_back: bool) -> Vec<FetchPartition> {
+    fn everything(&mut self, holds_back: bool) -> Few<FetchPartition> {
         self.changed.clear();
         self.forgotten.clear();
         // A leader without a session for this fetcher remembers nothing of it.
         self.session_size = 0;
         let max_bytes = self.config.partition_max_bytes;
-        let mut fetches = Vec::with_capacity(self.partitions.len() as usize);
+        let mut fetches = Few::with_capacity(self.partitions.len() as usize);
         for (id, state) in self.partitions.entries_mut() {
             state.in_session = None;
             state.is_changed = false;
@@ -442,9 +442,9 @@ impl Fetcher {
         fetches
     }
 
-    fn changes(&mut self, holds_back: bool) -> Vec<FetchPartition> {
+    fn changes(&mut self, holds_back: bool) -> Few<FetchPartition> {
         let max_bytes = self.config.partition_max_bytes;
-        let mut fetches = Vec::with_capacity(self.changed.len());
+        let mut fetches = Few::with_capacity(self.changed.len());
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         for (id, mut slot) in changed.drain(..) {

@@ -8,14 +8,16 @@
 
 use crate::Broker;
 use crate::partition::{Local, Partition, Role, Unflushed};
-use crate::purgatory::{AwaitingCommit, ProduceKey, ProduceStatus, Purgatory, ReplyTo};
+use crate::purgatory::{
+    AwaitingCommit, DelayedProduce, ProduceKey, ProduceStatus, Purgatory, ReplyTo,
+};
 use crate::replicas::why_not_hosted;
 use klab_log::{AppendInfo, AppendOrigin};
 use klab_machine::fact::ReplicationFact;
 use klab_machine::{FlushId, Mutant, Outbox};
 use klab_wire::{
-    Acks, ErrorCode, Now, Offset, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    RecordBatch, TopicIdPartition, TopicPartition,
+    Acks, ErrorCode, Few, Now, Offset, PartitionProduceData, PartitionProduceResponse,
+    ProduceRequest, RecordBatch, TopicIdPartition, TopicPartition,
 };
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ impl Broker {
         let acks = request.acks;
         let number = self.purgatory.next_request();
         let mut responses = Vec::with_capacity(request.data.len());
-        let mut statuses = Vec::with_capacity(request.data.len());
+        let mut statuses = Few::with_capacity(request.data.len());
         for (index, data) in (0..).zip(request.data) {
             let key = ProduceKey { request: number, index };
             let (response, status) = self.produce_to(data, acks, key, now, out);
@@ -44,8 +46,9 @@ impl Broker {
         }
         let timeout = (acks == Acks::All).then_some(request.timeout);
         let client = self.client_of(reply_to.connection);
-        let produced = (responses, statuses);
-        self.purgatory.park_produce(reply_to, client, acks, produced, timeout, now, out);
+        let pending = statuses.iter().filter(|status| status.is_pending).count() as u32;
+        let delayed = DelayedProduce { reply_to, client, acks, responses, statuses, pending };
+        self.purgatory.park_produce(delayed, timeout, now, out);
     }
 
     /// The time of some produce requests may be up.

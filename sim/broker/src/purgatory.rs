@@ -17,8 +17,8 @@ use klab_machine::timer::BrokerTimer;
 use klab_machine::{ConnectionId, CorrelationId, FlushId, Mutant, Outbox};
 use klab_metadata::ClusterImage;
 use klab_wire::{
-    Acks, DeleteRecordsResponse, DeletedRecords, ErrorCode, LeaderIdAndEpoch, NodeId, Now, Offset,
-    PartitionProduceResponse, ProduceResponse, Response, Span, Time, TopicPartition,
+    Acks, DeleteRecordsResponse, DeletedRecords, ErrorCode, Few, LeaderIdAndEpoch, NodeId, Now,
+    Offset, PartitionProduceResponse, ProduceResponse, Response, Span, Time, TopicPartition,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -74,17 +74,21 @@ pub struct ProduceStatus {
     pub is_pending: bool,
 }
 
-/// A produce request that waits.
+/// A produce request that waits, unless nothing of it is pending.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct DelayedProduce {
-    reply_to: ReplyTo,
-    client: NodeId,
-    acks: Acks,
+pub struct DelayedProduce {
+    /// Where the answer goes.
+    pub reply_to: ReplyTo,
+    /// Who asked.
+    pub client: NodeId,
+    /// What it asked for.
+    pub acks: Acks,
     /// The answers, which leave as they stand here.
-    responses: Vec<PartitionProduceResponse>,
+    pub responses: Vec<PartitionProduceResponse>,
     /// One for each of the answers.
-    statuses: Vec<ProduceStatus>,
-    pending: u32,
+    pub statuses: Few<ProduceStatus>,
+    /// How many of them are pending.
+    pub pending: u32,
 }
 
 /// A deletion of records that waits.
@@ -146,17 +150,12 @@ impl Purgatory {
     /// A request that waits for replicas waits no longer than `timeout`.
     pub fn park_produce(
         &mut self,
-        reply_to: ReplyTo,
-        client: NodeId,
-        acks: Acks,
-        (responses, statuses): (Vec<PartitionProduceResponse>, Vec<ProduceStatus>),
+        delayed: DelayedProduce,
         timeout: Option<Span>,
         now: Now,
         out: &mut Outbox,
     ) {
-        let pending = statuses.iter().filter(|status| status.is_pending).count() as u32;
-        let delayed = DelayedProduce { reply_to, client, acks, responses, statuses, pending };
-        if pending == 0 {
+        if delayed.pending == 0 {
             return delayed.answer(out);
         }
         let request = self.next_request;

@@ -16,13 +16,13 @@ use klab_log::{AppendInfo, FollowerAppendError, LogStartReason};
 use klab_machine::fact::ReplicationFact;
 use klab_machine::random::stream;
 use klab_machine::timer::BrokerTimer;
-use klab_machine::{Address, FlushId, Input, Mutant, Outbox, Timer};
-use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig, NetworkEvent};
+use klab_machine::{Address, ConnectionId, FlushId, Input, Mutant, Outbox, Timer};
+use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
 use klab_wire::config::switches::{ReplicaIncarnation, Truncation};
 use klab_wire::config::{BrokerConfig, Switches};
 use klab_wire::{
-    BrokerEpoch, EpochEndOffset, ErrorCode, FetchResponse, FetchedPartition, FetchingReplica,
-    NodeId, Now, Request, Response, Span, TopicIdPartition,
+    BrokerEpoch, EpochEndOffset, ErrorCode, FetchRequest, FetchResponse, FetchedPartition,
+    FetchingReplica, NodeId, Now, Request, Response, Span, TopicIdPartition,
 };
 use std::collections::BTreeMap;
 
@@ -32,7 +32,10 @@ const FIRST_NETWORK_CLIENT: u32 = 8;
 /// All fetchers of a broker, at most `num.replica.fetchers` per leading broker.
 #[derive(Clone, Debug, Default)]
 pub struct ReplicaFetchers {
-    fetchers: BTreeMap<FetcherId, Fetcher>,
+    /// In the order of their names: one or a few for each leading broker.
+    fetchers: Vec<Fetcher>,
+    /// Whose a connection is, in the order in which the connections were opened.
+    routes: Vec<(ConnectionId, FetcherId)>,
     by_network_client: BTreeMap<u32, FetcherId>,
     /// Which fetcher has a partition.
     fetcher_of: BTreeMap<TopicIdPartition, FetcherId>,
@@ -44,7 +47,8 @@ pub struct ReplicaFetchers {
 impl ReplicaFetchers {
     /// A fetcher.
     pub fn get_mut(&mut self, id: FetcherId) -> Option<&mut Fetcher> {
-        self.fetchers.get_mut(&id)
+        let place = self.place(id).ok()?;
+        self.fetchers.get_mut(place)
     }
 
     /// The fetcher whose network client has this number.
@@ -52,10 +56,30 @@ impl ReplicaFetchers {
         self.by_network_client.get(&number).copied()
     }
 
+    /// The fetcher that has opened a connection.
+    pub fn of_connection(&self, connection: ConnectionId) -> Option<FetcherId> {
+        let place = self.routes.binary_search_by_key(&connection, |(opened, _)| *opened).ok()?;
+        Some(self.routes[place].1)
+    }
+
+    /// A connection is gone. Returns the fetcher that had opened it.
+    pub fn forget_connection(&mut self, connection: ConnectionId) -> Option<FetcherId> {
+        let place = self.routes.binary_search_by_key(&connection, |(opened, _)| *opened).ok()?;
+        Some(self.routes.remove(place).1)
+    }
+
+    /// A fetcher has opened a connection.
+    fn note_connection(&mut self, opened: Option<ConnectionId>, id: FetcherId) {
+        self.routes.extend(opened.map(|connection| (connection, id)));
+    }
+
+    fn place(&self, id: FetcherId) -> Result<usize, usize> {
+        self.fetchers.binary_search_by_key(&id, |fetcher| fetcher.id)
+    }
+
     /// The fetcher of a partition, if it is fetched.
     pub fn of(&mut self, partition: TopicIdPartition) -> Option<&mut Fetcher> {
-        let id = self.fetcher_of.get(&partition)?;
-        self.fetchers.get_mut(id)
+        self.get_mut(*self.fetcher_of.get(&partition)?)
     }
 
     /// A fetcher may have something to ask, or nothing to do any more.
@@ -129,14 +153,16 @@ impl Broker {
         out: &mut Outbox,
     ) {
         let Some(fetcher) = self.fetchers.get_mut(id) else { return };
-        // Beside a request only a timer opens a connection.
-        let may_connect = matches!(input, Input::Timer(_));
-        let events = fetcher.network.handle(now, input, out);
-        if may_connect {
-            self.routes.extend(fetcher.new_connection().map(|connection| (connection, id)));
-        }
-        for event in events {
-            self.fetcher_event(id, event, now, out);
+        if let Input::Response { connection, correlation, response } = input {
+            if let Some((_, purpose)) = fetcher.network.answered(connection, correlation) {
+                self.fetcher_answered(id, purpose, response, now, out);
+            }
+        } else {
+            let failed = fetcher.network.handle(now, input, out);
+            // Beside a request a timer may open a connection.
+            let opened = fetcher.new_connection();
+            self.fetchers.note_connection(opened, id);
+            failed.into_iter().for_each(|failed| self.fetcher_failed(id, failed.purpose, now));
         }
         self.fetchers.wake(id);
     }
@@ -166,7 +192,7 @@ impl Broker {
             epoch: self.epoch_in_fetches(),
         };
         let quota = &mut self.follower_quota;
-        let Some(fetcher) = self.fetchers.fetchers.get_mut(&id) else { return };
+        let Some(fetcher) = self.fetchers.get_mut(id) else { return };
         if fetcher.is_idle() {
             return self.shut_down_fetcher(id, now, out);
         }
@@ -180,8 +206,9 @@ impl Broker {
             out.set_timer(Timer::Broker(timer), wait);
         }
         if let Some(request) = next {
-            let opened = fetcher.send(Request::Fetch(request), FetcherRequest::Fetch, now, out);
-            self.routes.extend(opened.map(|connection| (connection, id)));
+            let request = Request::Fetch(boxed(request, self.spare_fetch.take()));
+            let opened = fetcher.send(request, FetcherRequest::Fetch, now, out);
+            self.fetchers.note_connection(opened, id);
         }
     }
 
@@ -201,17 +228,18 @@ impl Broker {
         now: Now,
         out: &mut Outbox,
     ) {
-        let Some(fetcher) = self.fetchers.fetchers.get_mut(&id) else { return };
+        let Some(fetcher) = self.fetchers.get_mut(id) else { return };
         let opened = fetcher.send(request, purpose, now, out);
-        self.routes.extend(opened.map(|connection| (connection, id)));
+        self.fetchers.note_connection(opened, id);
     }
 
     fn shut_down_fetcher(&mut self, id: FetcherId, now: Now, out: &mut Outbox) {
-        let Some(mut fetcher) = self.fetchers.fetchers.remove(&id) else { return };
+        let Ok(place) = self.fetchers.place(id) else { return };
+        let mut fetcher = self.fetchers.fetchers.remove(place);
         self.fetchers.by_network_client.retain(|_, fetcher| *fetcher != id);
         let to = Address::broker(id.source);
         if let Some(connection) = fetcher.network.connection(to) {
-            self.routes.remove(&connection);
+            self.fetchers.forget_connection(connection);
         }
         drop(fetcher.network.disconnect(to, now, out));
         out.stop_timer(Timer::Broker(BrokerTimer::FetcherBackoff(id.source, id.number)));
@@ -219,7 +247,7 @@ impl Broker {
 
     /// The fetcher of this name, new if there is none.
     fn fetcher(&mut self, id: FetcherId) -> &mut Fetcher {
-        if !self.fetchers.fetchers.contains_key(&id) {
+        let place = self.fetchers.place(id).unwrap_or_else(|place| {
             let number = FIRST_NETWORK_CLIENT + self.fetchers.created;
             self.fetchers.created += 1;
             self.fetchers.by_network_client.insert(number, id);
@@ -230,38 +258,42 @@ impl Broker {
             let network = NetworkClient::new(number, network_config(&self.config), jitter);
             let config = fetcher_config(&self.config, &self.switches);
             let fetcher = Fetcher::new(id, network, config);
-            self.fetchers.fetchers.insert(id, fetcher);
-        }
-        self.fetchers.fetchers.get_mut(&id).expect("it was just made")
+            self.fetchers.fetchers.insert(place, fetcher);
+            place
+        });
+        &mut self.fetchers.fetchers[place]
     }
 
-    fn fetcher_event(
+    fn fetcher_answered(
         &mut self,
         id: FetcherId,
-        event: NetworkEvent<FetcherRequest>,
+        purpose: FetcherRequest,
+        response: Response,
         now: Now,
         out: &mut Outbox,
     ) {
         let Some(fetcher) = self.fetchers.get_mut(id) else { return };
         fetcher.request_done();
-        match event {
-            NetworkEvent::Answered { response: Response::Fetch(response), .. } => {
+        match response {
+            Response::Fetch(response) => {
                 if fetcher.session_answered(&response) {
                     self.fetch_answered(id, &response, now, out);
                 }
+                self.answers = response.partitions;
+                self.answers.clear();
             }
-            NetworkEvent::Answered { purpose, response, .. } => {
-                self.leader_answered(id, purpose, response, now, out);
+            response => self.leader_answered(id, purpose, response, now, out),
+        }
+    }
+
+    fn fetcher_failed(&mut self, id: FetcherId, purpose: FetcherRequest, now: Now) {
+        let Some(fetcher) = self.fetchers.get_mut(id) else { return };
+        fetcher.request_done();
+        match purpose {
+            FetcherRequest::Fetch | FetcherRequest::EpochEndOffsets => fetcher.pause(now.time),
+            FetcherRequest::LatestOffset(partition) | FetcherRequest::EarliestOffset(partition) => {
+                fetcher.delay(partition, now.time);
             }
-            NetworkEvent::Failed {
-                purpose: FetcherRequest::Fetch | FetcherRequest::EpochEndOffsets,
-                ..
-            } => fetcher.pause(now.time),
-            NetworkEvent::Failed {
-                purpose:
-                    FetcherRequest::LatestOffset(partition) | FetcherRequest::EarliestOffset(partition),
-                ..
-            } => fetcher.delay(partition, now.time),
         }
     }
 
@@ -453,6 +485,17 @@ fn append_fetched(
             partition.log.append_as_follower(&answer.records, now, out).map(Some)
         }
         appended => appended.map(Some),
+    }
+}
+
+/// A request in the memory of another one that is done.
+fn boxed(request: FetchRequest, done: Option<Box<FetchRequest>>) -> Box<FetchRequest> {
+    match done {
+        Some(mut memory) => {
+            *memory = request;
+            memory
+        }
+        None => Box::new(request),
     }
 }
 

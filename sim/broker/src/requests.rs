@@ -33,7 +33,7 @@ impl Broker {
                 Response::OffsetForLeaderEpoch(self.offsets_for_leader_epoch(&request))
             }
             Request::Metadata(request) => {
-                Response::Metadata(self.topic_metadata(&request, now, out))
+                Response::Metadata(Box::new(self.topic_metadata(&request, now, out)))
             }
             Request::DescribeCluster(_) => {
                 Response::DescribeCluster(self.metadata.describe_cluster())

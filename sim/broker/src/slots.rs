@@ -51,7 +51,10 @@ impl<K: Copy + Ord, V> Slots<K, V> {
 
     /// The value of a key, which was in this slot.
     pub fn recall(&self, slot: Slot, key: K) -> Option<&V> {
-        self.in_slot(self.locate(slot, key)?)
+        match self.slots.get(slot.0 as usize) {
+            Some(Some((found, value))) if *found == key => Some(value),
+            _ => self.get(key),
+        }
     }
 
     /// The value of a key, to change it, which was in this slot. The memory is brought up to date.

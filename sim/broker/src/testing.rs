@@ -271,7 +271,7 @@ impl Bench {
         let batch = RecordBatch::of_counted(0, records, 100, self.at().wall, None);
         let data = PartitionProduceData { partition: orders(index), batch: batch.into() };
         let timeout = Span::from_secs(30);
-        self.ask(to, ProduceRequest { acks, timeout, data: vec![data] })
+        self.ask(to, ProduceRequest { acks, timeout, data: [data].into() })
     }
 
     /// What became of a produce request: error and base offset; none while it waits.
@@ -582,7 +582,7 @@ pub fn consumer_fetch(
         max_bytes: 50 << 20,
         isolation: IsolationLevel::ReadUncommitted,
         session,
-        partitions,
+        partitions: partitions.into(),
         forgotten: vec![],
         rack: None,
     }

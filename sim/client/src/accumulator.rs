@@ -16,8 +16,8 @@ use crate::sorted_queue::SortedQueue;
 use klab_machine::{Mutant, OperationId};
 use klab_wire::config::ProducerConfig;
 use klab_wire::{
-    BATCH_OVERHEAD, CompressionType, NodeId, Now, PartitionId, PartitionProduceData, RecordBatch,
-    Span, Time, TopicName, TopicPartition, batch_size_upper_bound, record_size,
+    BATCH_OVERHEAD, CompressionType, Few, NodeId, Now, PartitionId, PartitionProduceData,
+    RecordBatch, Span, Time, TopicName, TopicPartition, batch_size_upper_bound, record_size,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -103,8 +103,8 @@ pub(crate) struct AppendMode {
 /// What goes to a broker with one request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Drained {
-    pub(crate) ids: Vec<BatchId>,
-    pub(crate) data: Vec<PartitionProduceData>,
+    pub(crate) ids: Few<BatchId>,
+    pub(crate) data: Few<PartitionProduceData>,
 }
 
 impl RecordAccumulator {
@@ -188,21 +188,18 @@ impl RecordAccumulator {
             Choice::Sticky => self.sticky_partition(append.topic, cluster, &mut draw),
         };
         let slot = Slot { topic: append.topic, partition };
-        let before = self.last_batch(slot).map_or(0, ProducerBatch::estimated_size);
-        let (unused_buffer, before) = match self.try_append(slot, append, now) {
-            true => (mode.buffer, before),
-            false if mode.abort_on_new_batch => return Appended::NeedsNewBatch,
-            false => {
+        let (unused_buffer, bytes, is_full) = match self.try_append(slot, append, now) {
+            Some((bytes, is_full)) => (mode.buffer, bytes, is_full),
+            None if mode.abort_on_new_batch => return Appended::NeedsNewBatch,
+            None => {
                 let size = self.buffer_size(append);
                 if mode.buffer == 0 && !self.pool.take(size) {
                     return Appended::NeedsBuffer(size);
                 }
-                self.append_new_batch(slot, append, size, now, metadata);
-                (0, 0)
+                let (bytes, is_full) = self.append_new_batch(slot, append, size, now, metadata);
+                (0, bytes, is_full)
             }
         };
-        let last = self.last_batch(slot).expect("something was appended");
-        let (bytes, is_full) = (last.estimated_size() - before, last.is_full());
         if is_full {
             self.refresh(slot, metadata);
         }
@@ -212,12 +209,13 @@ impl RecordAccumulator {
         Appended::Done { unused_buffer }
     }
 
-    fn try_append(&mut self, slot: Slot, append: &Append, now: Now) -> bool {
-        let Some(last) = self.queue(slot).and_then(|queue| queue.back().copied()) else {
-            return false;
-        };
+    /// Puts the records into the last batch, if they fit. Says by how much it grew, and whether it is full.
+    fn try_append(&mut self, slot: Slot, append: &Append, now: Now) -> Option<(u32, bool)> {
+        let last = *self.queue(slot)?.back()?;
         let batch = self.batches.get_mut(last).expect("a queued batch exists");
-        batch.try_append(&append.content, now.wall, append.operation)
+        let before = batch.estimated_size();
+        let is_in = batch.try_append(&append.content, now.wall, append.operation);
+        is_in.then(|| (batch.estimated_size() - before, batch.is_full()))
     }
 
     fn append_new_batch(
@@ -227,19 +225,23 @@ impl RecordAccumulator {
         buffer: u64,
         now: Now,
         metadata: &Metadata,
-    ) {
+    ) -> (u32, bool) {
         let ratio = self.topics[slot.topic as usize].ratio_of(self.config.codec);
         let limit = buffer as u32;
         let (content, operation) = (&append.content, append.operation);
         let mut batch =
             ProducerBatch::new(slot, now.time, limit, ratio, content, now.wall, operation);
         batch.buffer = buffer;
+        let (bytes, is_full) = (batch.estimated_size(), batch.is_full());
         let id = self.insert(batch);
-        self.queue_mut(slot).push_back(id);
+        let queue = self.queue_mut(slot);
+        queue.push_back(id);
+        let is_news = queue.len() <= 2;
         self.queued += 1;
-        if self.queue(slot).is_some_and(|queue| queue.len() <= 2) {
+        if is_news {
             self.refresh(slot, metadata);
         }
+        (bytes, is_full)
     }
 
     fn insert(&mut self, batch: ProducerBatch) -> BatchId {

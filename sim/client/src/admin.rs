@@ -99,7 +99,13 @@ impl Machine for Admin {
             Input::Timer(Timer::Client(_)) => self.alarm.rang(),
             Input::Command(Command::Administer(request)) => self.queue.push_back(request),
             Input::Command(Command::ShutDown) => return self.close(now, out),
-            input if self.network.owns(&input) => self.answers(input, now, out),
+            Input::Response { connection, correlation, response } => {
+                let network = &mut self.network;
+                let answer = network.answered(connection, correlation, response, now, out);
+                let Some(answer) = answer else { return };
+                self.take_in(answer, now, out);
+            }
+            input if self.network.owns(&input) => self.network(input, now, out),
             // Nobody asks an administrator's tool for anything, and it stores nothing.
             _ => return,
         }
@@ -189,19 +195,23 @@ impl Admin {
         node
     }
 
-    fn answers(&mut self, input: Input, now: Now, out: &mut Outbox) {
-        for event in self.network.handle(now, input, out) {
-            match self.network.interpret(event, now, out) {
-                Some(Answer::Answered { purpose, response, .. }) if self.is_current(purpose) => {
-                    self.answered(&response, now, out);
-                }
-                Some(Answer::Failed { purpose, error, was_sent, .. })
-                    if self.is_current(purpose) =>
-                {
-                    self.failed(error, was_sent, now, out);
-                }
-                _ => {}
+    fn network(&mut self, input: Input, now: Now, out: &mut Outbox) {
+        for failed in self.network.handle(now, input, out) {
+            if let Some(answer) = self.network.failed(failed, now, out) {
+                self.take_in(answer, now, out);
             }
+        }
+    }
+
+    fn take_in(&mut self, answer: Answer<AdminPurpose>, now: Now, out: &mut Outbox) {
+        match answer {
+            Answer::Answered { purpose, response, .. } if self.is_current(purpose) => {
+                self.answered(&response, now, out);
+            }
+            Answer::Failed { purpose, error, was_sent, .. } if self.is_current(purpose) => {
+                self.failed(error, was_sent, now, out);
+            }
+            _ => {}
         }
     }
 

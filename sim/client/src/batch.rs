@@ -3,7 +3,7 @@
 use crate::compression::CompressionRatioEstimator;
 use klab_machine::OperationId;
 use klab_wire::{
-    BATCH_OVERHEAD, BatchProducer, CompressionType, ErrorCode, LeaderEpoch, Payload, Record,
+    BATCH_OVERHEAD, BatchProducer, CompressionType, ErrorCode, Few, LeaderEpoch, Payload, Record,
     RecordBatch, RecordView, Records, Sequence, Span, Time, Timestamp, record_size,
 };
 use std::sync::Arc;
@@ -70,7 +70,7 @@ pub(crate) struct ProducerBatch {
     pub(crate) created: Time,
     /// The bytes of the buffer pool that it holds; a part of a split batch holds none.
     pub(crate) buffer: u64,
-    pub(crate) thunks: Vec<Thunk>,
+    pub(crate) thunks: Few<Thunk>,
     pub(crate) record_count: u32,
     pub(crate) attempts: u32,
     /// Created, or queued again (`lastAttemptMs`).
@@ -145,7 +145,7 @@ impl ProducerBatch {
             slot,
             created,
             buffer: 0,
-            thunks: Vec::new(),
+            thunks: Few::new(),
             record_count: 0,
             attempts: 0,
             last_attempt: created,

@@ -2,8 +2,9 @@
 
 use klab_machine::Mutant;
 use klab_machine::operation::RecordRange;
-use klab_wire::{ErrorCode, FetchedPartition, LeaderEpoch, Offset, Payload, RecordBatch, Records};
-use std::collections::VecDeque;
+use klab_wire::{
+    ErrorCode, FetchedPartition, Few, LeaderEpoch, Offset, Payload, RecordBatch, Records,
+};
 use std::sync::Arc;
 
 /// The answer of one partition.
@@ -18,7 +19,8 @@ pub(crate) struct CompletedFetch {
     /// The answer's other fields have been taken in.
     pub(crate) is_initialized: bool,
     pub(crate) answer: FetchedPartition,
-    batches: VecDeque<Arc<RecordBatch>>,
+    /// What is left of its batches.
+    batches: smallvec::IntoIter<[Arc<RecordBatch>; 1]>,
 }
 
 impl CompletedFetch {
@@ -28,20 +30,24 @@ impl CompletedFetch {
             next_offset: fetch_offset,
             last_epoch: None,
             is_initialized: false,
-            batches: std::mem::take(&mut answer.records).into(),
+            batches: std::mem::take(&mut answer.records).into_iter(),
             answer,
         }
     }
 
     /// Everything has been handed out.
     pub(crate) fn is_consumed(&self) -> bool {
-        self.batches.is_empty()
+        self.batches.as_slice().is_empty()
     }
 
     /// Records that are left.
     pub(crate) fn remaining(&self) -> u64 {
         let left = |batch: &Arc<RecordBatch>| batch.next_offset().since(self.next_offset);
-        self.batches.iter().map(|batch| left(batch).min(u64::from(batch.records_count))).sum()
+        self.batches
+            .as_slice()
+            .iter()
+            .map(|batch| left(batch).min(u64::from(batch.records_count)))
+            .sum()
     }
 
     /// Hands out up to `limit` records; `CORRUPT_MESSAGE` if the next batch is broken and none came before it.
@@ -49,9 +55,9 @@ impl CompletedFetch {
         &mut self,
         limit: u32,
         check_crcs: bool,
-    ) -> Result<(Vec<RecordRange>, u32), ErrorCode> {
-        let (mut ranges, mut taken) = (Vec::new(), 0);
-        while let Some(batch) = self.batches.front().cloned() {
+    ) -> Result<(Few<RecordRange>, u32), ErrorCode> {
+        let (mut ranges, mut taken) = (Few::new(), 0);
+        while let Some(batch) = self.batches.as_slice().first().cloned() {
             if taken == limit && self.has_more_in(&batch) {
                 break;
             }
@@ -66,9 +72,9 @@ impl CompletedFetch {
             taken += self.take_from(&batch, limit - taken, &mut ranges);
             if !self.has_more_in(&batch) {
                 self.next_offset = self.next_offset.max(batch.next_offset());
-                self.batches.pop_front();
+                self.batches.next();
                 if Mutant::SkipsABatch.lives() {
-                    self.batches.pop_front();
+                    self.batches.next();
                 }
             }
         }
@@ -86,7 +92,7 @@ impl CompletedFetch {
         }
     }
 
-    fn take_from(&mut self, batch: &RecordBatch, limit: u32, ranges: &mut Vec<RecordRange>) -> u32 {
+    fn take_from(&mut self, batch: &RecordBatch, limit: u32, ranges: &mut Few<RecordRange>) -> u32 {
         match &batch.records {
             Records::Counted { first_value, .. } => {
                 self.take_counted(batch, *first_value, limit, ranges)
@@ -116,7 +122,7 @@ impl CompletedFetch {
         batch: &RecordBatch,
         first_value: u64,
         limit: u32,
-        ranges: &mut Vec<RecordRange>,
+        ranges: &mut Few<RecordRange>,
     ) -> u32 {
         let from = self.next_offset.max(batch.base_offset);
         let count = batch.next_offset().since(from).min(u64::from(limit)) as u32;
@@ -129,7 +135,7 @@ impl CompletedFetch {
 }
 
 /// Adds records, to the last range if they go on from it.
-fn push(ranges: &mut Vec<RecordRange>, offset: Offset, first_value: u64, count: u32) {
+fn push(ranges: &mut Few<RecordRange>, offset: Offset, first_value: u64, count: u32) {
     if let Some(last) = ranges.last_mut() {
         let length = u64::from(last.count);
         if last.offset.plus(length) == offset && last.first_value + length == first_value {
@@ -174,7 +180,7 @@ mod tests {
     fn fetch(from: u64, batches: Vec<Arc<RecordBatch>>) -> CompletedFetch {
         let id = TopicIdPartition { topic: TopicId(7), partition: PartitionId(0) };
         let mut answer = FetchedPartition::of_error(id, ErrorCode::None);
-        answer.records = batches;
+        answer.records = batches.into();
         CompletedFetch::new(0, Offset(from), answer)
     }
 

@@ -150,7 +150,13 @@ impl Machine for Consumer {
             Input::Timer(Timer::Client(timer)) => self.timer(timer),
             Input::Command(Command::ShutDown) => self.close(now, out),
             Input::Command(Command::Consume(command)) => self.command(command, out),
-            input if self.network.owns(&input) => self.answers(input, now, out),
+            Input::Response { connection, correlation, response } => {
+                let network = &mut self.network;
+                let answer = network.answered(connection, correlation, response, now, out);
+                let Some(answer) = answer else { return };
+                self.take_in(answer, now, out);
+            }
+            input if self.network.owns(&input) => self.network(input, now, out),
             // Nobody asks a consumer for anything, and it stores nothing.
             _ => return,
         }
@@ -249,10 +255,11 @@ impl Consumer {
         out.record(Operation::Ended { id, outcome });
     }
 
-    /// The application does something else for so long; true if it polls again at once.
+    /// The application does something else for so long; true if it polls again at once, and not only to wait
+    /// for what has been asked already.
     fn pause(&mut self, span: Span, out: &mut Outbox) -> bool {
         if span == Span::ZERO {
-            return true;
+            return self.fetcher.has_buffered() || !self.subscriptions.are_settled();
         }
         self.application = Application::Working;
         out.set_timer(Timer::Client(ClientTimer::Poll), span);
@@ -313,15 +320,21 @@ impl Consumer {
 
     // Answers.
 
-    fn answers(&mut self, input: Input, now: Now, out: &mut Outbox) {
-        for event in self.network.handle(now, input, out) {
-            match self.network.interpret(event, now, out) {
-                Some(Answer::Answered { from, purpose, response }) => {
-                    self.answered(from, purpose, response, now, out);
-                }
-                Some(Answer::Failed { to, purpose, .. }) => self.failed(to, purpose, now, out),
-                Some(Answer::MetadataUpdated) | None => {}
+    fn network(&mut self, input: Input, now: Now, out: &mut Outbox) {
+        for failed in self.network.handle(now, input, out) {
+            if let Some(answer) = self.network.failed(failed, now, out) {
+                self.take_in(answer, now, out);
             }
+        }
+    }
+
+    fn take_in(&mut self, answer: Answer<ConsumerPurpose>, now: Now, out: &mut Outbox) {
+        match answer {
+            Answer::Answered { from, purpose, response } => {
+                self.answered(from, purpose, response, now, out);
+            }
+            Answer::Failed { to, purpose, .. } => self.failed(to, purpose, now, out),
+            Answer::MetadataUpdated => {}
         }
     }
 

@@ -4,7 +4,8 @@
 //! changed.
 
 use klab_wire::{
-    ErrorCode, FetchPartition, FetchResponse, FetchSession, SessionEpoch, Span, TopicIdPartition,
+    ErrorCode, FetchPartition, FetchResponse, FetchSession, Few, SessionEpoch, Span,
+    TopicIdPartition,
 };
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ pub(crate) struct Want {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SessionRequest {
     pub(crate) session: FetchSession,
-    pub(crate) to_send: Vec<FetchPartition>,
+    pub(crate) to_send: Few<FetchPartition>,
     pub(crate) to_forget: Vec<TopicIdPartition>,
 }
 
@@ -47,7 +48,7 @@ impl FetchSessionHandler {
         &mut self,
         changed: impl IntoIterator<Item = (TopicIdPartition, Option<Want>)>,
     ) -> SessionRequest {
-        let (mut to_send, mut to_forget) = (Vec::new(), Vec::new());
+        let (mut to_send, mut to_forget) = (Few::new(), Vec::new());
         if self.is_full() {
             self.partitions.clear();
         }
@@ -59,7 +60,7 @@ impl FetchSessionHandler {
                     to_forget.extend(self.partitions.remove(&partition).map(|_| partition));
                 }
                 (known, Some(want)) => {
-                    to_send.push(want.fetch.clone());
+                    to_send.push(want.fetch);
                     match known {
                         Some(known) => *known = want,
                         None => {

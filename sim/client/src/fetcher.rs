@@ -15,7 +15,7 @@ use klab_machine::operation::PolledRecords;
 use klab_machine::{Mutant, Outbox};
 use klab_wire::config::{AutoOffsetReset, ConsumerConfig};
 use klab_wire::{
-    ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, NodeId, Now,
+    ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchSession, Few, NodeId, Now,
     TopicIdPartition,
 };
 use std::collections::VecDeque;
@@ -56,6 +56,11 @@ impl Fetcher {
         Fetcher { config, targets: Targets::default(), buffer: VecDeque::new() }
     }
 
+    /// Answers wait for the application.
+    pub(crate) fn has_buffered(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// Records of a partition that wait for the application.
     pub(crate) fn buffered_records(&self, index: u32) -> u64 {
         let of_index = self.buffer.iter().filter(|fetch| fetch.index == index);
@@ -88,7 +93,7 @@ impl Fetcher {
             max_bytes: self.config.fetch_max_bytes as u32,
             isolation: self.config.isolation_level,
             session,
-            partitions: Vec::new(),
+            partitions: Few::new(),
             forgotten: Vec::new(),
             rack: self.config.client_rack.clone(),
         }

@@ -6,8 +6,8 @@ use crate::metadata::{Metadata, MetadataConfig, MetadataRequestVersion};
 use klab_machine::fact::ClientFact;
 use klab_machine::random::{Stream, stream};
 use klab_machine::timer::{ClientTimer, NetworkTimer};
-use klab_machine::{Address, Identity, Input, Outbox, Timer};
-use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig, NetworkEvent, NetworkEvents};
+use klab_machine::{Address, ConnectionId, CorrelationId, Identity, Input, Outbox, Timer};
+use klab_network::{ExponentialBackoff, FailedRequest, NetworkClient, NetworkConfig};
 use klab_wire::config::CommonClientConfig;
 use klab_wire::{ApiKey, ErrorCode, NodeId, Now, Request, Response, Span};
 
@@ -31,7 +31,7 @@ pub(crate) enum Purpose<P> {
     Own(ApiKey, P),
 }
 
-/// What an event means to a client.
+/// What became of a request, to a client.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer<P> {
     /// The view of the cluster has changed.
@@ -115,14 +115,37 @@ impl<P> ClientNetwork<P> {
         self.network.owns(input)
     }
 
-    /// Handles an input that is [owned](Self::owns). [`poll`](Self::poll) must follow, when the client has
-    /// [interpreted](Self::interpret) the events.
+    /// A response has come: what it means, metadata being taken in on the way. None if nobody waits for it.
+    pub(crate) fn answered(
+        &mut self,
+        connection: ConnectionId,
+        correlation: CorrelationId,
+        response: Response,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Option<Answer<P>> {
+        let (from, purpose) = self.network.answered(connection, correlation)?;
+        match (purpose, response) {
+            (Purpose::Own(_, purpose), response) => {
+                Some(Answer::Answered { from: from.node, purpose, response })
+            }
+            (Purpose::Metadata(version), Response::Metadata(response)) => {
+                self.update_in_progress = false;
+                self.metadata.update(version, *response, now, out);
+                Some(Answer::MetadataUpdated)
+            }
+            (Purpose::Metadata(_), other) => unreachable!("{other:?} is no metadata"),
+        }
+    }
+
+    /// Handles any other input that is [owned](Self::owns), and says which requests have failed by it: see
+    /// [what it means](Self::failed). [`poll`](Self::poll) must follow.
     pub(crate) fn handle(
         &mut self,
         now: Now,
         input: Input,
         out: &mut Outbox,
-    ) -> NetworkEvents<Purpose<P>> {
+    ) -> Vec<FailedRequest<Purpose<P>>> {
         let is_loss = matches!(
             &input,
             Input::Disconnected { .. }
@@ -147,30 +170,22 @@ impl<P> ClientNetwork<P> {
         self.metadata.request_update();
     }
 
-    /// What an event means, metadata being taken in on the way.
-    pub(crate) fn interpret(
+    /// What it means that a request has failed.
+    pub(crate) fn failed(
         &mut self,
-        event: NetworkEvent<Purpose<P>>,
+        failed: FailedRequest<Purpose<P>>,
         now: Now,
         out: &mut Outbox,
     ) -> Option<Answer<P>> {
-        match event {
-            NetworkEvent::Answered { purpose: Purpose::Metadata(version), response, .. } => {
-                self.update_in_progress = false;
-                let Response::Metadata(response) = response else { return None };
-                self.metadata.update(version, response, now, out);
-                Some(Answer::MetadataUpdated)
-            }
-            NetworkEvent::Failed { purpose: Purpose::Metadata(_), .. } => {
+        let FailedRequest { to, purpose, error, was_sent } = failed;
+        match purpose {
+            Purpose::Metadata(_) => {
                 self.update_in_progress = false;
                 self.metadata.failed_update(now);
                 self.metadata.request_update();
                 None
             }
-            NetworkEvent::Answered { from, purpose: Purpose::Own(_, purpose), response } => {
-                Some(Answer::Answered { from: from.node, purpose, response })
-            }
-            NetworkEvent::Failed { to, purpose: Purpose::Own(api, purpose), error, was_sent } => {
+            Purpose::Own(api, purpose) => {
                 if error == ErrorCode::RequestTimedOut {
                     self.metadata.request_update();
                     out.state(ClientFact::RequestTimedOut { node: to.node, api });

@@ -5,7 +5,7 @@ use crate::accumulator::Append;
 use crate::batch::Content;
 use crate::network::Answer;
 use crate::send::KafkaProducer;
-use crate::sender::Sender;
+use crate::sender::{ProducerPurpose, Sender};
 use crate::sequences::Sequences;
 use crate::workload::Workload;
 use klab_machine::timer::ClientTimer;
@@ -93,6 +93,12 @@ impl Machine for Producer {
         match input {
             Input::Timer(Timer::Client(timer)) => self.timer(timer, now, out),
             Input::Command(Command::ShutDown) => self.shut_down(out),
+            Input::Response { connection, correlation, response } => {
+                let network = &mut self.producer.sender.network;
+                let answer = network.answered(connection, correlation, response, now, out);
+                let Some(answer) = answer else { return };
+                self.answered(answer, now, out);
+            }
             input if self.producer.sender.network.owns(&input) => self.network(input, now, out),
             // Nobody asks a producer for anything, and it stores nothing.
             _ => return,
@@ -157,15 +163,18 @@ impl Producer {
     }
 
     fn network(&mut self, input: Input, now: Now, out: &mut Outbox) {
-        for event in self.producer.sender.network.handle(now, input, out) {
-            let Some(answer) = self.producer.sender.network.interpret(event, now, out) else {
-                continue;
-            };
-            let is_metadata = matches!(answer, Answer::MetadataUpdated);
-            self.producer.sender.answered(answer, now, out);
-            if is_metadata {
-                self.producer.metadata_updated(now, out);
+        for failed in self.producer.sender.network.handle(now, input, out) {
+            if let Some(answer) = self.producer.sender.network.failed(failed, now, out) {
+                self.producer.sender.answered(answer, now, out);
             }
+        }
+    }
+
+    fn answered(&mut self, answer: Answer<ProducerPurpose>, now: Now, out: &mut Outbox) {
+        let is_metadata = matches!(answer, Answer::MetadataUpdated);
+        self.producer.sender.answered(answer, now, out);
+        if is_metadata {
+            self.producer.metadata_updated(now, out);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::batch::Slot;
 use crate::slots::PerSlot;
 use crate::sorted_queue::SortedQueue;
 use klab_wire::{NodeId, Time};
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
 
 /// The partitions that have batches and are not muted.
@@ -110,6 +111,11 @@ impl ReadyQueues {
         self.entries.get(slot).expect("what is due has an entry")
     }
 
+    /// Nothing may be sent, nor becomes ripe by now, nor lacks a leader.
+    pub(crate) fn is_idle(&self, now: Time) -> bool {
+        self.ripe == 0 && self.leaderless.is_empty() && self.next_due().is_none_or(|due| due > now)
+    }
+
     /// When the next partition becomes ripe.
     pub(crate) fn next_due(&self) -> Option<Time> {
         self.due.first().map(|(due, _)| *due)
@@ -131,12 +137,14 @@ impl ReadyQueues {
 
     /// The partitions of a broker, ripe or not, from where the last drain stopped
     /// (`nodesDrainIndex`: so that no partition starves).
-    pub(crate) fn drain_order(&self, node: NodeId) -> Vec<Slot> {
-        let Ok(place) = self.place(node) else { return Vec::new() };
+    pub(crate) fn drain_order(&self, node: NodeId) -> SmallVec<[Slot; 6]> {
+        let Ok(place) = self.place(node) else { return SmallVec::new() };
         let NodeQueues { slots, drain_from, .. } = &self.nodes[place];
         let is_before = |slot: &Slot| drain_from.is_some_and(|from| *slot < from);
         let (before, after) = slots.split_at(slots.partition_point(is_before));
-        [after, before].concat()
+        let mut order = SmallVec::from_slice(after);
+        order.extend_from_slice(before);
+        order
     }
 
     /// The next drain of this broker begins here.
@@ -208,7 +216,7 @@ mod tests {
         assert_eq!(queues.ripe_node(None), None);
         queues.ripen(Time(10), false);
         assert_eq!((queues.ripe_node(None), queues.ripe_node(Some(B1))), (Some(B1), None));
-        assert_eq!(queues.drain_order(B1), [slot(0), slot(1)]);
+        assert_eq!(queues.drain_order(B1)[..], [slot(0), slot(1)]);
         assert_eq!(queues.next_due(), Some(Time(20)));
     }
 
@@ -228,7 +236,7 @@ mod tests {
         let mut queues = ReadyQueues::default();
         (0..3).for_each(|partition| queues.set(slot(partition), Some(B1), times(0, 0)));
         queues.drained_up_to(B1, slot(2));
-        assert_eq!(queues.drain_order(B1), [slot(2), slot(0), slot(1)]);
+        assert_eq!(queues.drain_order(B1)[..], [slot(2), slot(0), slot(1)]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use klab_machine::{Mutant, Operation, Outbox, Outcome, Timer};
 use klab_network::ExponentialBackoff;
 use klab_wire::config::ProducerConfig;
 use klab_wire::{
-    Acks, ErrorCode, NodeId, Now, Offset, PartitionProduceData, PartitionProduceResponse,
+    Acks, ErrorCode, Few, NodeId, Now, Offset, PartitionProduceData, PartitionProduceResponse,
     ProduceRequest, ProduceResponse, Response, Span, Time,
 };
 
@@ -51,7 +51,7 @@ pub(crate) struct Sender {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProducerPurpose {
     /// These batches.
-    Produce(Vec<BatchId>),
+    Produce(Few<BatchId>),
     /// An identity.
     InitProducerId,
 }
@@ -145,6 +145,24 @@ impl Sender {
     ///
     /// Without an identity an idempotent producer sends nothing, and, as in Kafka, lets nothing expire.
     pub(crate) fn run(&mut self, now: Now, out: &mut Outbox) {
+        if !self.is_idle(now) {
+            self.work(now, out);
+        }
+        self.network.poll(now, out);
+        self.set_alarms(now, out);
+    }
+
+    /// Nothing has become due: as after most records, which wait in their batch for others.
+    fn is_idle(&self, now: Now) -> bool {
+        let is_wanted = self.is_closing || self.fatal.is_some();
+        !is_wanted
+            && self.sequences.as_ref().is_none_or(Sequences::is_settled)
+            && !self.accumulator.pool.is_exhausted()
+            && self.accumulator.ready.is_idle(now.time)
+            && self.expiry().is_none_or(|expiry| expiry > now.time)
+    }
+
+    fn work(&mut self, now: Now, out: &mut Outbox) {
         if let Some(error) = self.fatal {
             self.abort_all(error, out);
         } else if self.has_identity(now, out) {
@@ -152,10 +170,13 @@ impl Sender {
         }
         if self.fatal.is_none() && self.sequences.as_ref().is_some_and(Sequences::is_unsettled) {
             // What expired just now may cost an epoch, and that may set others free.
-            return self.run(now, out);
+            self.work(now, out);
         }
-        self.network.poll(now, out);
-        self.set_alarms(now, out);
+    }
+
+    /// When the oldest batch will have been on its way for too long.
+    fn expiry(&self) -> Option<Time> {
+        self.accumulator.oldest().map(|created| created + self.config.delivery_timeout)
     }
 
     fn set_alarms(&mut self, now: Now, out: &mut Outbox) {
@@ -164,9 +185,8 @@ impl Sender {
         let due = [self.accumulator.ready.next_due(), self.identity_due()];
         let next = due.into_iter().flatten().filter(is_to_come).min();
         self.alarm.ring_by(next.unwrap_or(Time::MAX), now, out);
-        let timeout = self.config.delivery_timeout;
-        let expiry = self.accumulator.oldest().map(|created| created + timeout);
-        self.delivery_alarm.ring_by(expiry.filter(is_to_come).unwrap_or(Time::MAX), now, out);
+        let expiry = self.expiry().filter(is_to_come);
+        self.delivery_alarm.ring_by(expiry.unwrap_or(Time::MAX), now, out);
     }
 
     /// A request of this producer was answered, or failed.
@@ -233,7 +253,7 @@ impl Sender {
         let request =
             ProduceRequest { acks: self.config.acks, timeout: self.config.request_timeout, data };
         // Without acknowledgements no answer will come: what has left counts as done.
-        let done = if self.config.acks == Acks::None { ids.clone() } else { Vec::new() };
+        let done = if self.config.acks == Acks::None { ids.clone() } else { Few::new() };
         self.network.send(node, request, ProducerPurpose::Produce(ids), now, out);
         for id in done {
             self.complete_batch(id, BatchAnswer::UNCONFIRMED, now, out);

@@ -254,6 +254,11 @@ impl Sequences {
         self.identity.is_some() && wants_epoch
     }
 
+    /// There is an identity, and nothing that would change it or wait for its end.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.identity.is_some() && !self.epoch_bump_required && self.unresolved.is_empty()
+    }
+
     /// Takes the next epoch if something asked for it (`bumpIdempotentEpochAndResetIdIfNeeded`).
     pub(crate) fn bump_epoch(&mut self) -> EpochBump {
         if !self.epoch_bump_required {

@@ -259,7 +259,7 @@ impl<M: Machine> Bench<M> {
         }
         if let Some(index) = self.requests.iter().position(is_next) {
             let asked = self.requests.remove(index).expect("it is there");
-            let response = Response::Metadata(self.cluster.metadata());
+            let response = Response::Metadata(Box::new(self.cluster.metadata()));
             self.queue_answer(&asked, response);
         }
     }

@@ -146,7 +146,8 @@ impl Controller {
             return reply.refuse(ErrorCode::NotController, out);
         };
         if let Request::DescribeQuorum(_) = reply.request {
-            return reply.respond(Response::DescribeQuorum(self.raft.describe_quorum(now)), out);
+            return reply
+                .respond(Response::DescribeQuorum(Box::new(self.raft.describe_quorum(now))), out);
         }
         let next_offset = self.raft.next_append_offset();
         let asked = Asked { now, next_offset, committed: &self.committed };

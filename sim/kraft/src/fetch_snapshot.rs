@@ -41,7 +41,7 @@ impl Raft {
                 piece
             }
         };
-        caller.answer(Response::FetchSnapshot(answer), out);
+        caller.answer(Response::FetchSnapshot(Box::new(answer)), out);
     }
 
     /// The leader has sent a piece, or has the snapshot no more: then the next fetch begins anew.

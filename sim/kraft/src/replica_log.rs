@@ -6,8 +6,8 @@ use crate::snapshot::{Snapshot, Snapshots};
 use klab_log::{AppendOrigin, Checkpoints, FollowerAppendError, Log, LogConfig, LogStartReason};
 use klab_machine::{DiskImage, FlushId, Mutant, Outbox};
 use klab_wire::{
-    EpochEndOffset, ErrorCode, LeaderEpoch, Now, Offset, OffsetAndEpoch, RecordBatch, Timestamp,
-    TopicIdPartition, TopicPartition,
+    EpochEndOffset, ErrorCode, Few, LeaderEpoch, Now, Offset, OffsetAndEpoch, RecordBatch,
+    Timestamp, TopicIdPartition, TopicPartition,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -142,7 +142,7 @@ impl ReplicaLog {
     }
 
     /// Batches from an offset on, for a replica.
-    pub(crate) fn read(&self, from: Offset, max: u32, out: &mut Outbox) -> Vec<Arc<RecordBatch>> {
+    pub(crate) fn read(&self, from: Offset, max: u32, out: &mut Outbox) -> Few<Arc<RecordBatch>> {
         let max = max.min(MAX_FETCH_SIZE_BYTES);
         let read = self.log.read(from, max, self.end(), true, out);
         read.expect("the place was found valid").records

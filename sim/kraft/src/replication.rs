@@ -7,7 +7,8 @@ use crate::role::{FetchingSnapshot, Role};
 use klab_machine::{Mutant, Outbox};
 use klab_wire::{
     EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchSession, FetchedPartition,
-    FetchingReplica, IsolationLevel, NodeId, Now, Offset, OffsetAndEpoch, Span, TopicIdPartition,
+    FetchingReplica, Few, IsolationLevel, NodeId, Now, Offset, OffsetAndEpoch, Span,
+    TopicIdPartition,
 };
 
 /// `KafkaRaftClient.MAX_FETCH_WAIT_MS`.
@@ -91,7 +92,7 @@ impl Raft {
             max_bytes: MAX_FETCH_SIZE_BYTES,
             isolation: IsolationLevel::ReadUncommitted,
             session: FetchSession::LEGACY,
-            partitions: vec![FetchPartition {
+            partitions: Few::from([FetchPartition {
                 partition: TopicIdPartition::CLUSTER_METADATA,
                 current_leader_epoch: Some(self.quorum.leader_epoch),
                 fetch_offset: offset,
@@ -99,7 +100,7 @@ impl Raft {
                 log_start_offset: None,
                 high_watermark: self.setup.high_watermark_in_fetch.then_some(known),
                 max_bytes: MAX_FETCH_SIZE_BYTES,
-            }],
+            }]),
             forgotten: Vec::new(),
             rack: None,
         }

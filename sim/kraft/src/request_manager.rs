@@ -2,9 +2,9 @@
 
 use crate::RaftSetup;
 use klab_machine::random::Stream;
-use klab_machine::{Input, Outbox};
-use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig, NetworkEvent};
-use klab_wire::{NodeId, Now, Request, Response, Span, Time};
+use klab_machine::{Address, Input, Outbox};
+use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
+use klab_wire::{Few, NodeId, Now, Request, Response, Span, Time};
 use std::collections::BTreeMap;
 
 /// `KafkaRaftManager.buildNetworkClient`: the first and the longest wait before connecting again.
@@ -80,20 +80,18 @@ impl RequestManager {
 
     /// Handles an input of a connection, and says which requests are answered or have failed. Answers
     /// that nobody waits for any more are dropped (`isResponseExpected`).
-    pub(crate) fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
-        for event in self.network.handle(now, input, out) {
-            let (from, number, response) = match event {
-                NetworkEvent::Answered { from, purpose, response } => {
-                    (from.node, purpose, Some(response))
-                }
-                NetworkEvent::Failed { to, purpose, .. } => (to.node, purpose, None),
-            };
-            if self.is_expected(from, number) {
-                outcomes.push(Outcome { from, response });
-            }
+    pub(crate) fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) -> Few<Outcome> {
+        if let Input::Response { connection, correlation, response } = input {
+            let answered = self.network.answered(connection, correlation);
+            let expected = answered.filter(|(from, number)| self.is_expected(from.node, *number));
+            let outcome = |from: Address| Outcome { from: from.node, response: Some(response) };
+            return expected.map(|(from, _)| outcome(from)).into_iter().collect();
         }
-        outcomes
+        let failed = self.network.handle(now, input, out).into_iter();
+        failed
+            .filter(|failed| self.is_expected(failed.to.node, failed.purpose))
+            .map(|failed| Outcome { from: failed.to.node, response: None })
+            .collect()
     }
 
     /// Whether a request may be sent to a voter now.

@@ -11,6 +11,7 @@ use klab_wire::config::switches::ProducerWindow;
 use klab_wire::{
     BatchProducer, ErrorCode, Offset, ProducerEpoch, ProducerId, RecordBatch, Sequence, Timestamp,
 };
+use std::collections::VecDeque;
 
 /// `ProducerStateEntry.NUM_BATCHES_TO_RETAIN`.
 pub(crate) const NUM_BATCHES_TO_RETAIN: usize = 5;
@@ -21,7 +22,7 @@ pub(crate) struct ProducerStateEntry {
     pub epoch: ProducerEpoch,
     pub last_timestamp: Timestamp,
     /// At most five, oldest first, all of this epoch.
-    batches: Vec<BatchMetadata>,
+    batches: VecDeque<BatchMetadata>,
 }
 
 /// A batch that is in the log.
@@ -46,7 +47,7 @@ impl BatchMetadata {
 impl ProducerStateEntry {
     /// A producer that has not written yet, in this epoch.
     fn of(epoch: ProducerEpoch, last_timestamp: Timestamp) -> Self {
-        ProducerStateEntry { epoch, last_timestamp, batches: Vec::new() }
+        ProducerStateEntry { epoch, last_timestamp, batches: VecDeque::new() }
     }
 
     /// As a `.snapshot` keeps it: its last batch only.
@@ -62,7 +63,7 @@ impl ProducerStateEntry {
     }
 
     pub fn to_snapshot(&self, id: ProducerId) -> ProducerSnapshotEntry {
-        let last = self.batches.last();
+        let last = self.batches.back();
         ProducerSnapshotEntry {
             id,
             epoch: self.epoch,
@@ -75,7 +76,7 @@ impl ProducerStateEntry {
 
     /// The last sequence of the last batch.
     pub fn last_sequence(&self) -> Option<Sequence> {
-        self.batches.last().map(|batch| batch.last_sequence)
+        self.batches.back().map(|batch| batch.last_sequence)
     }
 
     /// The remembered batch that this one repeats: same epoch, same first and last sequence.
@@ -85,7 +86,9 @@ impl ProducerStateEntry {
         window: ProducerWindow,
     ) -> Option<BatchMetadata> {
         let producer = batch.producer.filter(|producer| producer.epoch == self.epoch)?;
-        let range = (producer.base_sequence?, batch.last_sequence()?);
+        let (first, last) = (producer.base_sequence?, batch.last_sequence()?);
+        let repeats =
+            |known: &&BatchMetadata| known.last_sequence == last && known.first_sequence() == first;
         let forgotten = match window {
             ProducerWindow::One => self.batches.len().saturating_sub(1),
             ProducerWindow::Five if Mutant::RemembersFourBatches.lives() => {
@@ -93,8 +96,8 @@ impl ProducerStateEntry {
             }
             ProducerWindow::Five => 0,
         };
-        let mut remembered = self.batches[forgotten..].iter();
-        remembered.find(|known| (known.first_sequence(), known.last_sequence) == range).copied()
+        let mut remembered = self.batches.iter().skip(forgotten);
+        remembered.find(repeats).copied()
     }
 
     /// Takes note of a batch that was appended (`addBatch`).
@@ -106,9 +109,9 @@ impl ProducerStateEntry {
         self.last_timestamp = batch.max_timestamp;
         let Some(last_sequence) = batch.last_sequence() else { return };
         if self.batches.len() == NUM_BATCHES_TO_RETAIN {
-            self.batches.remove(0);
+            self.batches.pop_front();
         }
-        self.batches.push(BatchMetadata {
+        self.batches.push_back(BatchMetadata {
             last_sequence,
             last_offset: batch.last_offset(),
             offset_delta: batch.last_offset_delta,
@@ -150,7 +153,7 @@ pub(crate) fn check_sequence(
         Some(last) if epoch == entry.epoch => last.plus(1),
         _ => Sequence(0),
     };
-    let is_repeated = entry.batches.last().is_some_and(|last| last.first_sequence() == first);
+    let is_repeated = entry.batches.back().is_some_and(|last| last.first_sequence() == first);
     if first == expected || is_repeated && Mutant::AppendsDuplicates.lives() {
         Ok(())
     } else {

@@ -3,14 +3,14 @@
 use crate::log::Log;
 use crate::segment::Segment;
 use klab_machine::Outbox;
-use klab_wire::{ErrorCode, Offset, RecordBatch};
+use klab_wire::{ErrorCode, Few, Offset, RecordBatch};
 use std::sync::Arc;
 
 /// What a read found (`FetchDataInfo`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FetchedRecords {
     /// The batches; the first may begin below the offset asked for.
-    pub records: Vec<Arc<RecordBatch>>,
+    pub records: Few<Arc<RecordBatch>>,
     /// Their bytes.
     pub size_in_bytes: u32,
 }
@@ -67,10 +67,9 @@ impl Log {
         if bytes > 0 && segment.base != self.segments.active().base {
             out.read(segment.file(self.partition), position, bytes);
         }
-        FetchedRecords {
-            records: segment.batches_in(run).cloned().collect(),
-            size_in_bytes: bytes as u32,
-        }
+        let mut records = Few::with_capacity((run.to - run.from) as usize);
+        segment.batches_in(run).for_each(|batch| records.push(batch.clone()));
+        FetchedRecords { records, size_in_bytes: bytes as u32 }
     }
 
     /// The bytes of the batches from `from` to below `up_to`, without reading them: what a delayed

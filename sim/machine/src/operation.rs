@@ -3,7 +3,7 @@
 //! As in Jepsen, an end has three kinds: it happened, it did not happen, or nobody knows.
 
 use crate::Value;
-use klab_wire::{ErrorCode, Offset, Payload, TopicPartition};
+use klab_wire::{ErrorCode, Few, Offset, Payload, TopicPartition};
 use serde::Serialize;
 use std::fmt;
 
@@ -88,7 +88,7 @@ pub struct PolledRecords {
     /// The partition.
     pub partition: TopicPartition,
     /// The ranges, in the order of their offsets.
-    pub ranges: Vec<RecordRange>,
+    pub ranges: Few<RecordRange>,
 }
 
 /// Consecutive records with consecutive values.

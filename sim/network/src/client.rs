@@ -4,7 +4,7 @@ use crate::ExponentialBackoff;
 use klab_machine::random::Stream;
 use klab_machine::timer::NetworkTimer;
 use klab_machine::{Address, ConnectionId, CorrelationId, Input, Outbox, Timer};
-use klab_wire::{ErrorCode, NodeId, Now, Request, Response, Span, Time};
+use klab_wire::{ErrorCode, NodeId, Now, Request, Span, Time};
 use std::collections::VecDeque;
 
 /// How patient a client is.
@@ -18,36 +18,17 @@ pub struct NetworkConfig {
     pub reconnect_backoff: ExponentialBackoff,
 }
 
-/// What became of a request.
+/// A request that will not be answered; the peer may have carried it out all the same if it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NetworkEvent<P> {
-    /// It was answered.
-    Answered {
-        /// By whom.
-        from: Address,
-        /// What the sender said the request was for.
-        purpose: P,
-        /// The answer.
-        response: Response,
-    },
-    /// It will not be answered; the peer may have carried it out all the same if it was sent.
-    Failed {
-        /// Whom it was for.
-        to: Address,
-        /// What the sender said the request was for.
-        purpose: P,
-        /// `NETWORK_EXCEPTION` when the connection broke, `REQUEST_TIMED_OUT` when it was given up.
-        error: ErrorCode,
-        /// It had left.
-        was_sent: bool,
-    },
-}
-
-/// What one input brought about. Usually one event, held without an allocation.
-pub struct NetworkEvents<P> {
-    first: Option<NetworkEvent<P>>,
-    /// The last one first.
-    rest: Vec<NetworkEvent<P>>,
+pub struct FailedRequest<P> {
+    /// Whom it was for.
+    pub to: Address,
+    /// What the sender said the request was for.
+    pub purpose: P,
+    /// `NETWORK_EXCEPTION` when the connection broke, `REQUEST_TIMED_OUT` when it was given up.
+    pub error: ErrorCode,
+    /// It had left.
+    pub was_sent: bool,
 }
 
 /// Connections to peers, and the requests in flight on them.
@@ -187,13 +168,13 @@ impl<P> NetworkClient<P> {
     }
 
     /// Closes the connection to an address; what was in flight or held fails.
-    pub fn disconnect(&mut self, to: Address, now: Now, out: &mut Outbox) -> NetworkEvents<P> {
+    pub fn disconnect(&mut self, to: Address, now: Now, out: &mut Outbox) -> Vec<FailedRequest<P>> {
         match self.peer(to).map(|peer| peer.state) {
             Some(State::Connected(connection) | State::Connecting(connection)) => {
                 out.close(connection);
                 self.lose(connection, ErrorCode::NetworkException, now, out)
             }
-            _ => NetworkEvents::none(),
+            _ => Vec::new(),
         }
     }
 
@@ -208,14 +189,28 @@ impl<P> NetworkClient<P> {
         }
     }
 
-    /// Handles an input that this client [owns](Self::owns), or has owned: what comes on a connection that
-    /// it has closed meanwhile is dropped.
-    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) -> NetworkEvents<P> {
+    /// A response has come: whose it is, and what its request was for. None on a connection that this client
+    /// does not own, or has closed meanwhile.
+    pub fn answered(
+        &mut self,
+        connection: ConnectionId,
+        correlation: CorrelationId,
+    ) -> Option<(Address, P)> {
+        let peer = self.peer_on(connection)?;
+        let oldest = peer.in_flight.pop_front().expect("a response has a request in flight");
+        assert_eq!(oldest.correlation, correlation, "responses come in the order of requests");
+        peer.failures = 0;
+        Some((peer.address, oldest.purpose))
+    }
+
+    /// Handles any other input that this client [owns](Self::owns), or has owned, and says which requests
+    /// have failed by it.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) -> Vec<FailedRequest<P>> {
         match input {
-            Input::Response { connection, correlation, response } => {
-                self.answered(connection, correlation, response)
+            Input::Connected { connection } => {
+                self.connected(connection, out);
+                Vec::new()
             }
-            Input::Connected { connection } => self.connected(connection, out),
             Input::Disconnected { connection, .. } => {
                 self.lose(connection, ErrorCode::NetworkException, now, out)
             }
@@ -224,37 +219,22 @@ impl<P> NetworkClient<P> {
         }
     }
 
-    fn answered(
-        &mut self,
-        connection: ConnectionId,
-        correlation: CorrelationId,
-        response: Response,
-    ) -> NetworkEvents<P> {
-        let Some(peer) = self.peer_on(connection) else { return NetworkEvents::none() };
-        let oldest = peer.in_flight.pop_front().expect("a response has a request in flight");
-        assert_eq!(oldest.correlation, correlation, "responses come in the order of requests");
-        peer.failures = 0;
-        let (from, purpose) = (peer.address, oldest.purpose);
-        NetworkEvents::one(NetworkEvent::Answered { from, purpose, response })
-    }
-
-    fn connected(&mut self, connection: ConnectionId, out: &mut Outbox) -> NetworkEvents<P> {
+    fn connected(&mut self, connection: ConnectionId, out: &mut Outbox) {
         let (number, timeout) = (self.number, self.config.request_timeout);
-        let Some(peer) = self.peer_on(connection) else { return NetworkEvents::none() };
+        let Some(peer) = self.peer_on(connection) else { return };
         out.stop_timer(Timer::Network(NetworkTimer::SetupTimeout(number, connection)));
         peer.state = State::Connected(connection);
         for Held { request, deadline, purpose } in std::mem::take(&mut peer.held) {
             peer.dispatch(number, connection, request, deadline, timeout, purpose, out);
         }
-        NetworkEvents::none()
     }
 
-    fn timer(&mut self, timer: NetworkTimer, now: Now, out: &mut Outbox) -> NetworkEvents<P> {
+    fn timer(&mut self, timer: NetworkTimer, now: Now, out: &mut Outbox) -> Vec<FailedRequest<P>> {
         match timer {
             NetworkTimer::RequestTimeout(_, connection) => self.check_oldest(connection, now, out),
             NetworkTimer::SetupTimeout(_, connection) => {
                 if self.place_on(connection).is_none() {
-                    return NetworkEvents::none();
+                    return Vec::new();
                 }
                 out.close(connection);
                 self.lose(connection, ErrorCode::NetworkException, now, out)
@@ -262,7 +242,7 @@ impl<P> NetworkClient<P> {
             NetworkTimer::Reconnect(_, node) => {
                 let waiting: Vec<Address> = self.waiting_for(node).collect();
                 waiting.into_iter().for_each(|to| self.connect(to, now, out));
-                NetworkEvents::none()
+                Vec::new()
             }
         }
     }
@@ -283,17 +263,17 @@ impl<P> NetworkClient<P> {
         connection: ConnectionId,
         now: Now,
         out: &mut Outbox,
-    ) -> NetworkEvents<P> {
+    ) -> Vec<FailedRequest<P>> {
         let number = self.number;
-        let Some(peer) = self.peer_on(connection) else { return NetworkEvents::none() };
+        let Some(peer) = self.peer_on(connection) else { return Vec::new() };
         let Some(oldest) = peer.in_flight.front() else {
             peer.is_timed = false;
-            return NetworkEvents::none();
+            return Vec::new();
         };
         if oldest.deadline > now.time {
             let timer = Timer::Network(NetworkTimer::RequestTimeout(number, connection));
             out.set_timer(timer, oldest.deadline.since(now.time));
-            return NetworkEvents::none();
+            return Vec::new();
         }
         out.close(connection);
         self.lose(connection, ErrorCode::RequestTimedOut, now, out)
@@ -306,10 +286,10 @@ impl<P> NetworkClient<P> {
         error: ErrorCode,
         now: Now,
         out: &mut Outbox,
-    ) -> NetworkEvents<P> {
+    ) -> Vec<FailedRequest<P>> {
         out.stop_timer(Timer::Network(NetworkTimer::RequestTimeout(self.number, connection)));
         out.stop_timer(Timer::Network(NetworkTimer::SetupTimeout(self.number, connection)));
-        let Ok(entry) = self.entry_of(connection) else { return NetworkEvents::none() };
+        let Ok(entry) = self.entry_of(connection) else { return Vec::new() };
         let (_, place) = self.connections.remove(entry);
         let peer = &mut self.peers[place as usize];
         let to = peer.address;
@@ -317,10 +297,10 @@ impl<P> NetworkClient<P> {
         peer.state = State::Disconnected { not_before: now.time + wait };
         peer.failures += 1;
         peer.is_timed = false;
-        let failed = |purpose, was_sent| NetworkEvent::Failed { to, purpose, error, was_sent };
+        let failed = |purpose, was_sent| FailedRequest { to, purpose, error, was_sent };
         let sent = std::mem::take(&mut peer.in_flight).into_iter().map(|r| failed(r.purpose, true));
         let held = std::mem::take(&mut peer.held).into_iter().map(|r| failed(r.purpose, false));
-        NetworkEvents::all(sent.chain(held).collect())
+        sent.chain(held).collect()
     }
 
     /// A machine numbers its connections in the order in which it opens them.
@@ -394,35 +374,14 @@ impl<P> Peer<P> {
     }
 }
 
-impl<P> NetworkEvents<P> {
-    fn none() -> Self {
-        NetworkEvents { first: None, rest: Vec::new() }
-    }
-
-    fn one(event: NetworkEvent<P>) -> Self {
-        NetworkEvents { first: Some(event), rest: Vec::new() }
-    }
-
-    fn all(mut events: Vec<NetworkEvent<P>>) -> Self {
-        events.reverse();
-        NetworkEvents { first: None, rest: events }
-    }
-}
-
-impl<P> Iterator for NetworkEvents<P> {
-    type Item = NetworkEvent<P>;
-
-    fn next(&mut self) -> Option<NetworkEvent<P>> {
-        self.first.take().or_else(|| self.rest.pop())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use klab_machine::random::stream;
     use klab_machine::{DisconnectReason, Effect};
-    use klab_wire::{DescribeQuorumRequest, DescribeQuorumResponse, LeaderEpoch, Timestamp};
+    use klab_wire::{
+        DescribeQuorumRequest, DescribeQuorumResponse, LeaderEpoch, Response, Timestamp,
+    };
 
     const B1: Address = Address::broker(NodeId::broker(1));
 
@@ -447,14 +406,14 @@ mod tests {
     }
 
     fn answer() -> Response {
-        Response::DescribeQuorum(DescribeQuorumResponse {
+        Response::DescribeQuorum(Box::new(DescribeQuorumResponse {
             error: ErrorCode::None,
             leader: None,
             leader_epoch: LeaderEpoch(0),
             high_watermark: None,
             current_voters: vec![],
             observers: vec![],
-        })
+        }))
     }
 
     fn sent(out: &mut Outbox) -> Vec<u32> {
@@ -465,12 +424,8 @@ mod tests {
         out.drain().filter_map(correlation).collect()
     }
 
-    fn failures(events: NetworkEvents<&'static str>) -> Vec<(&'static str, ErrorCode, bool)> {
-        let failed = |event| match event {
-            NetworkEvent::Failed { purpose, error, was_sent, .. } => (purpose, error, was_sent),
-            other => panic!("{other:?} is no failure"),
-        };
-        events.map(failed).collect()
+    fn failures(failed: Vec<FailedRequest<&'static str>>) -> Vec<(&'static str, ErrorCode, bool)> {
+        failed.into_iter().map(|failed| (failed.purpose, failed.error, failed.was_sent)).collect()
     }
 
     #[test]
@@ -486,10 +441,7 @@ mod tests {
             let correlation = CorrelationId(correlation);
             let input = Input::Response { connection, correlation, response: answer() };
             assert!(client.owns(&input));
-            let events: Vec<_> = client.handle(at(2), input, &mut out).collect();
-            assert!(
-                matches!(events[..], [NetworkEvent::Answered { purpose, .. }] if purpose == expected)
-            );
+            assert_eq!(client.answered(connection, correlation), Some((B1, expected)));
         }
     }
 
@@ -518,16 +470,14 @@ mod tests {
         client.send(B1, ask(), "slow", at(0), &mut out);
         client.handle(at(1), Input::Connected { connection }, &mut out);
         let timer = || Input::Timer(Timer::Network(NetworkTimer::RequestTimeout(0, connection)));
-        assert_eq!(client.handle(at(29_999), timer(), &mut out).count(), 0);
+        assert_eq!(client.handle(at(29_999), timer(), &mut out), []);
         let events = client.handle(at(30_000), timer(), &mut out);
         assert_eq!(failures(events), [("slow", ErrorCode::RequestTimedOut, true)]);
         assert!(out.effects().iter().any(|e| matches!(e, Effect::Close { .. })));
         assert!(!client.is_connected(B1));
         // The answer was waiting in line already when the connection was closed.
-        let late =
-            Input::Response { connection, correlation: CorrelationId(0), response: answer() };
-        assert_eq!(client.handle(at(30_001), late, &mut out).count(), 0);
-        assert_eq!(client.handle(at(30_001), Input::Connected { connection }, &mut out).count(), 0);
+        assert_eq!(client.answered(connection, CorrelationId(0)), None);
+        assert_eq!(client.handle(at(30_001), Input::Connected { connection }, &mut out), []);
         assert!(!client.is_connected(B1));
     }
 }

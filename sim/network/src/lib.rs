@@ -9,4 +9,4 @@ mod backoff;
 mod client;
 
 pub use backoff::ExponentialBackoff;
-pub use client::{NetworkClient, NetworkConfig, NetworkEvent, NetworkEvents};
+pub use client::{FailedRequest, NetworkClient, NetworkConfig};

@@ -19,3 +19,7 @@ pub use error::ErrorCode;
 pub use ids::*;
 pub use metadata::*;
 pub use time::{Now, Span, Time, Timestamp};
+
+/// A list that mostly has one entry, which then lies in the list itself: most messages are of one partition,
+/// and most answers of one batch.
+pub type Few<T> = smallvec::SmallVec<[T; 1]>;

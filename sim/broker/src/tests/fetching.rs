@@ -38,7 +38,7 @@ fn the_first_batch_fits_whatever_the_limits_say() {
     }
     let mut small = fetch(0, 0);
     small.max_bytes = 1;
-    let asked = bench.ask(b(1), consumer_fetch(FetchSession::LEGACY, vec![small.clone()], 0));
+    let asked = bench.ask(b(1), consumer_fetch(FetchSession::LEGACY, vec![small], 0));
     assert_eq!(offsets(&bench.fetched(asked).unwrap().partitions[0]), [0]);
     let whole =
         FetchRequest { max_bytes: 1, ..consumer_fetch(FetchSession::LEGACY, vec![fetch(0, 0)], 0) };

@@ -265,7 +265,7 @@ impl HistoryJudge {
             // Taken away and given back while the operation went on: it may go anywhere, at any record.
             for range in &records.ranges {
                 self.history.partition(name).reposition(at.node, None);
-                let one = PolledRecords { partition: name.clone(), ranges: vec![*range] };
+                let one = PolledRecords { partition: name.clone(), ranges: [*range].into() };
                 self.history.poll(at, &one, &mut self.findings);
             }
             self.history.partition(name).reposition(at.node, None);

@@ -77,7 +77,7 @@ fn batch(base: u64, values: &[u64], epoch: u32) -> Arc<RecordBatch> {
 fn fetched(records: Vec<Arc<RecordBatch>>) -> FetchedPartition {
     FetchedPartition {
         high_watermark: Offset(100),
-        records,
+        records: records.into(),
         ..FetchedPartition::of_error(id(0), ErrorCode::None)
     }
 }

@@ -105,7 +105,7 @@ impl Targets {
         session.build(changed.drain().map(|(partition, index)| {
             let fetch = partitions[index as usize].wanted_of(*node);
             let fetch = fetch.filter(|fetch| fetch.partition == partition);
-            (partition, fetch.map(|fetch| Want { index, fetch: fetch.clone() }))
+            (partition, fetch.map(|fetch| Want { index, fetch: *fetch }))
         }))
     }
 

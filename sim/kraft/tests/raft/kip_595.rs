@@ -5,7 +5,7 @@ use klab_machine::Fact;
 use klab_machine::fact::RaftFact;
 use klab_wire::{
     BeginQuorumEpochRequest, ClusterId, DescribeQuorumRequest, EndQuorumEpochRequest, ErrorCode,
-    FetchPartition, FetchRequest, FetchSession, FetchingReplica, IsolationLevel, LeaderEpoch,
+    FetchPartition, FetchRequest, FetchSession, FetchingReplica, Few, IsolationLevel, LeaderEpoch,
     MetadataRecord, NodeId, Offset, OffsetAndEpoch, Request, Response, Span, TopicIdPartition,
     VoteRequest,
 };
@@ -279,7 +279,7 @@ fn fetch(epoch: u32, offset: u64, last_epoch: u32) -> FetchRequest {
         max_bytes: 1 << 20,
         isolation: IsolationLevel::ReadUncommitted,
         session: FetchSession::LEGACY,
-        partitions: vec![FetchPartition {
+        partitions: Few::from([FetchPartition {
             partition: TopicIdPartition::CLUSTER_METADATA,
             current_leader_epoch: Some(LeaderEpoch(epoch)),
             fetch_offset: Offset(offset),
@@ -287,7 +287,7 @@ fn fetch(epoch: u32, offset: u64, last_epoch: u32) -> FetchRequest {
             log_start_offset: None,
             high_watermark: None,
             max_bytes: 1 << 20,
-        }],
+        }]),
         forgotten: Vec::new(),
         rack: None,
     }

@@ -272,7 +272,7 @@ fn polled(value: &mut Cursor, names: &mut Names) -> Result<Vec<PolledRecords>, C
         let partition = names.partition(&value.key()?);
         let ranges = ranges(value)?;
         if !ranges.is_empty() {
-            polled.push(PolledRecords { partition, ranges });
+            polled.push(PolledRecords { partition, ranges: ranges.into() });
         }
     }
     Ok(polled)

@@ -13,7 +13,7 @@ impl Request {
             Request::Produce(request) => Response::Produce(request.refused(error)),
             Request::Fetch(request) => Response::Fetch(request.refused(error)),
             Request::ListOffsets(request) => Response::ListOffsets(request.refused(error)),
-            Request::Metadata(request) => Response::Metadata(request.refused(error)),
+            Request::Metadata(request) => Response::Metadata(Box::new(request.refused(error))),
             Request::CreateTopics(request) => Response::CreateTopics(request.refused(error)),
             Request::DeleteTopics(request) => Response::DeleteTopics(request.refused(error)),
             Request::DeleteRecords(request) => Response::DeleteRecords(request.refused(error)),
@@ -53,7 +53,7 @@ impl Request {
                 Response::EndQuorumEpoch(QuorumEpochResponse::refused(error))
             }
             Request::DescribeQuorum(_) => {
-                Response::DescribeQuorum(DescribeQuorumResponse::refused(error))
+                Response::DescribeQuorum(Box::new(DescribeQuorumResponse::refused(error)))
             }
             Request::AlterPartition(_) => {
                 Response::AlterPartition(AlterPartitionResponse { error, partitions: Vec::new() })
@@ -62,7 +62,9 @@ impl Request {
                 Response::UpdateFeatures(UpdateFeaturesResponse { error, message: None })
             }
             Request::Envelope(_) => Response::Envelope(EnvelopeResponse { error, response: None }),
-            Request::FetchSnapshot(request) => Response::FetchSnapshot(request.refused(error)),
+            Request::FetchSnapshot(request) => {
+                Response::FetchSnapshot(Box::new(request.refused(error)))
+            }
             Request::DescribeCluster(_) => {
                 Response::DescribeCluster(DescribeClusterResponse::refused(error))
             }

@@ -3,7 +3,7 @@
 
 use super::LeaderIdAndEpoch;
 use crate::{
-    BrokerEpoch, ClusterId, DirectoryId, ErrorCode, LeaderEpoch, NodeId, Offset, RackId,
+    BrokerEpoch, ClusterId, DirectoryId, ErrorCode, Few, LeaderEpoch, NodeId, Offset, RackId,
     RecordBatch, Span, TopicIdPartition,
 };
 use serde::Serialize;
@@ -38,7 +38,7 @@ pub struct FetchRequest {
     /// The fetch session.
     pub session: FetchSession,
     /// The partitions to read, or those that changed.
-    pub partitions: Vec<FetchPartition>,
+    pub partitions: Few<FetchPartition>,
     /// The partitions to drop from the session.
     pub forgotten: Vec<TopicIdPartition>,
     /// Where the consumer is (KIP-392).
@@ -84,7 +84,7 @@ impl FetchSession {
 }
 
 /// One partition to read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FetchPartition {
     /// The partition.
     pub partition: TopicIdPartition,
@@ -137,7 +137,7 @@ pub struct FetchedPartition {
     /// A replica nearer to the consumer (KIP-392).
     pub preferred_read_replica: Option<NodeId>,
     /// The batches.
-    pub records: Vec<Arc<RecordBatch>>,
+    pub records: Few<Arc<RecordBatch>>,
 }
 
 /// The largest epoch that the leader knows at or below the one asked for, and where it ends.
@@ -171,7 +171,7 @@ impl FetchedPartition {
             current_leader: None,
             snapshot: None,
             preferred_read_replica: None,
-            records: Vec::new(),
+            records: Few::new(),
         }
     }
 

@@ -71,7 +71,7 @@ pub struct ReplicaKey {
 }
 
 macro_rules! apis {
-    ($($variant:ident($request:ty, $response:ident) = $key:literal;)*) => {
+    ($($variant:ident($request:ty, $response:ty) = $key:literal;)*) => {
         /// Every request there is. The large ones are boxed: a request is moved many times on its way.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "each variant is the API of its name")]
@@ -79,7 +79,7 @@ macro_rules! apis {
             $($variant($request),)*
         }
 
-        /// Every response there is.
+        /// Every response there is. The large ones are boxed, as among the requests.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "each variant is the API of its name")]
         pub enum Response {
@@ -140,7 +140,7 @@ apis! {
     Produce(ProduceRequest, ProduceResponse) = 0;
     Fetch(Box<FetchRequest>, FetchResponse) = 1;
     ListOffsets(ListOffsetsRequest, ListOffsetsResponse) = 2;
-    Metadata(MetadataRequest, MetadataResponse) = 3;
+    Metadata(MetadataRequest, Box<MetadataResponse>) = 3;
     CreateTopics(CreateTopicsRequest, CreateTopicsResponse) = 19;
     DeleteTopics(DeleteTopicsRequest, DeleteTopicsResponse) = 20;
     DeleteRecords(DeleteRecordsRequest, DeleteRecordsResponse) = 21;
@@ -152,14 +152,14 @@ apis! {
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse) = 44;
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse) = 45;
     ListPartitionReassignments(ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse) = 46;
-    Vote(VoteRequest, VoteResponse) = 52;
+    Vote(Box<VoteRequest>, VoteResponse) = 52;
     BeginQuorumEpoch(BeginQuorumEpochRequest, QuorumEpochResponse) = 53;
     EndQuorumEpoch(EndQuorumEpochRequest, QuorumEpochResponse) = 54;
-    DescribeQuorum(DescribeQuorumRequest, DescribeQuorumResponse) = 55;
+    DescribeQuorum(DescribeQuorumRequest, Box<DescribeQuorumResponse>) = 55;
     AlterPartition(AlterPartitionRequest, AlterPartitionResponse) = 56;
     UpdateFeatures(UpdateFeaturesRequest, UpdateFeaturesResponse) = 57;
     Envelope(EnvelopeRequest, EnvelopeResponse) = 58;
-    FetchSnapshot(FetchSnapshotRequest, FetchSnapshotResponse) = 59;
+    FetchSnapshot(Box<FetchSnapshotRequest>, Box<FetchSnapshotResponse>) = 59;
     DescribeCluster(DescribeClusterRequest, DescribeClusterResponse) = 60;
     BrokerRegistration(Box<BrokerRegistrationRequest>, BrokerRegistrationResponse) = 62;
     BrokerHeartbeat(BrokerHeartbeatRequest, BrokerHeartbeatResponse) = 63;
@@ -176,6 +176,18 @@ impl From<FetchRequest> for Request {
 impl From<BrokerRegistrationRequest> for Request {
     fn from(request: BrokerRegistrationRequest) -> Self {
         Request::BrokerRegistration(Box::new(request))
+    }
+}
+
+impl From<VoteRequest> for Request {
+    fn from(request: VoteRequest) -> Self {
+        Request::Vote(Box::new(request))
+    }
+}
+
+impl From<FetchSnapshotRequest> for Request {
+    fn from(request: FetchSnapshotRequest) -> Self {
+        Request::FetchSnapshot(Box::new(request))
     }
 }
 

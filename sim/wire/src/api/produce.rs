@@ -1,7 +1,7 @@
 //! Produce (key 0): append batches to partitions.
 
 use super::LeaderIdAndEpoch;
-use crate::{ErrorCode, Offset, RecordBatch, Span, Timestamp, TopicPartition};
+use crate::{ErrorCode, Few, Offset, RecordBatch, Span, Timestamp, TopicPartition};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct ProduceRequest {
     /// How long the leader may wait for it.
     pub timeout: Span,
     /// The batches.
-    pub data: Vec<PartitionProduceData>,
+    pub data: Few<PartitionProduceData>,
 }
 
 /// The batch for one partition.
