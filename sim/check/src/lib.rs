@@ -16,7 +16,8 @@
 //!
 //! `promise.rs` is the table of contents. `invariant/` has one file per oracle, pure rules with their tables;
 //! `history/` the checkers (`anomaly.rs` is their table of contents); `picture/` what the facts say is stored where; `watch/` brings the three together,
-//! one file per area of facts; `permit.rs` tells a permitted loss from a violation. `tests/planted` has for
+//! one file per area of facts; `permit.rs` tells a permitted loss from a violation, `guarantee.rs`
+//! what is promised at all. `tests/planted` has for
 //! every promise a history that breaks it and one that almost does.
 //!
 //! # What is left out
@@ -40,6 +41,7 @@ mod calls;
 mod configs;
 mod expectation;
 mod findings;
+mod guarantee;
 mod history;
 mod invariant;
 mod judge;
@@ -52,6 +54,7 @@ mod verdict;
 mod watch;
 
 pub use expectation::{Expectation, ExpectationVerdict, Expected, Filter};
+pub use guarantee::{Guarantee, Survives, Terms, guarantees};
 pub use history::{
     ANOMALIES, Anomaly, AnomalyInfo, Event, HistoryJudge, HistoryVerdict, Micro, RecordedSettings,
     Type, Wrong, is_fault,
@@ -59,7 +62,7 @@ pub use history::{
 pub use judge::{Convergence, End, Judge};
 pub use promise::{PROMISES, Promise, PromiseInfo};
 pub use settings::{ProducerSettings, Setting, Settings, TopicSettings};
-pub use summary::{Availability, Line, Sends, Summary, Timeline};
+pub use summary::{Availability, Hot, HotStates, Line, Sends, Summary, Timeline};
 pub use verdict::{
     AnomalyVerdict, Moment, Outcome, PromiseVerdict, Proof, Status, Verdict, Witness,
 };

@@ -147,8 +147,17 @@ pub struct ListArguments {
 /// `klab explain`
 #[derive(Debug, Args)]
 pub struct ExplainArguments {
-    /// A concept, fact, promise, error code, config or switch; none lists what can be asked
+    /// A concept, fact, promise, anomaly, error code, config or switch; none lists what can be asked; `promises`
+    /// with a scenario says what that one promises, and why
     pub word: Option<String>,
+    /// The scenario of which the promises are asked
+    pub scenario: Option<PathBuf>,
+    /// One of the scenario's runs, if it has several
+    #[arg(long = "run", value_name = "NAME", requires = "scenario")]
+    pub run: Option<String>,
+    /// A setting over the scenario's, such as producer.acks=1
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "scenario")]
+    pub settings: Vec<String>,
 }
 
 /// `klab fingerprints`

@@ -5,7 +5,8 @@ use crate::concepts::{CONCEPTS, concept};
 use crate::error::{Exit, Mistake};
 use crate::experiment::Experiment;
 use crate::list;
-use klab_check::PROMISES;
+use crate::promises;
+use klab_check::{ANOMALIES, PROMISES};
 use klab_machine::Fact;
 use klab_scenario::Expectation;
 use klab_wire::ErrorCode;
@@ -33,6 +34,15 @@ pub fn explain(arguments: &ExplainArguments) -> Result<Exit, Mistake> {
         print_index();
         return Ok(Exit::AsExpected);
     };
+    if word == "promises" {
+        return promises::explain(arguments);
+    }
+    if let Some(scenario) = &arguments.scenario {
+        let scenario = scenario.display();
+        let sentence =
+            format!("only promises are asked of a scenario: klab explain promises {scenario}");
+        return Err(Mistake::new(sentence));
+    }
     let experiments = list::experiments()?;
     let entries = entries(word, &experiments);
     if entries.is_empty() {
@@ -48,6 +58,7 @@ fn entries(word: &str, experiments: &[Experiment]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = [
         explain_concept(word, experiments),
         explain_promise(word, experiments),
+        explain_anomaly(word),
         explain_fact(word, experiments),
         explain_error(word),
         explain_switch(word, experiments),
@@ -90,6 +101,21 @@ fn explain_promise(word: &str, experiments: &[Experiment]) -> Option<Entry> {
             format!("Concept: {}", info.concept),
         ],
         scenarios: shown_by(experiments, |one| one.scenario.expectations.iter().any(is_about)),
+    })
+}
+
+fn explain_anomaly(word: &str) -> Option<Entry> {
+    let info = ANOMALIES.iter().find(|info| info.anomaly.name().eq_ignore_ascii_case(word))?;
+    Some(Entry {
+        kind: "anomaly",
+        name: info.anomaly.name().into(),
+        lines: vec![
+            info.sentence.into(),
+            format!("It breaks the promise {}.", info.promise),
+            format!("klab:  sim/check/src/history/{}", info.file),
+            format!("Small histories: tests/histories/{}", info.anomaly),
+        ],
+        scenarios: Vec::new(),
     })
 }
 
@@ -194,6 +220,7 @@ fn print_index() {
     };
     row("concepts", CONCEPTS.iter().map(|concept| concept.name).collect());
     row("promises", PROMISES.iter().map(|info| info.promise.name()).collect());
+    row("anomalies", ANOMALIES.iter().map(|info| info.anomaly.name()).collect());
     row("facts", Fact::names().collect());
     row("switches", SWITCHES.iter().map(|switch| switch.name).collect());
     row("errors", ErrorCode::ALL.iter().map(|error| error.name()).collect());
@@ -208,6 +235,7 @@ fn words() -> Vec<String> {
     let names = CONCEPTS.iter().map(|concept| concept.name);
     names
         .chain(PROMISES.iter().map(|info| info.promise.name()))
+        .chain(ANOMALIES.iter().map(|info| info.anomaly.name()))
         .chain(Fact::names())
         .chain(ErrorCode::ALL.iter().map(|error| error.name()))
         .chain(SWITCHES.iter().map(|switch| switch.name))

@@ -21,6 +21,7 @@ mod judging;
 pub mod library;
 pub mod list;
 mod own_mistake;
+pub mod promises;
 pub mod report;
 pub mod run;
 pub mod show;

@@ -5,83 +5,142 @@ use crate::node::Node;
 use crate::truth;
 use klab_machine::Machine;
 use klab_metadata::Image;
-use klab_wire::{NodeId, PartitionRegistration};
+use klab_wire::{NodeId, PartitionRegistration, TopicPartition};
+use std::fmt;
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unrest {
+    NoActiveController,
+    /// A voter does not follow the active controller.
+    Astray {
+        voter: NodeId,
+        leader: NodeId,
+    },
+    Down(NodeId),
+    Fenced(NodeId),
+    /// The controller has not heard yet that the life which it knows is over.
+    NotRegisteredAnew(NodeId),
+    MetadataBehind(NodeId),
+    Partition {
+        name: TopicPartition,
+        problem: PartitionProblem,
+    },
+    CallsPending {
+        client: NodeId,
+        calls: u64,
+    },
+}
+
+/// What is wrong with a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PartitionProblem {
+    /// None of these may lead it.
+    NoLeader {
+        eligible: Vec<NodeId>,
+    },
+    /// These replicas are not in the ISR.
+    NotInSync {
+        missing: Vec<NodeId>,
+        leader: NodeId,
+    },
+    BeingReassigned {
+        adding: Vec<NodeId>,
+        leader: NodeId,
+    },
+}
 
 impl World {
     /// What is still not as it should be, one line each; nothing when the cluster has come to rest:
     /// one active controller that every voter follows, every broker alive with the same metadata,
     /// every partition led and fully replicated, every call of a client ended.
     pub fn unrest(&self) -> Vec<String> {
-        let mut unrest = self.quorum_problems();
-        unrest.extend(self.broker_problems());
-        unrest.extend(self.replication_problems());
-        unrest.extend(self.pending_calls());
-        unrest
+        self.problems().iter().map(Unrest::to_string).collect()
+    }
+
+    /// What is stuck, and on whom it waits, one line each.
+    pub(crate) fn stuck(&self) -> Vec<String> {
+        let problems = self.problems();
+        problems.iter().map(|problem| format!("{problem}: {}", self.waits(problem))).collect()
+    }
+
+    fn problems(&self) -> Vec<Unrest> {
+        let mut problems = self.quorum_problems();
+        problems.extend(self.broker_problems());
+        problems.extend(self.replication_problems());
+        problems.extend(self.pending_calls());
+        problems
     }
 
     /// The metadata quorum has one leader, and every voter follows it.
-    pub fn quorum_problems(&self) -> Vec<String> {
+    fn quorum_problems(&self) -> Vec<Unrest> {
         let Some((leader, active)) = truth::active_controller(&self.engine) else {
-            return vec!["there is no active controller".into()];
+            return vec![Unrest::NoActiveController];
         };
         let epoch = active.raft().epoch();
         let follows = |controller: &klab_controller::Controller| {
             controller.raft().leader() == Some(leader) && controller.raft().epoch() == epoch
         };
         let astray = truth::controllers(&self.engine).filter(|(_, other)| !follows(other));
-        let astray = astray.map(|(node, _)| format!("{node} does not follow {leader}"));
+        let astray = astray.map(|(voter, _)| Unrest::Astray { voter, leader });
         let down =
             self.scenario.cluster.voters().into_iter().filter(|node| !self.engine.is_up(*node));
-        astray.chain(down.map(|node| format!("{node} is down"))).collect()
+        astray.chain(down.map(Unrest::Down)).collect()
     }
 
     /// Every broker is up, unfenced, and has the active controller's metadata.
-    pub fn broker_problems(&self) -> Vec<String> {
+    fn broker_problems(&self) -> Vec<Unrest> {
         let Some((_, active)) = truth::active_controller(&self.engine) else { return Vec::new() };
         let mut problems = Vec::new();
         for node in (1..=self.scenario.cluster.brokers).map(NodeId::broker) {
             if !self.engine.is_up(node) {
-                problems.push(format!("{node} is down"));
+                problems.push(Unrest::Down(node));
             } else if !active.image().cluster.is_active(node) {
-                problems.push(format!("{node} is fenced"));
+                problems.push(Unrest::Fenced(node));
             }
         }
         for (node, broker) in truth::brokers(&self.engine) {
             let registered = active.image().cluster.broker(node).map(|known| known.epoch());
             if active.image().cluster.is_active(node) && broker.registration() != registered {
-                // The controller has not heard yet that the life which it knows is over.
-                problems.push(format!("{node} is not registered anew yet"));
+                problems.push(Unrest::NotRegisteredAnew(node));
             }
             if !say_the_same(broker.image(), active.image()) {
-                problems.push(format!("{node} does not have the controller's metadata yet"));
+                problems.push(Unrest::MetadataBehind(node));
             }
         }
         problems
     }
 
     /// Every partition is led and fully replicated, and none is on the move.
-    pub fn replication_problems(&self) -> Vec<String> {
+    pub(crate) fn replication_problems(&self) -> Vec<Unrest> {
         let Some(metadata) = truth::metadata(&self.engine) else { return Vec::new() };
         let topics = metadata.topics.topics();
         let partitions = topics.flat_map(|topic| {
             topic.partitions().map(move |(index, state)| (&topic.name, index, state))
         });
         partitions
-            .filter_map(|(name, index, state)| {
-                problem_of(state).map(|problem| format!("{name}-{index} {problem}"))
+            .filter_map(|(topic, partition, state)| {
+                let problem = problem_of(state)?;
+                let name = TopicPartition { topic: topic.clone(), partition };
+                Some(Unrest::Partition { name, problem })
             })
             .collect()
     }
 
+    /// Whether every partition is led and fully replicated, and none is on the move.
+    pub fn is_fully_replicated(&self) -> bool {
+        self.replication_problems().is_empty()
+    }
+
     /// Calls of clients that have not ended. A poll is no promise and does not count.
-    pub fn pending_calls(&self) -> Vec<String> {
+    fn pending_calls(&self) -> Vec<Unrest> {
         let nodes = self.engine.nodes();
         let machines =
             nodes.flat_map(|node| self.engine.machines(node).map(move |machine| (node, machine)));
         machines
-            .filter_map(|(node, machine)| match pending(machine) {
+            .filter_map(|(client, machine)| match pending(machine) {
                 0 => None,
-                count => Some(format!("{node} has {count} calls pending")),
+                calls => Some(Unrest::CallsPending { client, calls }),
             })
             .collect()
     }
@@ -97,17 +156,21 @@ fn say_the_same(one: &Image, other: &Image) -> bool {
         && one.next_producer_id == other.next_producer_id
 }
 
-fn problem_of(state: &PartitionRegistration) -> Option<String> {
+fn problem_of(state: &PartitionRegistration) -> Option<PartitionProblem> {
+    let Some(leader) = state.leader else {
+        let eligible = [&state.isr, &state.elr, &state.last_known_elr];
+        let eligible = eligible.into_iter().find(|nodes| !nodes.is_empty());
+        let eligible = eligible.map_or(Vec::new(), |nodes| nodes.to_vec());
+        return Some(PartitionProblem::NoLeader { eligible });
+    };
     let missing: Vec<NodeId> =
         state.replicas.iter().copied().filter(|node| !state.isr.contains(node)).collect();
-    match state.leader {
-        None => Some("has no leader".into()),
-        _ if !missing.is_empty() => Some(format!("is not in sync on {missing:?}")),
-        _ if !state.adding_replicas.is_empty() || !state.removing_replicas.is_empty() => {
-            Some("is being reassigned".into())
-        }
-        Some(_) => None,
+    if !missing.is_empty() {
+        return Some(PartitionProblem::NotInSync { missing, leader });
     }
+    let moves = !state.adding_replicas.is_empty() || !state.removing_replicas.is_empty();
+    let adding = state.adding_replicas.to_vec();
+    moves.then_some(PartitionProblem::BeingReassigned { adding, leader })
 }
 
 fn pending(machine: &Node) -> u64 {
@@ -121,5 +184,38 @@ fn pending(machine: &Node) -> u64 {
             u64::from(view.current.is_some()) + view.queued
         }
         Node::Consumer(_) | Node::Broker(_) | Node::Controller(_) => 0,
+    }
+}
+
+impl fmt::Display for Unrest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unrest::NoActiveController => f.write_str("there is no active controller"),
+            Unrest::Astray { voter, leader } => write!(f, "{voter} does not follow {leader}"),
+            Unrest::Down(node) => write!(f, "{node} is down"),
+            Unrest::Fenced(broker) => write!(f, "{broker} is fenced"),
+            Unrest::NotRegisteredAnew(broker) => {
+                write!(f, "{broker} is not registered anew yet")
+            }
+            Unrest::MetadataBehind(broker) => {
+                write!(f, "{broker} does not have the controller's metadata yet")
+            }
+            Unrest::Partition { name, problem } => write!(f, "{name} {problem}"),
+            Unrest::CallsPending { client, calls } => {
+                write!(f, "{client} has {calls} calls pending")
+            }
+        }
+    }
+}
+
+impl fmt::Display for PartitionProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PartitionProblem::NoLeader { .. } => f.write_str("has no leader"),
+            PartitionProblem::NotInSync { missing, .. } => {
+                write!(f, "is not in sync on {missing:?}")
+            }
+            PartitionProblem::BeingReassigned { .. } => f.write_str("is being reassigned"),
+        }
     }
 }

@@ -38,6 +38,7 @@ mod timeline;
 mod timers;
 pub mod toy;
 mod truth;
+mod waits;
 mod world;
 
 pub use clock::Clock;

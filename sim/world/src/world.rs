@@ -321,7 +321,7 @@ impl World {
         if reasons.is_empty() {
             self.stage = Stage::Over(Convergence::Reached { at: self.now() });
         } else if self.now() >= limit {
-            self.stage = Stage::Over(Convergence::Missed { reasons });
+            self.stage = Stage::Over(Convergence::Missed { reasons: self.stuck() });
         } else {
             let again = (self.now() + LOOK_AGAIN).min(limit);
             self.agenda.put(again, Item::Converge);

@@ -9,6 +9,7 @@
 //! shutdown relies on it. So does one that is merely cut off. It is **under min ISR** while the controller's
 //! ISR is smaller than `min.insync.replicas`, or than all replicas if those are fewer.
 
+use super::hot::{Hot, Stopwatch};
 use crate::configs::Configs;
 use crate::settings::Settings;
 use klab_machine::fact::{ControllerFact, Fact, ReplicationFact, WorldFact};
@@ -48,12 +49,8 @@ struct State {
     /// Whom the controller elected last.
     elected: Option<NodeId>,
     replicas: u32,
-    interrupted: Option<Time>,
-    under_min_isr: Option<Time>,
-    interruptions: u32,
-    without_leader: Span,
-    longest: Span,
-    short: Span,
+    without_leader: Stopwatch,
+    under_min_isr: Stopwatch,
 }
 
 impl Watch {
@@ -100,12 +97,12 @@ impl Watch {
             }
             WorldFact::ProcessPaused {} => {
                 let led = self.partitions.values_mut().filter(led);
-                led.for_each(|state| state.interrupt(entry.time));
+                led.for_each(|state| state.without_leader.start(entry.time));
             }
             WorldFact::ProcessResumed {} => {
                 let led = self.partitions.values_mut().filter(led);
                 let elected = led.filter(|state| state.elected == Some(entry.node));
-                elected.for_each(|state| state.resume(entry.time));
+                elected.for_each(|state| state.without_leader.stop(entry.time));
             }
             _ => {}
         }
@@ -159,65 +156,55 @@ impl Watch {
     fn count_isr(&mut self, time: Time, name: &TopicPartition, in_sync: u32) {
         let Some(state) = self.partitions.get_mut(name) else { return };
         let wanted = self.configs.of(&name.topic).min_insync_replicas.min(state.replicas);
-        match (in_sync < wanted, state.under_min_isr) {
-            (true, None) => state.under_min_isr = Some(time),
-            (false, Some(since)) => {
-                state.short += time.since(since);
-                state.under_min_isr = None;
-            }
-            (true, Some(_)) | (false, None) => {}
+        match in_sync < wanted {
+            true => state.under_min_isr.start(time),
+            false => state.under_min_isr.stop(time),
         }
     }
 
     /// Closes what is open, and gives out the partitions of which there is something to say.
     pub(super) fn finish(&mut self, end: Time) -> Vec<Availability> {
         for state in self.partitions.values_mut() {
-            state.resume(end);
-            state.short += state.under_min_isr.take().map_or(Span::ZERO, |since| end.since(since));
+            state.without_leader.stop(end);
+            state.under_min_isr.stop(end);
         }
-        let noteworthy = self.partitions.iter();
-        let noteworthy = noteworthy.filter(|(_, s)| s.interruptions > 0 || s.short > Span::ZERO);
+        let is_noteworthy = |state: &State| {
+            state.without_leader.times > 0 || state.under_min_isr.total > Span::ZERO
+        };
+        let noteworthy = self.partitions.iter().filter(|(_, state)| is_noteworthy(state));
         noteworthy.map(|(name, state)| state.availability(name)).collect()
+    }
+
+    /// What all partitions spent without a leader, and under min ISR, once that is closed.
+    pub(super) fn hot(&self) -> (Hot, Hot) {
+        let states = self.partitions.values();
+        let leaderless = Hot::sum(states.clone().map(|state| &state.without_leader));
+        (leaderless, Hot::sum(states.map(|state| &state.under_min_isr)))
     }
 }
 
 impl State {
-    fn interrupt(&mut self, time: Time) {
-        if self.interrupted.is_none() {
-            self.interrupted = Some(time);
-            self.interruptions += 1;
-        }
-    }
-
     /// The leader leads no more.
     fn give_up(&mut self, time: Time) {
         self.leader = None;
-        self.interrupt(time);
-    }
-
-    fn resume(&mut self, time: Time) {
-        if let Some(since) = self.interrupted.take() {
-            let span = time.since(since);
-            self.without_leader += span;
-            self.longest = self.longest.max(span);
-        }
+        self.without_leader.start(time);
     }
 
     fn take_up(&mut self, time: Time, leader: NodeId, epoch: LeaderEpoch) {
         if epoch >= self.epoch {
             self.epoch = epoch;
             self.leader = Some(leader);
-            self.resume(time);
+            self.without_leader.stop(time);
         }
     }
 
     fn availability(&self, name: &TopicPartition) -> Availability {
         Availability {
             partition: name.clone(),
-            interruptions: self.interruptions,
-            without_leader: self.without_leader,
-            longest: self.longest,
-            under_min_isr: self.short,
+            interruptions: self.without_leader.times,
+            without_leader: self.without_leader.total,
+            longest: self.without_leader.longest,
+            under_min_isr: self.under_min_isr.total,
         }
     }
 }

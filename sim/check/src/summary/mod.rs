@@ -1,10 +1,12 @@
 //! What a person wants to read first: a timeline, unavailability, what the clients saw.
 
 mod availability;
+mod hot;
 mod sends;
 mod timeline;
 
 pub use availability::Availability;
+pub use hot::{Hot, HotStates};
 pub use sends::Sends;
 pub use timeline::{Line, Timeline};
 
@@ -24,12 +26,17 @@ pub struct Summary {
     /// Partition by partition, those that were unavailable or short of in-sync replicas at all. Known when
     /// the run is finished.
     pub availability: Vec<Availability>,
+    /// For how long in all partitions, brokers and the quorum were not as they should be. Known when the run
+    /// is finished.
+    pub hot: HotStates,
     /// What the producers saw. Latencies are known when the run is finished.
     pub sends: Sends,
     /// Records that consumers got.
     pub records_polled: u64,
     #[serde(skip)]
     watch: Watch,
+    #[serde(skip)]
+    hot_watch: hot::Watch,
     #[serde(skip)]
     latencies: Latencies,
 }
@@ -40,9 +47,11 @@ impl Summary {
         Summary {
             timeline: Timeline::default(),
             availability: Vec::new(),
+            hot: HotStates::default(),
             sends: Sends::default(),
             records_polled: 0,
             watch: Watch::new(settings),
+            hot_watch: hot::Watch::default(),
             latencies: Latencies::default(),
         }
     }
@@ -61,6 +70,7 @@ impl Summary {
             What::Fact(fact) => {
                 self.timeline.watch(entry, fact);
                 self.watch.watch(entry, fact);
+                self.hot_watch.watch(entry, fact);
                 if let Fact::Client(fact) = fact {
                     self.sends.watch(fact);
                 }
@@ -76,6 +86,9 @@ impl Summary {
     /// Closes what is still open at the end of the run, and computes the percentiles.
     pub fn finish(&mut self, end: Time) {
         self.availability = self.watch.finish(end);
+        let (leaderless, under_min_isr) = self.watch.hot();
+        let (quorumless, fenced) = self.hot_watch.finish(end);
+        self.hot = HotStates { leaderless, under_min_isr, quorumless, fenced };
         self.latencies.finish(&mut self.sends);
     }
 }

@@ -1,9 +1,9 @@
 //! What a report begins with.
 
-use crate::story::{B1, B2, B3, C1, P1, Story, V1, batch, orders};
-use klab_machine::fact::{ControllerFact, ReplicationFact, WorldFact};
+use crate::story::{B1, B2, B3, C1, P1, Story, V1, V2, batch, orders};
+use klab_machine::fact::{ControllerFact, RaftFact, ReplicationFact, WorldFact};
 use klab_machine::operation::Outcome;
-use klab_wire::{ErrorCode, LeaderEpoch, Span};
+use klab_wire::{ErrorCode, LeaderEpoch, Offset, Span};
 
 /// b1 dies; after 100 ms b2 is elected, 20 ms later it leads.
 fn failover() -> Story {
@@ -120,4 +120,24 @@ fn sends_are_counted_by_how_they_ended_and_timed_to_the_acknowledgement() {
     assert_eq!((sends.acked, sends.failed, sends.unknown, sends.pending), (6, 2, 3, 4));
     assert_eq!((sends.p50_micros, sends.max_micros), (11_000, 11_000));
     assert_eq!(summary.records_polled, 5);
+}
+
+#[test]
+fn hot_states_are_timed_in_every_summary() {
+    let summary = failover().after(59).fact(V1, ControllerFact::BrokerUnfenced { broker: B1 });
+    let hot = summary.summed_up().hot;
+    assert_eq!((hot.leaderless.total, hot.leaderless.of), (Span::from_millis(120), 1));
+    assert_eq!((hot.fenced.total, hot.fenced.times), (Span::from_millis(80), 1));
+    assert_eq!(hot.quorumless, klab_check::Hot::default());
+}
+
+#[test]
+fn the_quorum_is_without_a_leader_from_its_crash_to_the_next_election() {
+    let elected =
+        |epoch| RaftFact::QuorumLeaderElected { epoch: LeaderEpoch(epoch), start: Offset(0) };
+    let story = Story::new().fact(V1, elected(1)).after(9).fact(V1, WorldFact::ProcessCrashed {});
+    let story = story.after(39).fact(V2, elected(2)).after(9).fact(V2, WorldFact::ProcessPaused {});
+    let hot = story.after(4).fact(V2, WorldFact::ProcessResumed {}).after(90).summed_up().hot;
+    assert_eq!((hot.quorumless.total, hot.quorumless.times), (Span::from_millis(45), 2));
+    assert_eq!(hot.quorumless.longest, Span::from_millis(40));
 }

@@ -28,6 +28,7 @@ fn write(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt::R
     expectations(out, outcome)?;
     timeline(out, outcome)?;
     availability(out, outcome)?;
+    hot_states(out, outcome)?;
     clients(out, outcome)?;
     writeln!(out, "\n{HEAD}Fingerprint{HEAD:#}  {}", outcome.fingerprint)?;
     writeln!(out, "{HEAD}Repeat{HEAD:#}       {}", experiment.command())
@@ -191,6 +192,30 @@ fn availability(out: &mut String, outcome: &Outcome) -> fmt::Result {
             grouped(row.longest.as_millis()),
             grouped(row.under_min_isr.as_millis()),
         )?;
+    }
+    Ok(())
+}
+
+/// In every verdict, also when it was never hot.
+fn hot_states(out: &mut String, outcome: &Outcome) -> fmt::Result {
+    let hot = &outcome.summary.hot;
+    let head =
+        format!("{:<24} {:>14} {:>13} {:>12}", "Hot states", "times", "total ms", "longest ms");
+    writeln!(out, "\n{HEAD}{head}{HEAD:#}")?;
+    let states = [
+        ("leaderless", hot.leaderless, "partition"),
+        ("under min ISR", hot.under_min_isr, "partition"),
+        ("quorumless", hot.quorumless, "quorum"),
+        ("fenced", hot.fenced, "broker"),
+    ];
+    for (name, hot, what) in states {
+        let of = match hot.of {
+            0 => String::new(),
+            1 => format!("  of 1 {what}"),
+            several => format!("  of {several} {what}s"),
+        };
+        let [total, longest] = [hot.total, hot.longest].map(|span| grouped(span.as_millis()));
+        writeln!(out, "{name:<24} {:>14} {total:>13} {longest:>12}{of}", hot.times)?;
     }
     Ok(())
 }

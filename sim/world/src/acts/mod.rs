@@ -171,7 +171,7 @@ impl World {
 
     fn has_waited(&self, wait: Wait, started: Option<klab_wire::Time>) -> bool {
         match wait {
-            Wait::InSync => self.replication_problems().is_empty(),
+            Wait::InSync => self.is_fully_replicated(),
             Wait::For(span) => started.is_some_and(|at| self.now().since(at) >= span),
         }
     }
