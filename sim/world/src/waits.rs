@@ -71,7 +71,12 @@ impl World {
         };
         let raft = controller.raft();
         match raft.leader() {
-            Some(leader) => format!("it follows {leader} in epoch {}", raft.epoch()),
+            Some(leader) => {
+                format!(
+                    "it follows {leader} in epoch {}, and waits to hear of another",
+                    raft.epoch()
+                )
+            }
             None => format!("it knows no leader in epoch {}, and waits for one", raft.epoch()),
         }
     }
@@ -135,7 +140,7 @@ impl World {
             (true, [Some(_), Some(_)]) => {
                 format!("{node} has it all, waits for {leader} to ask {} for it", self.controller())
             }
-            (true, [None, _]) => format!("{node} has no replica yet"),
+            (true, [None, _]) => format!("waits for {node}, which has no replica yet"),
             (true, [_, None]) => format!("{node} waits for {leader}, which has no replica"),
         }
     }

@@ -12,12 +12,16 @@ use super::anomaly::Anomaly;
 use super::faults::Faults;
 use super::partition::Ack;
 use super::permits::Permits;
+use super::pieces::Piece;
 use crate::findings::{Findings, Found};
 use crate::promise::Promise;
 use crate::verdict::Moment;
 use klab_machine::Value;
 use klab_wire::{NodeId, Offset, TopicPartition};
 use std::collections::BTreeMap;
+
+/// So many clients are looked through one by one.
+const FEW: usize = 32;
 
 /// Of each client the latest send to a partition that has been judged.
 pub(super) type Latest = BTreeMap<NodeId, Send>;
@@ -52,6 +56,32 @@ pub(super) fn judge(
         }
         latest.extend(before.map(|before| (before.client(), before)));
     }
+}
+
+/// Whether pieces in the order of their offsets are in the order of each client's sends, too, as nearly all are:
+/// then no send of theirs got a lower offset than one before it.
+pub(super) fn are_in_order<'a>(mut pieces: impl Iterator<Item = &'a Piece<'a>>) -> bool {
+    let mut latest: Vec<(NodeId, u32, Offset)> = Vec::new();
+    pieces.all(|piece| {
+        let (client, order) = (piece.client(), piece.ack.order);
+        match latest.iter_mut().find(|(other, ..)| *other == client) {
+            Some((_, before, end)) => {
+                let is_in_order = *before <= order && *end <= piece.from;
+                (*before, *end) = (order, piece.to);
+                is_in_order
+            }
+            None => {
+                latest.push((client, order, piece.to));
+                latest.len() <= FEW
+            }
+        }
+    })
+}
+
+/// Counts looks that found nothing.
+pub(super) fn note(looks: u64, findings: &mut Findings) {
+    findings.kept(Promise::PerPartitionOrder, looks);
+    findings.looked_for(Anomaly::NonmonotonicSend, looks);
 }
 
 /// The order in which sends are judged.

@@ -326,9 +326,9 @@ fn check(history: &History, sends: Vec<Send>, event: &Event) -> Result<Vec<Send>
         *name == part.partition.topic
             && (send.first_value, send.count) == (part.first_value, part.count)
     };
-    let parts: Vec<SendPart> = event.sends().collect();
-    let same = parts.len() == sends.len() && sends.iter().zip(&parts).all(|(s, p)| is_of(s, p));
-    match parts.is_empty() || same {
+    let parts = event.sends().count();
+    let same = sends.iter().zip(event.sends()).all(|(send, part)| is_of(send, &part));
+    match parts == 0 || (parts == sends.len() && same) {
         true => Ok(sends),
         false => Err(Wrong(
             "the operation ends with other sends than it began with: topics, values and their order must be \

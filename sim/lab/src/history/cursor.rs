@@ -45,18 +45,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next sign that is not blank.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
         loop {
-            let next = *self.text.as_bytes().get(self.at)?;
-            let is_blank = match self.notation {
-                _ if next.is_ascii_whitespace() => true,
-                Notation::Edn => next == b',',
-                Notation::Json => false,
-            };
-            match is_blank {
-                true => self.at += 1,
-                false if next == b'#' => self.skip_tag(),
-                false => return Some(next),
+            match *self.text.as_bytes().get(self.at)? {
+                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                b',' if self.notation == Notation::Edn => self.at += 1,
+                b'#' => self.skip_tag(),
+                next => return Some(next),
             }
         }
     }
@@ -143,7 +139,12 @@ impl<'a> Cursor<'a> {
                 self.at += usize::from(sign == b':' && self.notation == Notation::Edn);
                 let begin = self.at;
                 let rest = &self.text.as_bytes()[begin..];
-                let ends = |sign: &u8| sign.is_ascii_whitespace() || b",:]})\"".contains(sign);
+                let ends = |sign: &u8| {
+                    matches!(
+                        sign,
+                        b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' | b']' | b'}' | b')' | b'"'
+                    )
+                };
                 self.at += rest.iter().position(ends).unwrap_or(rest.len());
                 match self.at > begin {
                     true => Ok(Cow::Borrowed(&self.text[begin..self.at])),
@@ -155,26 +156,24 @@ impl<'a> Cursor<'a> {
 
     fn string(&mut self) -> Result<Cow<'a, str>, Complaint> {
         let begin = self.at;
-        let bytes = self.text.as_bytes();
-        let mut end = begin + 1;
+        let bytes = &self.text.as_bytes()[begin + 1..];
         let mut escaped = false;
-        while let Some(sign) = bytes.get(end) {
-            match sign {
-                b'"' => {
-                    self.at = end + 1;
-                    return match escaped {
-                        false => Ok(Cow::Borrowed(&self.text[begin + 1..end])),
-                        true => self.unescape(begin),
-                    };
-                }
-                b'\\' => {
-                    escaped = true;
-                    end += 2;
-                }
-                _ => end += 1,
+        let mut ahead = 0;
+        loop {
+            let next = bytes[ahead..].iter().position(|sign| matches!(sign, b'"' | b'\\'));
+            let Some(next) = next else { return self.complain("this string has no end") };
+            ahead += next;
+            if bytes[ahead] == b'"' {
+                break;
             }
+            escaped = true;
+            ahead = (ahead + 2).min(bytes.len());
         }
-        self.complain("this string has no end")
+        self.at = begin + ahead + 2;
+        match escaped {
+            false => Ok(Cow::Borrowed(&self.text[begin + 1..=begin + ahead])),
+            true => self.unescape(begin),
+        }
     }
 
     /// A string with escapes is rare. Both notations write them as JSON does.

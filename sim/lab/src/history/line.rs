@@ -30,6 +30,8 @@ struct Fields<'a> {
     id: Option<u64>,
     waited: bool,
     seek_to_beginning: bool,
+    /// What the operation consists of, if its function was told before its value.
+    micros: Option<Vec<Micro>>,
     value: Option<Cursor<'a>>,
     rebalance: Option<Cursor<'a>>,
 }
@@ -41,7 +43,7 @@ struct Fields<'a> {
 /// Something in it is wrong.
 pub fn read(mut line: Cursor, number: u64, names: &mut Names) -> Result<Option<Event>, Complaint> {
     let begin = line;
-    let fields = fields(&mut line)?;
+    let mut fields = fields(&mut line, names)?;
     let missing = |what: &str| -> Result<Option<Event>, Complaint> {
         begin.complain(format!("the line says no {what}"))
     };
@@ -60,7 +62,10 @@ pub fn read(mut line: Cursor, number: u64, names: &mut Names) -> Result<Option<E
     };
     let mut event = empty(&fields, kind, number, node);
     event.micros = match &**function {
-        "send" | "poll" | "txn" => micros(fields.value, names)?,
+        "send" | "poll" | "txn" => match fields.micros.take() {
+            Some(micros) => micros,
+            None => micros_of(fields.value, names)?,
+        },
         "assign" | "subscribe" => vec![Micro::Assign {
             partitions: keys(fields.value, names)?,
             seek_to_beginning: fields.seek_to_beginning,
@@ -97,7 +102,7 @@ fn unknown(function: &str) -> String {
     format!("nobody knows the function `{function}`; did you mean `{nearest}`?")
 }
 
-fn fields<'a>(line: &mut Cursor<'a>) -> Result<Fields<'a>, Complaint> {
+fn fields<'a>(line: &mut Cursor<'a>, names: &mut Names) -> Result<Fields<'a>, Complaint> {
     let mut fields = Fields::default();
     let mut map = line.open(b'{')?;
     while line.more(&mut map)? {
@@ -109,6 +114,7 @@ fn fields<'a>(line: &mut Cursor<'a>) -> Result<Fields<'a>, Complaint> {
             "id" => fields.id = Some(line.number()?),
             "waited" => fields.waited = line.word()? == "true",
             "seek-to-beginning?" => fields.seek_to_beginning = line.word()? == "true",
+            "value" if fields.is_of_sends_or_polls() => fields.micros = Some(micros(line, names)?),
             "value" => fields.value = Some(line.skip()?),
             "rebalance-log" => fields.rebalance = Some(line.skip()?),
             _ => {
@@ -118,6 +124,13 @@ fn fields<'a>(line: &mut Cursor<'a>) -> Result<Fields<'a>, Complaint> {
     }
     line.end()?;
     Ok(fields)
+}
+
+impl Fields<'_> {
+    fn is_of_sends_or_polls(&self) -> bool {
+        let is_client = self.process.as_ref().is_some_and(|process| process != "nemesis");
+        is_client && matches!(self.function.as_deref(), Some("send" | "poll" | "txn"))
+    }
 }
 
 fn kind(line: &mut Cursor) -> Result<Type, Complaint> {
@@ -167,9 +180,12 @@ fn fault(
     Ok(event)
 }
 
+fn micros_of(value: Option<Cursor>, names: &mut Names) -> Result<Vec<Micro>, Complaint> {
+    value.map_or(Ok(Vec::new()), |mut value| micros(&mut value, names))
+}
+
 /// `[["send", "orders", 105], ["poll", {"orders-0": [[5, 105]]}]]`
-fn micros(value: Option<Cursor>, names: &mut Names) -> Result<Vec<Micro>, Complaint> {
-    let Some(mut value) = value else { return Ok(Vec::new()) };
+fn micros(value: &mut Cursor, names: &mut Names) -> Result<Vec<Micro>, Complaint> {
     let mut micros = Vec::new();
     if value.nothing() {
         return Ok(micros);
@@ -178,12 +194,12 @@ fn micros(value: Option<Cursor>, names: &mut Names) -> Result<Vec<Micro>, Compla
     while value.more(&mut list)? {
         let mut micro = value.open(b'[')?;
         value.more(&mut micro)?;
-        let before = value;
+        let before = *value;
         match &*value.word()? {
-            "send" => micros.push(send(&mut value, &mut micro, names)?),
+            "send" => micros.push(send(value, &mut micro, names)?),
             "poll" => {
                 let polled = match value.more(&mut micro)? {
-                    true => polled(&mut value, names)?,
+                    true => polled(value, names)?,
                     false => {
                         micros.push(Micro::Poll(Vec::new()));
                         continue;

@@ -72,7 +72,7 @@ impl Reader<'_> {
         if is_blank {
             return Ok(());
         }
-        if text.contains(HEADER) && self.judge.is_none() {
+        if self.judge.is_none() && text.contains(HEADER) {
             let header = self.promised.header(cursor, &mut self.names);
             return header.map_err(|complaint| self.mistake(number, text, &complaint));
         }

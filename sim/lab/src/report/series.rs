@@ -1,7 +1,7 @@
 //! The runs of a scenario that has several, one after the other: for each what was set otherwise, its
 //! story, which promises were broken with their proofs, and the line that repeats it alone.
 
-use super::text::{BAD, GOOD, HEAD, ODD, proof, reasons, times};
+use super::text::{BAD, GOOD, HEAD, ODD, hot_line, proof, reasons, times};
 use crate::experiment::{Experiment, Outcome};
 use klab_check::{PromiseVerdict, Status};
 use klab_scenario::Scenario;
@@ -53,9 +53,10 @@ fn write(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt::R
     for verdict in &broken {
         verdict.proofs.iter().take(1).try_for_each(|one| proof(out, verdict, one))?;
     }
+    writeln!(out, "\n{HEAD}Hot states{HEAD:#} {}", hot_line(outcome))?;
     match outcome.verdict.exit_code {
-        0 => writeln!(out, "\n{GOOD}As expected{GOOD:#}")?,
-        _ => writeln!(out, "\n{BAD}Not as expected{BAD:#}: {}", reasons(outcome))?,
+        0 => writeln!(out, "{GOOD}As expected{GOOD:#}")?,
+        _ => writeln!(out, "{BAD}Not as expected{BAD:#}: {}", reasons(outcome))?,
     }
     writeln!(out, "{HEAD}Repeat{HEAD:#} {}", experiment.command())
 }

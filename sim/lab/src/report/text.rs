@@ -2,7 +2,7 @@
 
 use crate::experiment::{Experiment, Outcome};
 use anstyle::{AnsiColor, Style};
-use klab_check::{Expected, PromiseVerdict, Proof, Status};
+use klab_check::{Expected, Hot, PromiseVerdict, Proof, Status};
 use std::fmt::{self, Write};
 
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
@@ -218,6 +218,24 @@ fn hot_states(out: &mut String, outcome: &Outcome) -> fmt::Result {
         writeln!(out, "{name:<24} {:>14} {total:>13} {longest:>12}{of}", hot.times)?;
     }
     Ok(())
+}
+
+/// The same in a line.
+pub(super) fn hot_line(outcome: &Outcome) -> String {
+    let states = hot_by_name(outcome)
+        .map(|(name, hot, _)| format!("{name} {} ms", grouped(hot.total.as_millis())));
+    states.join(", ")
+}
+
+/// Each hot state with its name, and what is in it.
+fn hot_by_name(outcome: &Outcome) -> [(&'static str, Hot, &'static str); 4] {
+    let hot = &outcome.summary.hot;
+    [
+        ("leaderless", hot.leaderless, "partition"),
+        ("under min ISR", hot.under_min_isr, "partition"),
+        ("quorumless", hot.quorumless, "quorum"),
+        ("fenced", hot.fenced, "broker"),
+    ]
 }
 
 fn clients(out: &mut String, outcome: &Outcome) -> fmt::Result {
