@@ -1,7 +1,7 @@
 //! The lab: what a person (or a script) does with worlds.
 //!
-//! One file per command ([`run`], [`explore`], [`check`], [`promises`], [`show`], [`list`], [`explain`], [`fingerprints`]) on top of
-//! [`experiment`]: one run of one scenario under one seed, judged. [`report`] writes it down.
+//! One file per command ([`run`], [`explore`], [`check`], [`show`], [`list`], [`explain`] with [`promises`],
+//! [`fingerprints`]) on top of [`experiment`]: one run of one scenario under one seed, judged. [`report`] writes it down.
 //!
 //! # What is left out
 //!
