@@ -160,7 +160,7 @@ impl Experiment {
             .iter()
             .map(|setting| format!("-{}", setting.chars().map(tame).collect::<String>()))
             .collect();
-        format!("{stem}{run}{settings}-seed{}", self.seed)
+        format!("{stem}{run}{}-seed{}", shortened(settings), self.seed)
     }
 
     /// The one line that repeats this run.
@@ -320,6 +320,18 @@ fn no_such_run(path: &Path, name: &str, scenario: &Scenario) -> Mistake {
         false => format!("it has {}", names.join(", ")),
     };
     Mistake::new(format!("{} has no run `{name}`; {has}", path.display()))
+}
+
+/// Many settings as the beginning of their text and a number: file systems have a limit.
+fn shortened(settings: String) -> String {
+    const LONGEST: usize = 120;
+    if settings.len() <= LONGEST {
+        return settings;
+    }
+    let number = settings
+        .bytes()
+        .fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    format!("{}-{number:08x}", settings.chars().take(LONGEST).collect::<String>())
 }
 
 /// `producer.acks=1` in its two parts.

@@ -27,7 +27,7 @@ pub struct Found {
     /// What is set in it, beside what the runs of the exhibit set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub set: BTreeMap<String, String>,
-    /// The first seed that finds it, counted from 0: so many seeds went before.
+    /// The first seed, counted from 0, that breaks a promise before the fix and none after it.
     pub seed: u64,
 }
 

@@ -75,6 +75,8 @@ families! {
     SlowDisk = "slow-disk",
     /// A wall clock jumps, and jumps back.
     ClockStep = "clock-step",
+    /// A process is killed and comes back with an empty disk.
+    ReplaceDisk = "replace-disk",
 }
 
 const DEFAULT_LASTS: Duration = Duration { min: Span::from_secs(1), max: Span::from_secs(5) };

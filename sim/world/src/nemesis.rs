@@ -90,6 +90,10 @@ impl World {
             }),
             Family::SlowHost => Fault::SlowHost(slowed(who(), chance)),
             Family::SlowDisk => Fault::SlowDisk(slowed(who(), chance)),
+            Family::ReplaceDisk => {
+                self.commit(&Fault::Crash(who()), Some(lasts), chance);
+                Fault::ReplaceDisk(who())
+            }
             Family::ClockStep => return self.step_and_step_back(victim, lasts, chance),
         };
         self.commit(&fault, Some(lasts), chance);

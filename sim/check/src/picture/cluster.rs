@@ -123,6 +123,15 @@ impl Cluster {
         replicas.for_each(|replica| replica.unclean = true);
     }
 
+    /// A broker whose disk was replaced is another one from its registration on, and has nothing (KIP-903).
+    pub(crate) fn begin_with_nothing(&mut self, node: NodeId) {
+        let partitions = self.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+        let replicas = partitions.filter_map(|partition| partition.copies.known_mut(node));
+        for replica in replicas.filter(|replica| replica.lossy) {
+            replica.end.get_or_insert(Offset(0));
+        }
+    }
+
     /// A topic is gone, and nothing is promised about what it held.
     pub(crate) fn forget(&mut self, topic: &TopicName, last: Offset) {
         self.configs.forget(topic);

@@ -104,6 +104,7 @@ impl Judge {
 
     /// A new life of a broker is fenced until it has caught up; one that only registers again is not.
     fn register_anew(&mut self, at: Moment, broker: NodeId, unsettled: &mut Unsettled) {
+        self.cluster.begin_with_nothing(broker);
         if self.cluster.restarted.get(&broker).is_some_and(|started| *started < at) {
             self.cluster.restarted.remove(&broker);
             self.fence(at, broker, unsettled);
@@ -220,13 +221,16 @@ impl Judge {
         let partition = self.cluster.partition_mut(name);
         let (committed, excuse) = (partition.committed, partition.excuse);
         let before = partition.isr.clone();
+        let cuts = partition.copies.cuts().iter();
+        let losses = cuts.filter(|cut| cut.at > at && cut.cause.loses_data());
+        let lost_since: Vec<NodeId> = losses.map(|cut| cut.at.node).collect();
         for member in isr.iter().filter(|member| !before.contains(member)) {
             let Some(replica) = partition.copies.known_mut(*member) else { continue };
-            // Whose disk was replaced has nothing, if it has not fetched since.
-            let nothing = replica.lossy.then_some(Offset(0));
-            replica.lossy = false;
+            // What it lost after this was decided is not forgiven by it, nor a disk that it has not begun
+            // to fill again: it is dead, and the controller does not know yet.
+            replica.lossy &= lost_since.contains(member) || replica.end.is_none();
             replica.unclean = false;
-            let Some(end) = replica.end.or(nothing) else { continue };
+            let Some(end) = replica.end else { continue };
             let finding = isr_member_has_committed_records::check(*member, end, committed)
                 .map_err(|breach| breach.permitted(excuse));
             let promise = Promise::IsrMemberHasCommittedRecords;
