@@ -1,5 +1,7 @@
 //! Ways to spoil a legal history, and the anomaly that each must be called.
 
+#![allow(clippy::ptr_arg, reason = "every way has one type, and some add events")]
+
 use crate::legal::histories;
 use crate::told::{How, Told, judged, violated};
 use klab_check::Anomaly;
