@@ -58,7 +58,7 @@ impl<'a> Logs<'a> {
             while from < ack.end() {
                 // Acknowledgements may overlap after a loss, batches at one offset never go far back.
                 let mut start = place;
-                let batch = self.acknowledged(ack, from, &mut start, writers);
+                let batch = self.acknowledged(ack, from, &mut start, &history.acks, writers);
                 let to = batch.map_or(ack.end(), |batch| batch.last.next().min(ack.end()));
                 pieces.push(Piece { ack: *ack, from, to, fate: self.fate(from, batch) });
                 if from == ack.offset {
@@ -76,6 +76,7 @@ impl<'a> Logs<'a> {
         ack: &Ack,
         offset: Offset,
         place: &mut usize,
+        acks: &[Ack],
         writers: &Writers,
     ) -> Option<&'a Batch> {
         let value = ack.value_at(offset);
@@ -87,7 +88,10 @@ impl<'a> Logs<'a> {
                 first.base == offset && first.first_value.is_some_and(|first| first != value);
             return Some(first).filter(|_| !begins_with_another);
         };
-        let all: Vec<&'a Batch> = [first, second].into_iter().chain(claimants).collect();
+        let mut all: Vec<&'a Batch> = [first, second].into_iter().chain(claimants).collect();
+        if !all.iter().all(|batch| is_elsewhere(batch, ack, offset, acks)) {
+            all.retain(|batch| !is_elsewhere(batch, ack, offset, acks));
+        }
         let exact = |batch: &&'a Batch| {
             let ahead = offset.since(batch.base);
             batch.first_value.is_some_and(|first| first + ahead == value)
@@ -124,6 +128,21 @@ impl<'a> Logs<'a> {
             (Some(batch), _) => batch.holders != 0,
         }
     }
+}
+
+/// Whether the client was told another offset for the first value of this batch: then the batch is a copy of the one
+/// that was acknowledged, which was cut off and written again a few offsets on. Values of several clients have
+/// gaps, so that a later value may fit such a copy.
+fn is_elsewhere(batch: &Batch, ack: &Ack, offset: Offset, acks: &[Ack]) -> bool {
+    let Some(value) = batch.first_value else { return false };
+    let earliest = Offset(offset.0.saturating_sub(batch.last.since(batch.base)));
+    let first = acks.partition_point(|other| other.end() <= earliest);
+    let mut near = acks[first..].iter().take_while(|other| other.offset <= offset);
+    near.any(|other| {
+        let has_value =
+            (other.first_value..other.first_value + u64::from(other.count)).contains(&value);
+        other.at.node == ack.at.node && has_value && other.offset_of(value) != batch.base
+    })
 }
 
 /// Who leads a partition at the end: as the controller decided, or as a broker learned last.
