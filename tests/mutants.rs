@@ -47,7 +47,6 @@ const GROUNDS: &[(&str, &[Mutant])] = &[
             Mutant::RefusesDuplicates,
             Mutant::AppendsDuplicates,
             Mutant::RemembersFourBatches,
-            Mutant::AppendsAgainWhatItHas,
             Mutant::ElectsOutsideTheIsr,
             Mutant::IgnoresPartitionEpochs,
             Mutant::LeavesTheFencedInSync,
@@ -66,23 +65,20 @@ const GROUNDS: &[(&str, &[Mutant])] = &[
         &[
             Mutant::ShowsUnflushed,
             Mutant::FetchesOnUnflushed,
-            Mutant::SwearsBeforeTheFsync,
-            Mutant::KeepsTornBatches,
-            Mutant::RecoversTooLate,
             Mutant::FlushesTheWrongFile,
             Mutant::TrustsTheReborn,
             Mutant::IgnoresBrokerEpochs,
             Mutant::ForgetsProducersWhenOpened,
         ],
     ),
+    (
+        "careless",
+        &[Mutant::SwearsBeforeTheFsync, Mutant::KeepsTornBatches, Mutant::RecoversTooLate],
+    ),
     ("retention", &[Mutant::ForgetsTheLogStart, Mutant::DeletesTheUncommitted]),
     (
         "quorum",
         &[
-            Mutant::ForgetsItsVote,
-            Mutant::TellsItsVoteTooSoon,
-            Mutant::VotesTwice,
-            Mutant::CountsHalfAsAMajority,
             Mutant::VotesForShortLogs,
             Mutant::CommitsWithoutAMajority,
             Mutant::CommitsUnflushedMetadata,
@@ -90,11 +86,20 @@ const GROUNDS: &[(&str, &[Mutant])] = &[
             Mutant::KeepsDivergingMetadata,
             Mutant::SeesNoDivergence,
             Mutant::GoesBackAnEpoch,
-            Mutant::CutsBeyondTheSnapshot,
             Mutant::LeadsWithoutAQuorum,
             Mutant::AnswersBeforeTheCommit,
         ],
     ),
+    (
+        "elections",
+        &[
+            Mutant::ForgetsItsVote,
+            Mutant::TellsItsVoteTooSoon,
+            Mutant::VotesTwice,
+            Mutant::CountsHalfAsAMajority,
+        ],
+    ),
+    ("snapshots", &[Mutant::CutsBeyondTheSnapshot]),
 ];
 
 /// Why the judge says nothing of a mutant.

@@ -246,6 +246,12 @@ impl Broker {
     /// The orderly end: every log is flushed, then the checkpoints and the marker are written
     /// (`LogManager.shutdown`). From here on the broker does nothing else.
     pub(crate) fn close_logs(&mut self, now: Now, out: &mut Outbox) {
+        let mut found = std::mem::take(&mut self.storage.found);
+        for log in found.values_mut() {
+            log.close(now, out);
+            self.storage.claim(log);
+        }
+        self.storage.found = found;
         for partition in self.replicas.iter_mut() {
             partition.log.close(now, out);
             self.storage.claim_flushes(partition);
@@ -280,15 +286,21 @@ impl Broker {
         out.halt();
     }
 
+    /// Every log of the directory: also what was found there, as long as no metadata has told whose it is.
+    fn logs(&self) -> impl Iterator<Item = &Log> {
+        let hosted = self.replicas.iter().map(|partition| &partition.log);
+        self.storage.found.values().chain(hosted)
+    }
+
     fn store_high_watermarks(&self, out: &mut Outbox) {
-        store_high_watermarks(self.replicas.iter().map(|partition| &partition.log), out);
-        let partitions = self.replicas.iter().count() as u32;
+        store_high_watermarks(self.logs(), out);
+        let partitions = self.logs().count() as u32;
         out.state(ReplicationFact::HighWatermarksCheckpointed { partitions });
     }
 
     /// Writes recovery points and log starts down.
     pub(crate) fn store_recovery_points(&self, out: &mut Outbox) {
-        store_recovery_points(self.replicas.iter().map(|partition| &partition.log), out);
-        store_log_starts(self.replicas.iter().map(|partition| &partition.log), out);
+        store_recovery_points(self.logs(), out);
+        store_log_starts(self.logs(), out);
     }
 }

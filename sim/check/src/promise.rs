@@ -64,12 +64,18 @@ promises! {
     LogIsContiguous "log-is-contiguous" "log-truncation"
         "UnifiedLog.append"
         "Every batch begins where the log ended; only compaction leaves gaps.";
+    LogStartIsCommitted "log-start-is-committed" "retention"
+        "UnifiedLog.maybeIncrementLogStartOffset, deleteOldSegments"
+        "Only what is committed is deleted at the start of a log.";
     CommittedRecordsSurvive "committed-records-survive" "leader-election"
         "hachikuji StrongIsr, Vanlightly LeaderCompletenessProperty"
         "A new leader has every record that an earlier leader committed.";
     FlushedRecordsSurvive "flushed-records-survive" "durability"
         "Log.flush and the recovery point"
         "What a replica has flushed is there when its log is opened again, unless the disk was damaged.";
+    CleanShutdownIsTrue "clean-shutdown-is-true" "durability"
+        "klab's own B-CLEAN; LogManager.shutdown and loadLogs, KAFKA-15375"
+        "A log that is opened as cleanly shut down has all that it had, and nothing that was deleted.";
     OneLeaderPerEpoch "one-leader-per-epoch" "leader-election"
         "Raft election safety, for partitions"
         "In one leader epoch of a partition at most one broker leads, over all epochs.";
@@ -117,13 +123,13 @@ promises! {
         "The epoch that a node has written down never falls.";
     VotesOncePerEpoch "votes-once-per-epoch" "metadata-quorum"
         "Raft"
-        "A voter gives at most one vote in an epoch, over all its lives.";
+        "A voter gives at most one vote in an epoch, over all its lives, and writes it down before it tells.";
     MetadataHighWatermarkIsMonotonic "metadata-high-watermark-is-monotonic" "metadata-quorum"
         "RaftEventSimulationTest MonotonicHighWatermark"
         "The high watermark of the newest leader is never below one that a leader had before.";
     MajorityHasCommittedMetadata "majority-has-committed-metadata" "metadata-quorum"
         "RaftEventSimulationTest MajorityReachedHighWatermark"
-        "What the leader of the quorum commits is in the logs of a majority of the voters.";
+        "What the leader of the quorum commits is on the platters of a majority of the voters.";
     CommittedMetadataAgrees "committed-metadata-agrees" "metadata-quorum"
         "RaftEventSimulationTest ConsistentCommittedData, Vanlightly MetadataLogMatchingProperty"
         "All replicas of the metadata log have the same batch at each committed offset.";

@@ -206,7 +206,7 @@ fn check_fetched(batches: &[Arc<RecordBatch>], log_end: Offset) -> Result<(), Fo
         highest = Some(batch.last_offset());
     }
     match (batches[0].base_offset, highest) {
-        (first, Some(last)) if first < log_end && !Mutant::AppendsAgainWhatItHas.lives() => {
+        (first, Some(last)) if first < log_end => {
             Err(FollowerAppendError::Unexpected { first, last })
         }
         _ => Ok(()),

@@ -93,8 +93,6 @@ mutants! {
     AppendsDuplicates = "appends-duplicates";
     /// A log remembers one batch less of each producer than may be in flight.
     RemembersFourBatches = "remembers-four-batches";
-    /// A follower appends what it is sent, even if it has those offsets already.
-    AppendsAgainWhatItHas = "appends-again-what-it-has";
     /// A log that is recovered keeps batches that fail their checksum.
     KeepsTornBatches = "keeps-torn-batches";
     /// The recovery point runs ahead: it is where fsyncs have been asked for, not where they are done.
@@ -117,7 +115,8 @@ mutants! {
     LeavesTheClosingInSync = "leaves-the-closing-in-sync";
     /// The controller does not ask in which life a broker speaks, or is spoken of.
     IgnoresBrokerEpochs = "ignores-broker-epochs";
-    /// The controller leaves a broker that registers a new life in its ISRs, whatever it has lost.
+    /// The controller lets a new life of a broker take the place of one that it takes for alive, and leaves it in its
+    /// ISRs.
     TrustsTheReborn = "trusts-the-reborn";
     /// The controller answers before the quorum has committed what it decided.
     AnswersBeforeTheCommit = "answers-before-the-commit";

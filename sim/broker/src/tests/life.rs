@@ -2,9 +2,11 @@
 
 use crate::lifecycle::BrokerState;
 use crate::testing::*;
+use klab_log::Checkpoints;
 use klab_machine::{Command, File, Input, StorageFailure};
 use klab_wire::config::BrokerConfig;
 use klab_wire::{Acks, ErrorCode, MetadataRecord, Offset};
+use std::collections::BTreeMap;
 
 fn known(bench: &mut Bench, node: u16) {
     let mut records: Vec<_> = (1..=2).map(|n| registration(b(n), None)).collect();
@@ -90,4 +92,21 @@ fn requests_wait_until_the_logs_are_open() {
     assert_eq!(bench.produced(early), None);
     bench.find_controller(b(1));
     assert_eq!(bench.produced(early), Some((ErrorCode::None, Some(0))));
+}
+
+#[test]
+fn a_broker_that_goes_before_it_knows_its_replicas_closes_the_logs_that_it_found() {
+    let mut bench = Bench::new(2, &[]);
+    bench.create(&[], state(Some(1), 0, &[1, 2], &[1, 2], 0));
+    bench.produce(b(1), 0, Acks::All, 5);
+    bench.advance(6_000);
+    bench.crash(b(1));
+    bench.boot_without_controller(b(1), &BrokerConfig::default());
+    bench.input(b(1), Input::Command(Command::ShutDown));
+    bench.advance(3_000);
+    let checkpoints = Checkpoints::read(&bench.disks[&b(1)]);
+    assert!(checkpoints.clean);
+    let of = |offsets: &BTreeMap<_, Offset>| offsets.get(&P0).copied();
+    assert_eq!(of(&checkpoints.recovery_points), Some(Offset(5)), "the log is flushed");
+    assert_eq!(of(&checkpoints.high_watermarks), Some(Offset(5)), "it is not forgotten");
 }

@@ -1,6 +1,8 @@
 //! `majority-has-committed-metadata` and `metadata-high-watermark-is-monotonic`.
 //!
-//! A voter that is down counts with its persisted log, as in `RaftEventSimulationTest`. Only the newest
+//! A voter that is down counts with its persisted log, as in `RaftEventSimulationTest`; here any voter does, because
+//! what is only in a page cache is gone when its host loses its power (`KafkaRaftClient` fsyncs before it fetches
+//! on). Only the newest
 //! leader is asked for monotony: a deposed one may learn late that an old offset was replicated.
 
 use crate::findings::{Breach, Finding};

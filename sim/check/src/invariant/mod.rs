@@ -4,6 +4,7 @@
 
 pub(crate) mod ack_only_after_commit;
 pub(crate) mod broker_epoch;
+pub(crate) mod clean_shutdown_is_true;
 pub(crate) mod committed_metadata_agrees;
 pub(crate) mod committed_records_survive;
 pub(crate) mod epochs_are_monotonic;
@@ -15,6 +16,7 @@ pub(crate) mod leader_in_isr;
 pub(crate) mod leader_is_alive;
 pub(crate) mod log_is_contiguous;
 pub(crate) mod log_matching;
+pub(crate) mod log_start_is_committed;
 pub(crate) mod majority_has_committed_metadata;
 pub(crate) mod no_fenced_broker_in_isr;
 pub(crate) mod one_leader_per_epoch;

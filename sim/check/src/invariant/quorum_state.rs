@@ -27,6 +27,21 @@ pub(crate) fn vote(
     }
 }
 
+/// A node tells a candidate that it has its vote.
+pub(crate) fn told(
+    known: Option<(LeaderEpoch, NodeId)>,
+    epoch: LeaderEpoch,
+    candidate: NodeId,
+) -> Finding {
+    vote(known, epoch, candidate)?;
+    match known == Some((epoch, candidate)) {
+        true => Ok(()),
+        false => Err(Breach::of(format!(
+            "in epoch {epoch} it gave {candidate} a vote that it had not written down"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +55,8 @@ mod tests {
         assert!(vote(known, LeaderEpoch(3), one).is_ok());
         assert!(vote(known, LeaderEpoch(4), other).is_ok());
         assert!(vote(known, LeaderEpoch(3), other).is_err());
+        assert!(told(known, LeaderEpoch(3), one).is_ok());
+        assert!(told(known, LeaderEpoch(3), other).is_err());
+        assert!(told(known, LeaderEpoch(4), other).is_err());
     }
 }

@@ -51,9 +51,9 @@ impl Quorum {
         self.nodes.entry(node).or_default()
     }
 
-    /// How many voters have everything below an offset.
+    /// How many voters have everything below an offset on their platters, or a snapshot of it.
     pub(crate) fn voters_with(&self, offset: Offset) -> usize {
-        let ends = self.voters.iter().filter_map(|voter| self.copies.end(*voter));
-        ends.filter(|end| *end >= offset).count()
+        let replicas = self.voters.iter().filter_map(|voter| self.copies.replica(*voter));
+        replicas.filter(|replica| replica.flushed.max(replica.start) >= offset).count()
     }
 }

@@ -1,8 +1,8 @@
 //! Facts of the log: appends, truncations, restarts, retention.
 
 use crate::invariant::{
-    committed_metadata_agrees, flushed_records_survive, log_is_contiguous, sequence_has_no_gap,
-    shared_past,
+    clean_shutdown_is_true, committed_metadata_agrees, flushed_records_survive, log_is_contiguous,
+    log_start_is_committed, sequence_has_no_gap, shared_past,
 };
 use crate::judge::{Judge, Starting};
 use crate::permit;
@@ -37,6 +37,7 @@ impl Judge {
                 self.examine_metadata_start(at, partition, *start);
             }
             LogFact::LogStartAdvanced { partition, to, by_retention, .. } => {
+                self.examine_log_start(at, partition, *to);
                 let replica = self.copies(partition).known_mut(at.node);
                 if let Some(replica) = replica.filter(|_| !by_retention) {
                     replica.delete_records(*to);
@@ -46,7 +47,10 @@ impl Judge {
             }
             LogFact::LogFlushed { partition, to } => self.flush(at.node, partition, *to),
             LogFact::LogRecovered { partition, end, .. } => self.reload(at, partition, *end),
-            LogFact::LogLoaded { partition, start, end, .. } => {
+            LogFact::LogLoaded { partition, start, end, clean } => {
+                if *clean {
+                    self.examine_clean_shutdown(at, partition, [*start, *end]);
+                }
                 self.open(at, partition, *end);
                 self.reload(at, partition, *end);
                 self.start_log(at.node, partition, *start, *end);
@@ -124,6 +128,27 @@ impl Judge {
             self.cut(at, name, end, CutCause::Reloaded);
         }
         self.copies(name).spare(at.node);
+    }
+
+    /// A log was opened as cleanly shut down. If the host lost its power after that, the log start may be an older
+    /// one: nobody waits for that checkpoint.
+    fn examine_clean_shutdown(&mut self, at: Moment, name: &TopicPartition, has: [Offset; 2]) {
+        let damaged = self.cluster.damaged.contains(&at.node);
+        let Some(replica) = self.copies(name).known_mut(at.node) else { return };
+        let Some(end) = replica.end else { return };
+        let start = if replica.unclean { Offset(0) } else { replica.start };
+        let finding = clean_shutdown_is_true::check([start, end], has, damaged);
+        self.findings.note(Promise::CleanShutdownIsTrue, at, Some(name), finding);
+    }
+
+    fn examine_log_start(&mut self, at: Moment, name: &TopicPartition, start: Offset) {
+        if is_metadata(name) {
+            return;
+        }
+        let partition = self.cluster.partition_mut(name);
+        let finding = log_start_is_committed::check(partition.committed, start)
+            .map_err(|breach| breach.permitted(partition.excuse));
+        self.findings.note(Promise::LogStartIsCommitted, at, Some(name), finding);
     }
 
     fn open(&mut self, at: Moment, name: &TopicPartition, end: Offset) {

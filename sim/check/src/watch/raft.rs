@@ -19,6 +19,7 @@ impl Judge {
             F::QuorumStateStored { epoch, leader, voted } => {
                 self.store(at, *epoch, *leader, *voted);
             }
+            F::VoteGranted { candidate, epoch } => self.tell_vote(at, *epoch, *candidate),
             F::QuorumLeaderElected { epoch, .. } => self.lead_quorum(at, *epoch, at.node),
             F::QuorumLeaderFollowed { leader, epoch } => self.lead_quorum(at, *epoch, *leader),
             F::MetadataCommitted { epoch, from, to, as_leader } => {
@@ -57,6 +58,11 @@ impl Judge {
         if let Some(leader) = leader {
             self.lead_quorum(at, epoch, leader);
         }
+    }
+
+    fn tell_vote(&mut self, at: Moment, epoch: LeaderEpoch, candidate: NodeId) {
+        let finding = quorum_state::told(self.quorum.node(at.node).voted, epoch, candidate);
+        self.note_quorum(Promise::VotesOncePerEpoch, at, finding);
     }
 
     fn lead_quorum(&mut self, at: Moment, epoch: LeaderEpoch, leader: NodeId) {

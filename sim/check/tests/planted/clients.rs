@@ -99,7 +99,7 @@ fn a_lost_record_is_named_with_the_truncation_and_the_election_that_lost_it() {
 #[test]
 fn a_batch_that_was_cut_off_and_written_again_one_offset_on_is_not_lost() {
     // Value 106 is another producer's, so that 107 fits the old place of the batch, too.
-    let story = Story::new().with_five_acked().sends(105, 1).sends(107, 2).sends(120, 1);
+    let story = Story::new().with_five_acked().sends(120, 1).sends(105, 1).sends(107, 2);
     let story = story.appends(B1, batch(0, 5, 3, 105), true);
     let story = story.elects(B2, 1, &[B2, B3]).leads(B2, 1, 5, 5).truncates(B1, 8, 5);
     let story = story.replicated(B2, &[B1, B3], batch(1, 5, 1, 120));

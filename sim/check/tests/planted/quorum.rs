@@ -54,6 +54,25 @@ pub fn majority_has_committed_metadata() -> [Story; 2] {
     ]
 }
 
+#[test]
+fn what_a_voter_has_not_flushed_does_not_count() {
+    let partition = TopicPartition::cluster_metadata();
+    let story = replicated_to(&[]).appends_to(partition, V2, batch(1, 0, 3, 0), false);
+    let verdict = story.commits_metadata(V1, 1, 0, 3).end();
+    let found = verdict.promise(Promise::MajorityHasCommittedMetadata);
+    assert_eq!(found.status, Status::Violated);
+}
+
+#[test]
+fn a_vote_is_told_only_when_it_is_written_down() {
+    let granted = |candidate| RaftFact::VoteGranted { candidate, epoch: LeaderEpoch(3) };
+    let told = |candidate| {
+        let story = Story::of_quorum().fact(V1, stored(3, None, Some(V2)));
+        story.fact(V1, granted(candidate)).end().promise(Promise::VotesOncePerEpoch).status
+    };
+    assert_eq!([told(V2), told(V3)], [Status::Kept, Status::Violated]);
+}
+
 /// v3 has another batch at offset 0; it believes it committed, or does not.
 pub fn committed_metadata_agrees() -> [Story; 2] {
     let diverged = || {
@@ -101,7 +120,10 @@ fn opened_with(node: NodeId, flushed: u64, end: u64) -> (u64, u64) {
     let partition = TopicPartition::cluster_metadata();
     let story = [0, 1, 2].iter().fold(Story::of_quorum(), |story, base| {
         let story = story.metadata(V1, batch(1, *base, 1, *base), true);
-        [V2, V3, B1].iter().fold(story, |s, n| s.metadata(*n, batch(1, *base, 1, *base), false))
+        let others = [V2, V3, B1].into_iter().filter(|other| *other != node);
+        let told = batch(1, *base, 1, *base);
+        let story = others.fold(story, |story, other| story.metadata(other, told, false));
+        story.appends_to(partition.clone(), node, told, false)
     });
     let story = story.commits_metadata(V1, 1, 0, 3);
     let to = Offset(flushed);

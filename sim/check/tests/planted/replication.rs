@@ -92,6 +92,26 @@ pub fn flushed_records_survive() -> [Story; 2] {
     [opened(0), opened(3)]
 }
 
+/// A broker that says it was shut down in order has lost its last record, or has it.
+pub fn clean_shutdown_is_true() -> [Story; 2] {
+    let opened = |end| {
+        let story = Story::new().replicated(B1, &[B2, B3], batch(0, 0, 3, 100));
+        let (partition, start, end) = (orders(), Offset(0), Offset(end));
+        story.fact(B2, LogFact::LogLoaded { partition, start, end, clean: true })
+    };
+    [opened(2), opened(3)]
+}
+
+/// The first segments go, one of them too early.
+pub fn log_start_is_committed() -> [Story; 2] {
+    let deleted = |to| {
+        let story = three_committed().replicated(B1, &[B2, B3], batch(0, 3, 1, 103));
+        let (partition, from, to) = (orders(), Offset(0), Offset(to));
+        story.fact(B1, LogFact::LogStartAdvanced { partition, from, to, by_retention: true })
+    };
+    [deleted(4), deleted(3)]
+}
+
 pub fn one_leader_per_epoch() -> [Story; 2] {
     [Story::new().leads(B2, 0, 0, 0), Story::new().elects(B2, 1, &[B2]).leads(B2, 1, 0, 0)]
 }

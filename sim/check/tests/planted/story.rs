@@ -8,8 +8,8 @@ use klab_machine::fact::{ControllerFact, Fact, LogFact, RaftFact, ReplicationFac
 use klab_machine::operation::{Call, Operation, OperationId, Outcome, PolledRecords, RecordRange};
 use klab_machine::trace::{Entry, What};
 use klab_wire::{
-    Acks, BatchProducer, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerEpoch,
-    ProducerId, Sequence, Time, TopicPartition,
+    Acks, BatchProducer, ErrorCode, LeaderEpoch, NodeId, NodeKind, Offset, PartitionEpoch,
+    ProducerEpoch, ProducerId, Sequence, Time, TopicPartition,
 };
 use std::sync::Arc;
 
@@ -85,6 +85,11 @@ fn appended(partition: TopicPartition, told: Told, as_leader: bool) -> LogFact {
 
 fn metadata_appended(told: Told, as_leader: bool) -> What {
     What::Fact(appended(TopicPartition::cluster_metadata(), told, as_leader).into())
+}
+
+fn metadata_flushed(told: Told) -> LogFact {
+    let to = Offset(told.base + told.count);
+    LogFact::LogFlushed { partition: TopicPartition::cluster_metadata(), to }
 }
 
 fn metadata_committed(epoch: u32, from: u64, to: u64, as_leader: bool) -> RaftFact {
@@ -176,7 +181,8 @@ impl Story {
         let told = batch(self.reign, self.metadata_end, 1, self.step);
         self.metadata_end += 1;
         let story = [V1, V2, V3].iter().fold(self, |story, voter| {
-            story.tell(*voter, metadata_appended(told, *voter == controller))
+            let story = story.tell(*voter, metadata_appended(told, *voter == controller));
+            story.tell(*voter, What::Fact(metadata_flushed(told).into()))
         });
         let committed = metadata_committed(told.epoch, told.base, told.base + 1, true);
         story.tell(controller, What::Fact(committed.into()))
@@ -366,8 +372,15 @@ impl Story {
 
     // What the quorum does.
 
+    /// A replica appends, and a voter flushes.
     pub fn metadata(self, node: NodeId, told: Told, as_leader: bool) -> Self {
-        self.appends_to(TopicPartition::cluster_metadata(), node, told, as_leader)
+        let partition = TopicPartition::cluster_metadata();
+        let to = Offset(told.base + told.count);
+        let story = self.appends_to(partition.clone(), node, told, as_leader);
+        match node.kind {
+            NodeKind::Voter => story.fact(node, LogFact::LogFlushed { partition, to }),
+            _ => story,
+        }
     }
 
     pub fn commits_metadata(self, node: NodeId, epoch: u32, from: u64, to: u64) -> Self {
