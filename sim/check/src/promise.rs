@@ -123,7 +123,7 @@ promises! {
         "The epoch that a node has written down never falls.";
     VotesOncePerEpoch "votes-once-per-epoch" "metadata-quorum"
         "Raft"
-        "A voter gives at most one vote in an epoch, over all its lives, and writes it down before it tells.";
+        "A voter gives at most one vote in an epoch, over all its lives.";
     MetadataHighWatermarkIsMonotonic "metadata-high-watermark-is-monotonic" "metadata-quorum"
         "RaftEventSimulationTest MonotonicHighWatermark"
         "The high watermark of the newest leader is never below one that a leader had before.";

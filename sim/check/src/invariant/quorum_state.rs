@@ -13,7 +13,7 @@ pub(crate) fn epoch(known: LeaderEpoch, new: LeaderEpoch) -> Finding {
     }
 }
 
-/// A node wrote down a vote after another.
+/// A node wrote down a vote, or told a candidate of it, after another.
 pub(crate) fn vote(
     known: Option<(LeaderEpoch, NodeId)>,
     epoch: LeaderEpoch,
@@ -24,21 +24,6 @@ pub(crate) fn vote(
             Err(Breach::of(format!("in epoch {epoch} it voted for {voted} and for {candidate}")))
         }
         _ => Ok(()),
-    }
-}
-
-/// A node tells a candidate that it has its vote.
-pub(crate) fn told(
-    known: Option<(LeaderEpoch, NodeId)>,
-    epoch: LeaderEpoch,
-    candidate: NodeId,
-) -> Finding {
-    vote(known, epoch, candidate)?;
-    match known == Some((epoch, candidate)) {
-        true => Ok(()),
-        false => Err(Breach::of(format!(
-            "in epoch {epoch} it gave {candidate} a vote that it had not written down"
-        ))),
     }
 }
 
@@ -55,8 +40,5 @@ mod tests {
         assert!(vote(known, LeaderEpoch(3), one).is_ok());
         assert!(vote(known, LeaderEpoch(4), other).is_ok());
         assert!(vote(known, LeaderEpoch(3), other).is_err());
-        assert!(told(known, LeaderEpoch(3), one).is_ok());
-        assert!(told(known, LeaderEpoch(3), other).is_err());
-        assert!(told(known, LeaderEpoch(4), other).is_err());
     }
 }

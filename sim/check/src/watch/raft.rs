@@ -60,8 +60,12 @@ impl Judge {
         }
     }
 
+    /// A vote that is told counts, whether it is known to be written down or not: a node may die in between and
+    /// find it on its disk.
     fn tell_vote(&mut self, at: Moment, epoch: LeaderEpoch, candidate: NodeId) {
-        let finding = quorum_state::told(self.quorum.node(at.node).voted, epoch, candidate);
+        let node = self.quorum.node(at.node);
+        let finding = quorum_state::vote(node.voted, epoch, candidate);
+        node.voted = Some((epoch, candidate));
         self.note_quorum(Promise::VotesOncePerEpoch, at, finding);
     }
 

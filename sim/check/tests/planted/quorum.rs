@@ -64,7 +64,7 @@ fn what_a_voter_has_not_flushed_does_not_count() {
 }
 
 #[test]
-fn a_vote_is_told_only_when_it_is_written_down() {
+fn a_vote_counts_when_it_is_told() {
     let granted = |candidate| RaftFact::VoteGranted { candidate, epoch: LeaderEpoch(3) };
     let told = |candidate| {
         let story = Story::of_quorum().fact(V1, stored(3, None, Some(V2)));
