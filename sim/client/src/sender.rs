@@ -306,7 +306,7 @@ impl Sender {
         match error {
             _ if can_be_split && !is_done => self.split(id, out),
             ErrorCode::None => self.succeed(id, answer.base_offset, out),
-            ErrorCode::RequestTimedOut if Mutant::TakesTimeoutsForSuccesses.lives() => {
+            ErrorCode::NotLeaderOrFollower if Mutant::TakesLostLeadersForSuccesses.lives() => {
                 self.succeed(id, answer.base_offset, out);
             }
             _ if self.can_retry(id, answer, now) => self.retry(id, error, now, out),

@@ -67,9 +67,6 @@ impl Flushes {
         self.pending.push(Pending { id, up_to, done: false });
         self.unclaimed += 1;
         self.asked = up_to;
-        if Mutant::RecoversTooLate.lives() {
-            self.recovery_point = up_to;
-        }
     }
 
     /// Takes note of a finished fsync; the recovery point follows in the order of asking. None if
@@ -90,7 +87,10 @@ impl Flushes {
 impl Log {
     /// Everything below has been flushed (`recoveryPoint`).
     pub fn recovery_point(&self) -> Offset {
-        self.flushes.recovery_point
+        match Mutant::RecoversTooLate.lives() {
+            true => self.flushes.asked,
+            false => self.flushes.recovery_point,
+        }
     }
 
     /// Asks for an fsync of everything that was not asked for yet; none if there is nothing.

@@ -1,7 +1,7 @@
 //! Mutants: wrong behaviours that a test puts into the machines, to see whether the judge notices.
 //!
 //! Each is one line at the rule that it breaks: `if Mutant::AdmitsOneRecordEarly.lives() { .. }`. At most one lives at
-//! a time, on the thread that runs the world ([`Mutant::living`]). Only with the feature `mutants`, which the root
+//! a time, on the thread that runs the world (`Mutant::living`). Only with the feature `mutants`, which the root
 //! package's dev-dependencies switch on, and never in a release build: without it [`Mutant::lives`] is the
 //! constant `false`, and nothing of a mutant is compiled. `tests/mutants.rs` hunts them;
 //! `reports/judge/mutants.md` says which promise catches which.
@@ -156,8 +156,8 @@ mutants! {
     OvertakesRetries = "overtakes-retries";
     /// A producer says that a batch was not written when all it knows is that no good answer came.
     TakesTimeoutsForFailures = "takes-timeouts-for-failures";
-    /// A producer takes a request that timed out on the broker for a success.
-    TakesTimeoutsForSuccesses = "takes-timeouts-for-successes";
+    /// A producer takes a batch for written when its leader lost its office while the batch waited for others.
+    TakesLostLeadersForSuccesses = "takes-lost-leaders-for-successes";
     /// A consumer leaves out every other batch of what it has fetched.
     SkipsABatch = "skips-a-batch";
     /// A consumer hands records out and does not move on.
