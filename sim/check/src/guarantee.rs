@@ -201,20 +201,24 @@ fn duplicates(terms: &Terms) -> Guarantee {
                  of them twice (KIP-98)"
                     .into(),
             ],
-            unless: forgotten(producer),
+            unless: sent_again(producer),
             given: true,
         },
     }
 }
 
-/// After a leader has opened its log again it knows only a producer's last batch.
-fn forgotten(producer: &ProducerSettings) -> Vec<(Setting, String)> {
+/// A producer that does not know what became of a batch takes a new epoch, and sends it again. After a leader has
+/// opened its log again it knows only a producer's last batch.
+fn sent_again(producer: &ProducerSettings) -> Vec<(Setting, String)> {
+    let unknown = "a batch before it expired, or a deposed leader refused it, and nobody could tell whether it was \
+                   appended: it comes again";
+    let mut unless = vec![(Setting::NewProducerEpoch, unknown.into())];
     let what = "the leader was started again in between: of a producer's batches it knows only the last, and \
                 one before it comes again under a new epoch (KIP-360)";
-    match producer.max_in_flight {
-        0 | 1 => Vec::new(),
-        several => vec![(Setting::MaxInFlight(several), what.into())],
+    if producer.max_in_flight > 1 {
+        unless.push((Setting::MaxInFlight(producer.max_in_flight), what.into()));
     }
+    unless
 }
 
 /// `per-partition-order`.

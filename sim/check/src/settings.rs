@@ -67,6 +67,9 @@ pub enum Setting {
     NoIdempotence,
     /// Without idempotence a retry may be overtaken by a batch in flight.
     MaxInFlight(u32),
+    /// An idempotent producer that could not learn whether a batch was appended took a new epoch, and sent it again
+    /// (KIP-360).
+    NewProducerEpoch,
     /// A voter's disk was lost or damaged: the quorum promises nothing about what it held.
     VoterDiskLost,
     /// A consumer that subscribes goes on where its group has committed, after every rebalance.
@@ -124,6 +127,7 @@ impl fmt::Display for Setting {
             }
             Setting::NoIdempotence => f.write_str("enable.idempotence=false"),
             Setting::MaxInFlight(n) => write!(f, "max.in.flight.requests.per.connection={n}"),
+            Setting::NewProducerEpoch => f.write_str("a new producer epoch (KIP-360)"),
             Setting::VoterDiskLost => f.write_str("a voter's disk was lost"),
             Setting::Subscribe => f.write_str("subscribe"),
             Setting::NoFinalPolls => f.write_str("no final polls"),

@@ -130,6 +130,7 @@ impl Active {
                 self.registered_at.insert(record.broker, offset);
                 self.heartbeats.remove(record.broker);
                 self.heartbeats.register(record.broker, record.fenced, now.time);
+                self.heartbeats.heard(record.broker, true, now.time);
             }
             MetadataRecord::UnregisterBroker { broker, .. } => self.heartbeats.remove(*broker),
             MetadataRecord::BrokerRegistrationChange { broker, .. } => {

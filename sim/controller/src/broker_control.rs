@@ -42,6 +42,7 @@ impl Active {
             false => self.transition(broker, next),
         };
         self.heartbeats.touch(broker, next.is_fenced(), request.current_metadata_offset, now.time);
+        self.heartbeats.heard(broker, next != BrokerControlState::ShutdownNow, now.time);
         let response = Response::BrokerHeartbeat(BrokerHeartbeatResponse {
             error: ErrorCode::None,
             is_caught_up,

@@ -25,6 +25,8 @@ struct Heartbeat {
     fenced: bool,
     /// Where the metadata log ended when its controlled shutdown began.
     shutdown_end: Option<Offset>,
+    /// When it registered or sent a heartbeat last; none since it went in order.
+    spoke: Option<Time>,
 }
 
 /// Where a broker stands (`BrokerControlState`).
@@ -102,16 +104,24 @@ impl BrokerHeartbeats {
     /// A broker was heard of.
     pub(crate) fn touch(&mut self, broker: NodeId, fenced: bool, metadata_end: Offset, now: Time) {
         self.untrack(broker);
-        let known = self.brokers.get(&broker).and_then(|known| known.shutdown_end);
+        let known = self.brokers.get(&broker);
+        let spoke = known.and_then(|known| known.spoke);
         // A broker that is fenced leaves its controlled shutdown: its next wish is granted at once.
-        let shutdown_end = known.filter(|_| !fenced);
-        let heartbeat = Heartbeat { last_contact: now, metadata_end, fenced, shutdown_end };
+        let shutdown_end = known.and_then(|known| known.shutdown_end).filter(|_| !fenced);
+        let heartbeat = Heartbeat { last_contact: now, metadata_end, fenced, shutdown_end, spoke };
         self.brokers.insert(broker, heartbeat);
         if !fenced {
             self.unfenced.insert((now, broker));
             if shutdown_end.is_none() {
                 self.active.insert((metadata_end, broker));
             }
+        }
+    }
+
+    /// A broker registered or sent a heartbeat; `stays`, unless it may go now.
+    pub(crate) fn heard(&mut self, broker: NodeId, stays: bool, now: Time) {
+        if let Some(heartbeat) = self.brokers.get_mut(&broker) {
+            heartbeat.spoke = stays.then_some(now);
         }
     }
 
@@ -137,10 +147,15 @@ impl BrokerHeartbeats {
         }
     }
 
-    /// Not fenced, and heard of lately: another life of this broker may not register.
+    /// Heard of lately: another life of this broker may not register.
+    ///
+    /// The snapshot's `hasValidSession` lets any life take the place of one that is fenced, as every broker is
+    /// when it has just registered: a request of its last life that was delayed on the network takes its place,
+    /// and since a broker registers once only, it stays fenced until somebody restarts it.
     pub(crate) fn has_valid_session(&self, broker: NodeId, now: Time) -> bool {
         self.brokers.get(&broker).is_some_and(|heartbeat| {
-            !heartbeat.fenced && heartbeat.last_contact + self.session_timeout > now
+            let unfenced = (!heartbeat.fenced).then_some(heartbeat.last_contact);
+            unfenced.max(heartbeat.spoke).is_some_and(|at| at + self.session_timeout > now)
         })
     }
 
@@ -245,7 +260,18 @@ mod tests {
 
         heartbeats.fence(B2);
         assert_eq!(heartbeats.stale(at(13)), None);
-        assert!(!heartbeats.has_valid_session(B2, at(1)), "a fenced broker has no session");
+        assert!(!heartbeats.has_valid_session(B2, at(1)), "it is fenced, and said nothing");
+    }
+
+    #[test]
+    fn a_fenced_broker_has_a_session_while_it_speaks_and_none_when_it_goes() {
+        let mut heartbeats = heartbeats();
+        heartbeats.register(B1, true, at(0));
+        heartbeats.heard(B1, true, at(0));
+        assert!(heartbeats.has_valid_session(B1, at(8)));
+        assert!(!heartbeats.has_valid_session(B1, at(9)));
+        heartbeats.heard(B1, false, at(8));
+        assert!(!heartbeats.has_valid_session(B1, at(8)));
     }
 
     #[test]

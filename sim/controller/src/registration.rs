@@ -196,6 +196,14 @@ mod tests {
     }
 
     #[test]
+    fn a_late_request_of_the_last_life_does_not_take_the_place_of_one_that_has_just_registered() {
+        let mut desk = Desk::new();
+        let epoch = desk.register(1, 2).unwrap();
+        assert_eq!(desk.register(1, 1), Err(ErrorCode::DuplicateBrokerRegistration));
+        assert_eq!(desk.register(1, 2), Ok(epoch));
+    }
+
+    #[test]
     fn what_does_not_belong_here_is_refused() {
         let mut desk = Desk::new().with_brokers([1]);
         let feature = |name: &str, min_level, max_level| SupportedFeature {

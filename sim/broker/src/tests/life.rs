@@ -61,6 +61,19 @@ fn a_broker_that_is_killed_comes_back_with_its_log_and_its_checkpointed_high_wat
 }
 
 #[test]
+fn a_broker_that_goes_before_it_has_heard_of_its_replicas_flushes_what_it_recovered() {
+    let mut bench = Bench::new(1, &[]);
+    bench.create(&[], state(Some(1), 0, &[1], &[1], 0));
+    bench.produce(b(1), 0, Acks::All, 5);
+    bench.crash(b(1));
+    bench.boot_without_controller(b(1), &BrokerConfig::default());
+    assert_eq!((bench.count("LogRecovered"), bench.count("LogFlushed")), (1, 0));
+    bench.input(b(1), Input::Command(Command::ShutDown));
+    bench.advance(3_000);
+    assert_eq!((bench.count("LogFlushed"), bench.count("BrokerShutDownCleanly")), (1, 1));
+}
+
+#[test]
 fn what_is_left_of_a_deleted_topic_goes_after_a_while() {
     let mut bench = Bench::new(1, &[]);
     bench.create(&[("file.delete.delay.ms", "1000")], state(Some(1), 0, &[1], &[1], 0));

@@ -5,7 +5,8 @@
 //! it did not get. With several requests in flight even an idempotent one may, when the leader was started
 //! again in between: a snapshot of the producers' state has only the last batch of each
 //! (`ProducerStateManager.writeSnapshot`), a repetition of an earlier one is refused as out of order, and the
-//! client sends it under a new epoch (KIP-360).
+//! client sends it under a new epoch (KIP-360). A client takes a new epoch as well when a batch before it has
+//! expired, or a deposed leader refuses it; what it sends again may have been appended all the same.
 
 use super::TopicEnd;
 use super::anomaly::Anomaly;
@@ -65,7 +66,8 @@ fn permitted(
     name: &TopicPartition,
 ) -> Option<Setting> {
     let permits = topic.permits(name);
-    let producer = permits.producer(topic.writers.writer_of(place.first_value)?);
+    let writer = topic.writers.writer_of(place.first_value)?;
+    let producer = permits.producer(writer);
     if !producer.idempotence {
         return Some(Setting::NoIdempotence);
     }
@@ -73,7 +75,12 @@ fn permitted(
         let at = |one: &Place| partition.copies.claimants(one.offset_of(place.first_value)).next();
         at(earlier).zip(at(place)).is_some_and(|(a, b)| partition.forgot_between(a, b))
     });
-    let forgotten = forgotten && earlier.partition == place.partition;
+    let same = earlier.partition == place.partition;
+    let first = earlier.offset_of(place.first_value);
+    if same && permits.may_send_again(writer, first, place.offset) {
+        return Some(Setting::NewProducerEpoch);
+    }
+    let forgotten = forgotten && same;
     let repeated = forgotten && producer.max_in_flight > 1;
     let repeated = repeated.then_some(Setting::MaxInFlight(producer.max_in_flight));
     repeated.or_else(|| permits.of_partition())

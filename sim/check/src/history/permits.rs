@@ -7,7 +7,7 @@ use super::RecordedSettings;
 use crate::permit;
 use crate::picture::{Batch, Cluster, Partition};
 use crate::settings::{ProducerSettings, Setting};
-use klab_wire::{Acks, NodeId, Offset, TopicPartition};
+use klab_wire::{Acks, BatchProducer, NodeId, Offset, TopicPartition};
 
 /// What is known of one partition beside its history.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,32 @@ impl<'a> Permits<'a> {
         let knows = producer.idempotence && !joined_midway;
         let overtaken = !knows && producer.max_in_flight > 1 && producer.retries > 0;
         overtaken.then_some(Setting::MaxInFlight(producer.max_in_flight))
+    }
+
+    /// Whether a producer may have sent again, under a new epoch, what it could not know to be appended (KIP-360):
+    /// its first request came late, when the producer had given it up, or a broker that had been deposed called the
+    /// next one out of order.
+    pub(super) fn may_send_again(&self, client: NodeId, one: Offset, other: Offset) -> bool {
+        let Some(picture) = self.picture else { return false };
+        let written = |at| {
+            let batches = picture.copies.claimants(at);
+            batches.filter_map(|batch| Some((batch.producer?, batch)))
+        };
+        let is_excused = |(first, batch): (BatchProducer, &Batch)| {
+            let appended = batch.appended.step;
+            let mut new_epochs = self.cluster.new_epochs.iter();
+            let given_up = new_epochs.any(|(at, epoch)| {
+                at.node == client && *epoch > first.epoch && at.step <= appended
+            });
+            let mut refused = picture.refused.iter();
+            let misled = refused.any(|(at, producer, epoch)| {
+                *producer == client && *epoch < batch.epoch && at.step >= appended
+            });
+            given_up || misled
+        };
+        let pairs = written(one).flat_map(|a| written(other).map(move |b| (a, b)));
+        let mut pairs = pairs.filter(|((a, _), (b, _))| a.id == b.id && a.epoch != b.epoch);
+        pairs.any(|(a, b)| is_excused(if a.0.epoch < b.0.epoch { a } else { b }))
     }
 
     /// A consumer that subscribes is moved about by its group.

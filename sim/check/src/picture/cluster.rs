@@ -5,7 +5,9 @@ use super::partition::Partition;
 use crate::configs::Configs;
 use crate::settings::{Settings, TopicSettings};
 use crate::verdict::Moment;
-use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionId, TopicName, TopicPartition};
+use klab_wire::{
+    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionId, ProducerEpoch, TopicName, TopicPartition,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub(crate) struct Cluster {
     pub(crate) damaged: BTreeSet<NodeId>,
     /// Topics for which an operator asked for an unclean election.
     pub(crate) unclean_requested: BTreeSet<TopicPartition>,
+    /// Every new epoch that a producer, the moment's node, took by itself (KIP-360).
+    pub(crate) new_epochs: Vec<(Moment, ProducerEpoch)>,
     /// Where the metadata last changed how many replicas must be in sync by a config.
     last_raised: Option<Offset>,
     /// How far each broker has applied the metadata.
@@ -63,6 +67,7 @@ impl Cluster {
             restarted: BTreeMap::new(),
             damaged: BTreeSet::new(),
             unclean_requested: BTreeSet::new(),
+            new_epochs: Vec::new(),
             last_raised: None,
             applied: BTreeMap::new(),
             deleted: DeletedTopics::default(),

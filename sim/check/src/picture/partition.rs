@@ -33,6 +33,8 @@ pub(crate) struct Partition {
     pub(crate) excuse: Option<Setting>,
     /// Producers that some replica has forgotten: any sequence of theirs is accepted.
     pub(crate) expired: BTreeSet<ProducerId>,
+    /// When a batch of a producer was called out of order, and in which epoch that broker led.
+    pub(crate) refused: Vec<(Moment, NodeId, LeaderEpoch)>,
     /// When its logs were opened. Of each producer a snapshot has only the last batch.
     pub(crate) openings: Vec<Moment>,
     /// A leader that knew nothing of a producer took a batch of it that was not its first: what came before may
@@ -67,9 +69,17 @@ impl Partition {
             elections: Vec::new(),
             excuse: None,
             expired: BTreeSet::new(),
+            refused: Vec::new(),
             openings: Vec::new(),
             joined_midway: false,
         }
+    }
+
+    /// A leader calls a batch of a producer out of order.
+    pub(crate) fn refuse(&mut self, at: Moment, client: NodeId) {
+        let leading = self.copies.replica(at.node).and_then(|replica| replica.leading.as_ref());
+        let epoch = leading.map(|leading| leading.epoch);
+        self.refused.extend(epoch.map(|epoch| (at, client, epoch)));
     }
 
     /// The newest leadership that a broker took up.

@@ -8,7 +8,7 @@ mod world;
 
 use crate::judge::Judge;
 use crate::verdict::Moment;
-use klab_machine::fact::{Fact, ReplicationFact};
+use klab_machine::fact::{ClientFact, Fact, ReplicationFact};
 use klab_wire::TopicName;
 
 impl Judge {
@@ -25,7 +25,12 @@ impl Judge {
             Fact::Controller(fact) => self.watch_controller(at, fact),
             Fact::Raft(fact) => self.watch_raft(at, fact),
             Fact::World(fact) => self.watch_world(at, fact),
-            Fact::Client(fact) => self.history.watch_client(at, fact),
+            Fact::Client(fact) => {
+                if let ClientFact::ProducerEpochBumped { epoch, .. } = fact {
+                    self.cluster.new_epochs.push((at, *epoch));
+                }
+                self.history.watch_client(at, fact);
+            }
         }
     }
 

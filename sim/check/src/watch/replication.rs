@@ -11,7 +11,7 @@ use crate::picture::{CutCause, Leading, Partition, Replica};
 use crate::promise::Promise;
 use crate::verdict::Moment;
 use klab_machine::fact::ReplicationFact;
-use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId, Offset, TopicPartition};
+use klab_wire::{BrokerEpoch, ErrorCode, LeaderEpoch, NodeId, Offset, TopicPartition};
 
 impl Judge {
     pub(super) fn watch_replication(&mut self, at: Moment, fact: &ReplicationFact) {
@@ -141,7 +141,12 @@ impl Judge {
     }
 
     fn answer(&mut self, at: Moment, name: &TopicPartition, fact: &ReplicationFact) {
-        let ReplicationFact::ProduceAnswered { acks, last, error, .. } = fact else { return };
+        let ReplicationFact::ProduceAnswered { client, acks, last, error, .. } = fact else {
+            return;
+        };
+        if *error == ErrorCode::OutOfOrderSequenceNumber {
+            self.cluster.partition_mut(name).refuse(at, *client);
+        }
         let Some(partition) = self.cluster.partition(name) else { return };
         let Some(replica) = partition.copies.replica(at.node) else { return };
         let leading = replica.leading.as_ref();

@@ -1,9 +1,9 @@
 //! The same loss under different settings: a violation under one, permitted by another.
 
-use crate::story::{B1, B2, B3, C1, C2, Story, Told, V1, batch, settings, with_producer};
+use crate::story::{B1, B2, B3, C1, C2, P1, Story, Told, V1, batch, settings, with_producer};
 use klab_check::{ProducerSettings, Promise, Setting, Settings, Status, TopicSettings, Verdict};
-use klab_machine::fact::{ControllerFact, LogFact, WorldFact};
-use klab_wire::{Acks, ElectionType, Offset};
+use klab_machine::fact::{ClientFact, ControllerFact, LogFact, WorldFact};
+use klab_wire::{Acks, ElectionType, ErrorCode, NodeId, Offset, ProducerEpoch, ProducerId};
 
 const LOST: Promise = Promise::NoAckedRecordIsLost;
 
@@ -268,6 +268,29 @@ fn a_leader_that_was_started_again_knows_only_the_last_batch_of_an_idempotent_pr
     assert_eq!(permitted_by(&repeated(5, true), twice), [Setting::MaxInFlight(5)]);
     assert_eq!(repeated(1, true).promise(twice).status, Status::Violated);
     assert_eq!(repeated(5, false).promise(twice).status, Status::Violated);
+}
+
+#[test]
+fn kip_360_a_producer_sends_again_what_it_has_given_up_or_a_deposed_leader_refuses() {
+    let twice = Promise::NoDuplicates;
+    let sequenced = |base, epoch| Told { sequence: Some((epoch, 0)), ..batch(1, base, 1, 100) };
+    let gives_up =
+        ClientFact::ProducerEpochBumped { producer: ProducerId(7), epoch: ProducerEpoch(1) };
+    let told = |late: bool, refused_by: NodeId, epoch| {
+        let story = Story::with(settings()).leads(B2, 0, 0, 0).sends(100, 1);
+        let story = if late { story.fact(P1, gives_up.clone()) } else { story };
+        let story = story.elects(B1, 1, &[B1, B2, B3]).leads(B1, 1, 0, 0);
+        let story = story.replicated(B1, &[B3], sequenced(0, 0));
+        let story = story.answers(refused_by, Acks::All, 0, ErrorCode::OutOfOrderSequenceNumber);
+        let story = if late { story } else { story.fact(P1, gives_up.clone()) };
+        let story = story.replicated(B1, &[B2, B3], sequenced(1, epoch)).commits(B1, 1, 0, 2);
+        story.acked(100, 1).polls(C1, &[(0, 100, 1), (1, 100, 1)]).end()
+    };
+    assert_eq!(permitted_by(&told(true, B1, 1), twice), [Setting::NewProducerEpoch]);
+    assert_eq!(permitted_by(&told(false, B2, 1), twice), [Setting::NewProducerEpoch]);
+    // The leader that has it must know it, and without a new epoch nothing is excused.
+    assert_eq!(told(false, B1, 1).promise(twice).status, Status::Violated);
+    assert_eq!(told(true, B2, 0).promise(twice).status, Status::Violated);
 }
 
 #[test]

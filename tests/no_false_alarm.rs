@@ -1,0 +1,327 @@
+//! No false alarm: whatever the deployment, the load and the faults, no promise is violated.
+//!
+//! Every number is a plan: a deployment of 1 to 7 brokers, its load, and random faults of which each plan enables some
+//! (Groce et al., "Swarm testing", ISSTA 2012). The gate runs the first plans and holds their table against
+//! `reports/judge/no-false-alarm.md`. More of them, and the other table of that page:
+//!
+//!     KLAB_PLANS=20000 cargo test --release --test no_false_alarm -- --nocapture
+//!
+//! A failure prints the smallest plan that still fails, as a scenario, with its seed.
+
+use klab::check::{Outcome as Verdict, Status};
+use klab::{Experiment, Hosting, Outcome};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many plans the gate runs.
+const OF_THE_GATE: u64 = 160;
+
+/// How many simpler plans are tried for one that fails.
+const SIMPLER: u32 = 60;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/judge/no-false-alarm.md");
+
+#[test]
+fn no_promise_is_violated_whatever_the_deployment_and_the_faults() {
+    let wanted = wanted();
+    let plans = wanted.as_ref().map_or(OF_THE_GATE, |plans| plans.parse().expect("a number"));
+    let (table, failures) = run(plans);
+    println!("{table}");
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    if wanted.is_none() {
+        let page = std::fs::read_to_string(PAGE).expect("the page is in the repository");
+        assert!(page.contains(&table), "{PAGE} has another table than\n{table}");
+    }
+}
+
+/// How many plans somebody wants to see.
+#[allow(clippy::disallowed_methods, reason = "a person says so, and no run depends on it")]
+fn wanted() -> Option<String> {
+    std::env::var("KLAB_PLANS").ok()
+}
+
+/// Runs the first plans on all cores.
+fn run(plans: u64) -> (String, Vec<String>) {
+    let next = AtomicU64::new(0);
+    let found = Mutex::new((Table::default(), Vec::new()));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= plans {
+                        return;
+                    }
+                    let mut tree = tree(number);
+                    let plan = tree.current();
+                    let outcome = plan.run();
+                    let failure = is_alarm(&outcome).then(|| smallest(tree.as_mut(), number));
+                    let mut found = found.lock().expect("nobody panics while holding it");
+                    found.0.count(&plan, &outcome);
+                    if let Some(failure) = failure {
+                        println!("{failure}");
+                        found.1.push(failure);
+                    }
+                }
+            });
+        }
+    });
+    let (table, failures) = found.into_inner().expect("as above");
+    (table.to_string(), failures)
+}
+
+fn is_alarm(outcome: &Outcome) -> bool {
+    matches!(outcome.verdict.outcome, Verdict::Violated | Verdict::NotConverged)
+}
+
+/// The plan of a number, with the simpler ones that it can be shrunk to.
+fn tree(number: u64) -> Box<dyn ValueTree<Value = Plan>> {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(Config::default(), random);
+    plans().boxed().new_tree(&mut runner).expect("every plan can be made")
+}
+
+/// Looks for the simplest plan that still fails.
+fn smallest(tree: &mut dyn ValueTree<Value = Plan>, number: u64) -> String {
+    let mut worst = tree.current();
+    for _ in 0..SIMPLER {
+        let plan = tree.current();
+        let goes_on = match is_alarm(&plan.run()) {
+            true => {
+                worst = plan;
+                tree.simplify()
+            }
+            false => tree.complicate(),
+        };
+        if !goes_on {
+            break;
+        }
+    }
+    let experiment = worst.experiment();
+    let outcome = experiment.judge(Hosting::Bare);
+    let text = klab::lab::report::text::outcome(&experiment, &outcome);
+    format!("plan {number}, made smaller, with seed {}:\n{}\n{text}", worst.seed, worst.scenario())
+}
+
+/// A deployment, its load and its random faults.
+#[derive(Clone, Debug)]
+struct Plan {
+    brokers: u16,
+    voters: u16,
+    combined: bool,
+    partitions: u32,
+    replication: u16,
+    min_insync_replicas: u16,
+    settings: Vec<Setting>,
+    acks: &'static str,
+    idempotence: bool,
+    rate: u32,
+    families: Vec<&'static str>,
+    every_ms: u32,
+    loss_ppm: u32,
+    seed: u64,
+}
+
+/// A config that makes a difference to what is promised, or to how much goes on.
+type Setting = (Scope, &'static str, &'static str);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Broker,
+    Topic,
+    Producer,
+}
+
+const SETTINGS: &[Setting] = &[
+    (Scope::Broker, "unclean.leader.election.enable", "true"),
+    (Scope::Broker, "auto.leader.rebalance.enable", "false"),
+    (Scope::Broker, "num.replica.fetchers", "3"),
+    (Scope::Broker, "max.incremental.fetch.session.cache.slots", "1"),
+    (Scope::Broker, "metadata.log.max.record.bytes.between.snapshots", "3000"),
+    (Scope::Broker, "replica.high.watermark.checkpoint.interval.ms", "500"),
+    (Scope::Topic, "flush.messages", "1"),
+    (Scope::Topic, "segment.bytes", "20000"),
+    (Scope::Topic, "retention.bytes", "20000"),
+    (Scope::Producer, "max.in.flight.requests.per.connection", "1"),
+    (Scope::Producer, "linger.ms", "50"),
+    (Scope::Producer, "batch.size", "300"),
+];
+
+const FAMILIES: &[&str] = &[
+    "crash",
+    "power-cut",
+    "shutdown",
+    "pause",
+    "cut",
+    "isolate",
+    "slow-link",
+    "slow-host",
+    "slow-disk",
+    "clock-step",
+];
+
+fn plans() -> impl Strategy<Value = Plan> {
+    let deployment = (1..=7u16, 1..=5u16, any::<bool>(), 1..=4u32);
+    let replication = (1..=5u16, 1..=3u16);
+    let settings = proptest::sample::subsequence(SETTINGS, 0..=4);
+    let load = (prop_oneof![Just("0"), Just("1"), Just("all")], any::<bool>(), 5..=60u32);
+    let faults = (
+        proptest::sample::subsequence(FAMILIES, 0..=FAMILIES.len()),
+        700..=6000u32,
+        prop_oneof![Just(0u32), 1..=20_000u32],
+    );
+    (deployment, replication, settings, load, faults, any::<u32>()).prop_map(
+        |(
+            (brokers, voters, combined, partitions),
+            (replication, min_insync_replicas),
+            settings,
+            (acks, idempotence, rate),
+            (families, every_ms, loss_ppm),
+            seed,
+        )| {
+            let replication = replication.min(brokers);
+            Plan {
+                brokers,
+                voters: if combined { voters.min(brokers) } else { voters },
+                combined,
+                partitions,
+                replication,
+                min_insync_replicas: min_insync_replicas.min(replication),
+                settings,
+                acks,
+                idempotence: idempotence && acks == "all",
+                rate,
+                families,
+                every_ms,
+                loss_ppm,
+                seed: u64::from(seed),
+            }
+        },
+    )
+}
+
+impl Plan {
+    fn experiment(&self) -> Experiment {
+        Experiment::parse("random.toml", &self.scenario(), Some(self.seed))
+            .unwrap_or_else(|mistake| panic!("{mistake}"))
+    }
+
+    fn run(&self) -> Outcome {
+        self.experiment().judge(Hosting::Bare)
+    }
+
+    /// The settings of a scope, as entries behind others of an inline table.
+    fn settings(&self, wanted: Scope) -> String {
+        let wanted = self.settings.iter().filter(|(scope, ..)| *scope == wanted);
+        wanted.map(|(_, name, value)| format!(", \"{name}\" = {value}")).collect()
+    }
+
+    fn scenario(&self) -> String {
+        let Plan { brokers, voters, combined, partitions, replication, .. } = self;
+        let Plan { min_insync_replicas, acks, idempotence, rate, every_ms, loss_ppm, .. } = self;
+        let [broker, topic, producer] =
+            [Scope::Broker, Scope::Topic, Scope::Producer].map(|scope| self.settings(scope));
+        let mut text = format!(
+            r#"title   = "A random deployment under random faults"
+concept = "recovery"
+run-for = "25s"
+
+[cluster]
+brokers    = {brokers}
+controller = {{ mode = "kraft", voters = {voters}, combined = {combined} }}
+config     = {{ "broker.session.timeout.ms" = 3000, "broker.heartbeat.interval.ms" = 500, "replica.lag.time.max.ms" = 3000{broker} }}
+
+[network]
+loss = "{}.{:04}%"
+
+[[topic]]
+name        = "orders"
+partitions  = {partitions}
+replication = {replication}
+config      = {{ "min.insync.replicas" = {min_insync_replicas}{topic} }}
+
+[[producer]]
+count  = 2
+topic  = "orders"
+rate   = "{rate}/s"
+keys   = {{ count = 20 }}
+config = {{ "acks" = "{acks}", "enable.idempotence" = {idempotence}, "request.timeout.ms" = 3000, "delivery.timeout.ms" = 12000{producer} }}
+
+[[consumer]]
+topic  = "orders"
+from   = "earliest"
+config = {{ "auto.offset.reset" = "earliest" }}
+
+[[expect]]
+always = "one-leader-per-epoch"
+
+[[expect]]
+sometimes = "PartitionCreated"
+
+[heal]
+converge-within = "120s"
+"#,
+            loss_ppm / 10_000,
+            loss_ppm % 10_000,
+        );
+        if !self.families.is_empty() {
+            let families = &self.families;
+            let _ = write!(
+                text,
+                "\n[[nemesis]]\nfamilies = {families:?}\nnodes    = \"all\"\nevery    = \"{every_ms}ms\"\nfrom     = \"5s\"\nswarm    = true\n",
+            );
+        }
+        text
+    }
+}
+
+/// What became of the plans, by how much they promise.
+#[derive(Default)]
+struct Table(BTreeMap<&'static str, Row>);
+
+#[derive(Clone, Copy, Default)]
+struct Row {
+    plans: u64,
+    messages: u64,
+    permitted: u64,
+    violated: u64,
+    not_converged: u64,
+}
+
+impl Table {
+    fn count(&mut self, plan: &Plan, outcome: &Outcome) {
+        let row = self.0.entry(plan.acks).or_default();
+        let is_permitted =
+            outcome.verdict.promises.iter().any(|one| one.status == Status::Permitted);
+        row.plans += 1;
+        row.messages += outcome.messages;
+        row.permitted += u64::from(is_permitted);
+        row.violated += u64::from(outcome.verdict.outcome == Verdict::Violated);
+        row.not_converged += u64::from(outcome.verdict.outcome == Verdict::NotConverged);
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "| acks | plans | messages | broken as permitted | violated | not converged |\n",
+        )?;
+        f.write_str("|---|---:|---:|---:|---:|---:|\n")?;
+        for (acks, row) in &self.0 {
+            let Row { plans, messages, permitted, violated, not_converged } = row;
+            writeln!(
+                f,
+                "| {acks} | {plans} | {messages} | {permitted} | {violated} | {not_converged} |"
+            )?;
+        }
+        Ok(())
+    }
+}
