@@ -85,6 +85,28 @@ fn every_anomaly_is_shown_by_the_operations_that_prove_it() {
     }
 }
 
+#[test]
+fn the_report_has_the_table_of_what_is_planted() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/judge/planted.md");
+    let text = fs::read_to_string(page).expect("the page is in the repository");
+    let table = table();
+    assert!(text.contains(&table), "{page} has another table than\n{table}");
+}
+
+fn table() -> String {
+    let head = "| anomaly | what it is | rejected | found, but permitted | near misses that pass |\n";
+    let mut table = format!("{head}|---|---|---:|---:|---:|\n");
+    for info in ANOMALIES {
+        let claims: Vec<Claim> =
+            planted(info.anomaly).into_iter().map(|(claim, _)| claim).collect();
+        let [rejected, found, passes] = [Claim::Rejected, Claim::Found, Claim::Passes]
+            .map(|wanted| claims.iter().filter(|claim| **claim == wanted).count());
+        let (name, what) = (info.anomaly, info.sentence);
+        table.push_str(&format!("| {name} | {what} | {rejected} | {found} | {passes} |\n"));
+    }
+    table
+}
+
 fn all() -> impl Iterator<Item = (Anomaly, Claim, PathBuf)> {
     ANOMALIES.iter().flat_map(|info| {
         planted(info.anomaly).into_iter().map(|(claim, path)| (info.anomaly, claim, path))

@@ -4,7 +4,7 @@
 //! (Groce et al., "Swarm testing", ISSTA 2012). The gate runs the first plans and holds their table against
 //! `reports/judge/no-false-alarm.md`. More of them, and the other table of that page:
 //!
-//!     KLAB_PLANS=20000 cargo test --release --test no_false_alarm -- --nocapture
+//!     KLAB_PLANS=20000 cargo test --test no_false_alarm -- --nocapture
 //!
 //! A failure prints the smallest plan that still fails, as a scenario, with its seed.
 
