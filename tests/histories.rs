@@ -94,7 +94,8 @@ fn the_report_has_the_table_of_what_is_planted() {
 }
 
 fn table() -> String {
-    let head = "| anomaly | what it is | rejected | found, but permitted | near misses that pass |\n";
+    let head =
+        "| anomaly | what it is | rejected | found, but permitted | near misses that pass |\n";
     let mut table = format!("{head}|---|---|---:|---:|---:|\n");
     for info in ANOMALIES {
         let claims: Vec<Claim> =

@@ -1,6 +1,6 @@
 //! Histories in files: what clients called and how their calls ended, one event a line.
 //!
-//! `klab run` writes one ([`write`]), `klab check` judges it ([`read`]), and so it does with one that was recorded
+//! `klab run` writes one ([`mod@write`]), `klab check` judges it ([`mod@read`]), and so it does with one that was recorded
 //! from a real cluster.
 #![doc = include_str!("format.md")]
 
