@@ -9,6 +9,9 @@
 //! instead of `all`, only its line is. Mutants are not in a release build.
 #![cfg(debug_assertions)]
 
+mod in_parallel;
+
+use in_parallel::in_parallel;
 use klab::check::{Outcome as Verdict, Status};
 use klab::machine::mutant::{IN_THIS_BUILD, MUTANTS};
 use klab::{Experiment, Hosting, machine::Mutant};
@@ -18,7 +21,6 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once};
-use std::thread;
 
 /// Where a mutant is hunted: the scenario of the area that it belongs to.
 const GROUNDS: &[(&str, &[Mutant])] = &[
@@ -223,10 +225,13 @@ fn broken(ground: &str, seed: u64, mutant: Option<Mutant>) -> Vec<String> {
     let judge = || experiment.judge(Hosting::Bare).verdict;
     let verdict = match mutant {
         None => judge(),
-        Some(mutant) => match panic::catch_unwind(AssertUnwindSafe(|| mutant.living(judge))) {
-            Ok(verdict) => verdict,
-            Err(_) => return vec!["an assertion of the machine".into()],
-        },
+        Some(mutant) => {
+            hush();
+            match panic::catch_unwind(AssertUnwindSafe(|| mutant.living(judge))) {
+                Ok(verdict) => verdict,
+                Err(_) => return vec!["an assertion of the machine".into()],
+            }
+        }
     };
     let is_broken = |status: &Status| *status == Status::Violated;
     let broken = verdict.promises.iter().filter(|promise| is_broken(&promise.status));
@@ -234,26 +239,6 @@ fn broken(ground: &str, seed: u64, mutant: Option<Mutant>) -> Vec<String> {
     let is_bad = matches!(verdict.outcome, Verdict::Violated | Verdict::NotConverged);
     assert_eq!(is_bad, !broken.is_empty(), "{ground} with seed {seed}: {:?}", verdict.outcome);
     broken
-}
-
-/// Asks a question of each, on as many threads as there are cores: the answers that there are.
-fn in_parallel<T: Sync, A: Send>(all: &[T], question: impl Fn(&T) -> Option<A> + Sync) -> Vec<A> {
-    hush();
-    let waiting = Mutex::new(all.iter());
-    let answers = Mutex::new(Vec::new());
-    let work = || {
-        let next = || waiting.lock().expect("nobody panics here").next();
-        while let Some(one) = next() {
-            answers.lock().expect("nobody panics here").extend(question(one));
-        }
-    };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(work);
-        }
-    });
-    answers.into_inner().expect("nobody panics here")
 }
 
 /// That a machine with a mutant fails an assertion is no news.

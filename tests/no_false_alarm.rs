@@ -8,6 +8,9 @@
 //!
 //! A failure prints the smallest plan that still fails, as a scenario, with its seed.
 
+mod in_parallel;
+
+use in_parallel::in_parallel;
 use klab::check::{Outcome as Verdict, Status};
 use klab::{Experiment, Hosting, Outcome};
 use proptest::prelude::*;
@@ -16,7 +19,6 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many plans the gate runs.
 const OF_THE_GATE: u64 = 160;
@@ -47,33 +49,17 @@ fn wanted() -> Option<String> {
 
 /// Runs the first plans on all cores.
 fn run(plans: u64) -> (String, Vec<String>) {
-    let next = AtomicU64::new(0);
-    let found = Mutex::new((Table::default(), Vec::new()));
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= plans {
-                        return;
-                    }
-                    let mut tree = tree(number);
-                    let plan = tree.current();
-                    let outcome = plan.run();
-                    let failure = is_alarm(&outcome).then(|| smallest(tree.as_mut(), number));
-                    let mut found = found.lock().expect("nobody panics while holding it");
-                    found.0.count(&plan, &outcome);
-                    if let Some(failure) = failure {
-                        println!("{failure}");
-                        found.1.push(failure);
-                    }
-                }
-            });
-        }
+    let table = Mutex::new(Table::default());
+    let failures = in_parallel(0..plans, |number| {
+        let mut tree = tree(number);
+        let plan = tree.current();
+        let outcome = plan.run();
+        table.lock().expect("nobody panics while holding it").count(&plan, &outcome);
+        let failure = is_alarm(&outcome).then(|| smallest(tree.as_mut(), number))?;
+        println!("{failure}");
+        Some(failure)
     });
-    let (table, failures) = found.into_inner().expect("as above");
-    (table.to_string(), failures)
+    (table.into_inner().expect("as above").to_string(), failures)
 }
 
 fn is_alarm(outcome: &Outcome) -> bool {

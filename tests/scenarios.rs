@@ -1,5 +1,8 @@
 //! Every file of `scenarios/`: as it expects, twice the same, caged as bare, and as it was before.
 
+mod in_parallel;
+
+use in_parallel::in_parallel;
 use klab::lab::{fingerprints, list};
 use klab::machine::Fact;
 use klab::machine::trace::What;
@@ -15,24 +18,10 @@ fn experiments() -> Vec<Experiment> {
 
 /// Holds a claim against every scenario, on all cores, and reports every scenario that it fails for.
 fn for_each(claim: impl Fn(&Experiment) -> Result<(), String> + Sync) {
-    let (queue, failures) = (Mutex::new(experiments()), Mutex::new(Vec::new()));
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                loop {
-                    let next =
-                        queue.lock().expect("no claim panics while it holds the queue").pop();
-                    let Some(experiment) = next else { return };
-                    if let Err(failure) = claim(&experiment) {
-                        let failure = format!("{}\n{failure}", experiment.command());
-                        failures.lock().expect("as above").push(failure);
-                    }
-                }
-            });
-        }
+    let failures = in_parallel(experiments(), |experiment| {
+        let failure = claim(&experiment).err()?;
+        Some(format!("{}\n{failure}", experiment.command()))
     });
-    let failures = failures.into_inner().expect("as above");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 

@@ -71,16 +71,17 @@ fn permitted(
     if !producer.idempotence {
         return Some(Setting::NoIdempotence);
     }
-    let forgotten = permits.picture.is_some_and(|partition| {
-        let at = |one: &Place| partition.copies.claimants(one.offset_of(place.first_value)).next();
-        at(earlier).zip(at(place)).is_some_and(|(a, b)| partition.forgot_between(a, b))
-    });
-    let same = earlier.partition == place.partition;
+    if earlier.partition != place.partition {
+        return permits.of_partition();
+    }
     let first = earlier.offset_of(place.first_value);
-    if same && permits.may_send_again(writer, first, place.offset) {
+    if permits.may_send_again(writer, first, place.offset) {
         return Some(Setting::NewProducerEpoch);
     }
-    let forgotten = forgotten && same;
+    let forgotten = permits.picture.is_some_and(|partition| {
+        let at = |offset| partition.copies.claimants(offset).next();
+        at(first).zip(at(place.offset)).is_some_and(|(a, b)| partition.forgot_between(a, b))
+    });
     let repeated = forgotten && producer.max_in_flight > 1;
     let repeated = repeated.then_some(Setting::MaxInFlight(producer.max_in_flight));
     repeated.or_else(|| permits.of_partition())
