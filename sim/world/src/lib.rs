@@ -38,6 +38,7 @@ mod timeline;
 mod timers;
 pub mod toy;
 mod truth;
+mod usage;
 mod waits;
 mod world;
 
@@ -48,4 +49,5 @@ pub use engine::{Engine, ProcessPlan, Simulation, directory};
 pub use host::Costs;
 pub use network::{Latency, NetworkProfile, Spike, Tamper, Tampering};
 pub use node::{Node, NodeSetup, NodeView};
+pub use usage::{Resource, ResourceKind, Usage};
 pub use world::World;

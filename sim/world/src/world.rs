@@ -9,7 +9,7 @@ use crate::engine::Simulation;
 use crate::nemesis::Striker;
 use crate::node::{Node, NodeSetup, NodeView};
 use crate::selection::select;
-use crate::{Engine, truth};
+use crate::{Engine, Usage, truth};
 use klab_check::{Convergence, End};
 use klab_machine::fact::WorldFact;
 use klab_machine::fingerprint::Fingerprint;
@@ -99,6 +99,11 @@ impl World {
     /// What every machine of a process shows of itself; nothing while it is down.
     pub fn views(&self, node: NodeId) -> Vec<NodeView> {
         self.engine.machines(node).map(Machine::view).collect()
+    }
+
+    /// How busy the hardware of every process has been so far; nothing for a process on ideal hardware.
+    pub fn usage(&self) -> Vec<Usage> {
+        self.engine.usage()
     }
 
     /// How the run ended; none while it goes on.

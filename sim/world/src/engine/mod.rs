@@ -15,6 +15,7 @@ pub use process::ProcessPlan;
 use crate::network::{Network, NetworkProfile};
 use crate::timeline::{Event, Timeline};
 use crate::timers::Fired;
+use crate::usage::Usage;
 use klab_machine::fact::{Fact, WorldFact};
 use klab_machine::fingerprint::Fingerprint;
 use klab_machine::trace::{Entry, What};
@@ -154,6 +155,14 @@ impl<M: Machine> Engine<M> {
     pub fn disks(&self, node: NodeId) -> impl Iterator<Item = &DiskImage> + '_ {
         let range = self.process(node).map_or(0..0, Process::range);
         self.machines[range].iter().map(|hosted| hosted.disk.image())
+    }
+
+    /// What every process that has hardware has done so far, in the order in which they were added.
+    pub fn usage(&self) -> Vec<Usage> {
+        let processes = self.processes.iter().filter(|process| !process.host.is_ideal());
+        let usage =
+            |process: &Process| Usage { node: process.node, resources: Vec::new(), requests: 0 };
+        processes.map(usage).collect()
     }
 
     /// States a fact about the world; it belongs to a node.
