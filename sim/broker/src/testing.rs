@@ -437,6 +437,7 @@ impl Bench {
                     self.queue.push_back((client, input));
                 }
             }
+            Effect::Frame { .. } => panic!("{node} speaks ZooKeeper"),
             Effect::SetTimer { timer, after } => {
                 self.timers.insert((node, timer), self.now + after);
             }

@@ -5,6 +5,7 @@
 //! the last write perhaps torn. A torn or corrupted batch is seen by its checksum
 //! ([`RecordBatch::is_valid`]), never by a label.
 
+use klab_wire::zookeeper::{Snapshot, Txn, Zxid};
 use klab_wire::{
     BrokerEpoch, ClusterId, DirectoryId, LeaderEpoch, NodeId, Offset, OffsetAndEpoch,
     ProducerEpoch, ProducerId, RecordBatch, ReplicaKey, Sequence, Timestamp, TopicIdPartition,
@@ -43,6 +44,14 @@ pub enum File {
     QuorumState,
     /// `<offset>-<epoch>.checkpoint`: a snapshot of the metadata log.
     MetadataSnapshot(OffsetAndEpoch),
+    /// `acceptedEpoch`: the highest epoch that a ZooKeeper server has accepted a leader's proposal of.
+    AcceptedEpoch,
+    /// `currentEpoch`: the epoch in which a ZooKeeper server last had a leader.
+    CurrentEpoch,
+    /// `version-2/log.<zxid>`: transactions from this one on.
+    TransactionLog(Zxid),
+    /// `version-2/snapshot.<zxid>`: a ZooKeeper server's state.
+    ZooKeeperSnapshot(Zxid),
 }
 
 impl fmt::Display for File {
@@ -65,6 +74,10 @@ impl fmt::Display for File {
             File::MetadataSnapshot(id) => {
                 write!(f, "__cluster_metadata-0/{:020}-{:010}.checkpoint", id.offset.0, id.epoch.0)
             }
+            File::AcceptedEpoch => f.write_str("acceptedEpoch"),
+            File::CurrentEpoch => f.write_str("currentEpoch"),
+            File::TransactionLog(first) => write!(f, "version-2/log.{:x}", first.0),
+            File::ZooKeeperSnapshot(zxid) => write!(f, "version-2/snapshot.{:x}", zxid.0),
         }
     }
 }
@@ -88,6 +101,12 @@ pub enum Block {
     PartitionMetadata(TopicName),
     /// The registration under which the broker shut down in order (KIP-966).
     CleanShutdown(Option<BrokerEpoch>),
+    /// A transaction of ZooKeeper.
+    Txn(Arc<Txn>),
+    /// A ZooKeeper server's state.
+    ZooKeeperSnapshot(Arc<Snapshot>),
+    /// An epoch of ZooKeeper.
+    ZooKeeperEpoch(u32),
 }
 
 /// `quorum-state` (v1): what a voter must never forget.
@@ -141,6 +160,9 @@ impl Block {
             Block::MetaProperties(_) => 120,
             Block::PartitionMetadata(_) => 40,
             Block::CleanShutdown(_) => 30,
+            Block::Txn(txn) => txn.size_in_bytes(),
+            Block::ZooKeeperSnapshot(snapshot) => snapshot.size_in_bytes(),
+            Block::ZooKeeperEpoch(_) => 10,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a machine asks of the world, in order.
 
 use crate::{Address, Change, ConnectionId, CorrelationId, Fact, File, FlushId, Operation, Timer};
-use klab_wire::{Request, Response, Span};
+use klab_wire::{Frame, Request, Response, Span};
 
 /// A request to the world. The machine never learns how it was carried out.
 #[derive(Clone, Debug)]
@@ -35,6 +35,13 @@ pub enum Effect {
         correlation: CorrelationId,
         /// The response.
         response: Response,
+    },
+    /// Say something on a stream that has no questions and answers.
+    Frame {
+        /// On which connection.
+        connection: ConnectionId,
+        /// What.
+        frame: Frame,
     },
     /// Wake me after this span of my own clock; a timer of that name that is set already moves.
     SetTimer {
@@ -136,6 +143,11 @@ impl Outbox {
         response: Response,
     ) {
         self.effects.push(Effect::Respond { connection, correlation, response });
+    }
+
+    /// Says something on a stream that has no questions and answers.
+    pub fn frame(&mut self, connection: ConnectionId, frame: Frame) {
+        self.effects.push(Effect::Frame { connection, frame });
     }
 
     /// Sets a timer, or moves it.

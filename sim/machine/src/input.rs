@@ -1,7 +1,7 @@
 //! What can happen to a machine.
 
 use crate::{FlushId, Timer};
-use klab_wire::{NodeId, Request, Response};
+use klab_wire::{Frame, NodeId, Request, Response};
 use serde::Serialize;
 use std::fmt;
 
@@ -22,6 +22,12 @@ pub enum Listener {
     Broker,
     /// A KRaft controller's, for brokers and other voters (`controller.listener.names`).
     Controller,
+    /// A ZooKeeper server's, for clients (`clientPort`, 2181).
+    ZooKeeperClient,
+    /// A ZooKeeper leader's, for its learners (2888 in `server.n=host:2888:3888`).
+    ZooKeeperQuorum,
+    /// A ZooKeeper server's, for votes (3888).
+    ZooKeeperElection,
 }
 
 /// Where to connect to: what host and port are in Kafka.
@@ -42,6 +48,21 @@ impl Address {
     /// A KRaft controller's listener.
     pub const fn controller(node: NodeId) -> Self {
         Address { node, listener: Listener::Controller }
+    }
+
+    /// A ZooKeeper server's port for clients.
+    pub const fn zookeeper(node: NodeId) -> Self {
+        Address { node, listener: Listener::ZooKeeperClient }
+    }
+
+    /// A ZooKeeper leader's port for its learners.
+    pub const fn zookeeper_quorum(node: NodeId) -> Self {
+        Address { node, listener: Listener::ZooKeeperQuorum }
+    }
+
+    /// A ZooKeeper server's port for votes.
+    pub const fn zookeeper_election(node: NodeId) -> Self {
+        Address { node, listener: Listener::ZooKeeperElection }
     }
 }
 
@@ -72,6 +93,14 @@ pub enum Input {
         correlation: CorrelationId,
         /// The response.
         response: Response,
+    },
+    /// A peer says something on a stream that has no questions and answers: everything of ZooKeeper. What one
+    /// end sends arrives in that order, and no frame waits for an earlier one to be dealt with.
+    Frame {
+        /// Where it came in.
+        connection: ConnectionId,
+        /// What it says.
+        frame: Frame,
     },
     /// A peer has connected to a listener of this machine.
     Accepted {

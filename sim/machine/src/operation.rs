@@ -3,6 +3,7 @@
 //! As in Jepsen, an end has three kinds: it happened, it did not happen, or nobody knows.
 
 use crate::Value;
+use klab_wire::zookeeper::{Answer, KeeperError, Zxid};
 use klab_wire::{ErrorCode, Few, Offset, Payload, TopicPartition};
 use serde::Serialize;
 use std::fmt;
@@ -59,6 +60,8 @@ pub enum Call {
         /// The request in words.
         what: String,
     },
+    /// A request to a ZooKeeper ensemble.
+    ZooKeeper(Box<klab_wire::zookeeper::Op>),
 }
 
 /// How a call ended.
@@ -79,6 +82,19 @@ pub enum Outcome {
     Failed(ErrorCode),
     /// It may have happened, or may still.
     Unknown(ErrorCode),
+    /// What came of a request to a ZooKeeper ensemble.
+    ZooKeeper(Box<KeeperOutcome>),
+}
+
+/// What came of a request to a ZooKeeper ensemble.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum KeeperOutcome {
+    /// It was carried out; what the client was shown is the state after this transaction.
+    Answered(Zxid, Answer),
+    /// It was refused: it has certainly not happened. Even that was found out after this transaction.
+    Refused(Zxid, KeeperError),
+    /// The connection or the session went first: it may have happened, or may still.
+    Unknown(KeeperError),
 }
 
 /// The records of one partition that one poll returned: ranges of consecutive offsets whose values are
@@ -136,6 +152,7 @@ impl fmt::Display for Call {
             Call::Poll => f.write_str("poll"),
             Call::Seek { partition } => write!(f, "seek {partition}"),
             Call::Administer { api, what } => write!(f, "{api} {what}"),
+            Call::ZooKeeper(op) => write!(f, "{op}"),
         }
     }
 }
@@ -157,6 +174,17 @@ impl fmt::Display for Outcome {
             Outcome::Done => f.write_str("ok"),
             Outcome::Failed(error) => write!(f, "failed: {error}"),
             Outcome::Unknown(error) => write!(f, "unknown: {error}"),
+            Outcome::ZooKeeper(outcome) => write!(f, "{outcome}"),
+        }
+    }
+}
+
+impl fmt::Display for KeeperOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeeperOutcome::Answered(zxid, answer) => write!(f, "ok: {answer} at {zxid}"),
+            KeeperOutcome::Refused(zxid, error) => write!(f, "failed: {error} at {zxid}"),
+            KeeperOutcome::Unknown(error) => write!(f, "unknown: {error}"),
         }
     }
 }

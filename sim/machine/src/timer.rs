@@ -17,6 +17,10 @@ pub enum Timer {
     Broker(BrokerTimer),
     /// Of a client and its application.
     Client(ClientTimer),
+    /// Of a ZooKeeper server.
+    ZooKeeper(ZooKeeperTimer),
+    /// Of a ZooKeeper client.
+    ZooKeeperClient(ZooKeeperClientTimer),
 }
 
 /// The timers of a `NetworkClient`; a machine has several clients and numbers them.
@@ -139,4 +143,40 @@ pub enum ClientTimer {
     Retry(u64),
     /// A call has waited long enough (`default.api.timeout.ms`, `max.block.ms`).
     Deadline(u64),
+}
+
+/// The timers of a ZooKeeper server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ZooKeeperTimer {
+    /// Nobody has said anything new about the election: tell everybody again (`FastLeaderElection`, 200 ms,
+    /// doubling to a minute).
+    Notification,
+    /// A quorum votes alike, and nobody has objected meanwhile (`finalizeWait`, 200 ms).
+    FinalizeWait,
+    /// A leader, or a learner on its way to one, has not got through discovery and synchronisation in time
+    /// (`initLimit`).
+    InitLimit,
+    /// Half a tick of a leader is over (`tickTime`).
+    HalfTick,
+    /// A learner has not heard of its leader (`syncLimit`).
+    LeaderSilent,
+    /// A leader has not heard of this learner.
+    LearnerSilent(NodeId),
+    /// Try to connect to the leader again (`Learner.connectToLeader`, 1 s).
+    ConnectToLeader,
+    /// Some session may have expired.
+    SessionExpiry,
+    /// A snapshot that was begun is written.
+    Snapshot,
+}
+
+/// The timers of a ZooKeeper client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ZooKeeperClientTimer {
+    /// The server, or the attempt to connect to one, has been silent for too long, or a ping is due.
+    Connection,
+    /// Try the next server of the connection string.
+    Reconnect,
+    /// The application does the next thing of its workload.
+    Workload,
 }

@@ -5,7 +5,7 @@
 use crate::fact::Fact;
 use crate::input::{ConnectionId, CorrelationId, DisconnectReason};
 use crate::operation::Operation;
-use klab_wire::{ApiKey, NodeId, Time};
+use klab_wire::{ApiKey, FrameKind, NodeId, Time};
 use serde::Serialize;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -66,24 +66,53 @@ pub struct Fate {
 /// A message, by what its header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Message {
-    /// The API.
-    pub api: ApiKey,
-    /// A response, or else a request.
-    pub is_response: bool,
-    /// Which request of its connection.
+    /// What it is.
+    pub kind: MessageKind,
+    /// Which request of its connection; frames have none.
     pub correlation: CorrelationId,
     /// Bytes on the wire.
     pub bytes: u32,
 }
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum MessageKind {
+    /// A request of this API.
+    Request(ApiKey),
+    /// A response of this API.
+    Response(ApiKey),
+    /// A frame of a stream.
+    Frame(FrameKind),
+}
+
+impl MessageKind {
+    /// The name of its API, or of the frame.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MessageKind::Request(api) | MessageKind::Response(api) => api.name(),
+            MessageKind::Frame(kind) => kind.name(),
+        }
+    }
+
+    /// A number above 0 that no other kind has.
+    const fn number(self) -> u64 {
+        match self {
+            MessageKind::Request(api) => (api as u64 + 1) << 1,
+            MessageKind::Response(api) => ((api as u64 + 1) << 1) | 1,
+            MessageKind::Frame(kind) => FRAMES + kind as u64,
+        }
+    }
+}
+
+/// The numbers of frames begin behind those of all APIs.
+const FRAMES: u64 = 1 << 12;
 
 /// In three words, since half the entries of a trace are fates. The highest bit of the first one tells them from
 /// the other kinds of entries.
 impl Hash for Fate {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let kind = self
-            .message
-            .map_or(0, |message| ((message.api as u64 + 1) << 1) | u64::from(message.is_response));
+        let kind = self.message.map_or(0, |message| message.kind.number());
         let what = (kind << 8) | self.fate.number();
         state.write_u64((1 << 63) | (self.peer.key() << 32) | what);
         state.write_u64(self.connection.0);
@@ -160,8 +189,16 @@ impl fmt::Display for Fate {
 
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.is_response { "response" } else { "request" };
-        write!(f, "{} {kind} {} ({} B)", self.api, self.correlation.0, self.bytes)
+        let (kind, bytes) = (self.kind.name(), self.bytes);
+        match self.kind {
+            MessageKind::Request(_) => {
+                write!(f, "{kind} request {} ({bytes} B)", self.correlation.0)
+            }
+            MessageKind::Response(_) => {
+                write!(f, "{kind} response {} ({bytes} B)", self.correlation.0)
+            }
+            MessageKind::Frame(_) => write!(f, "{kind} ({bytes} B)"),
+        }
     }
 }
 
@@ -179,8 +216,7 @@ mod tests {
     #[test]
     fn fates_that_differ_in_anything_have_different_digests() {
         let message = Message {
-            api: ApiKey::Produce,
-            is_response: false,
+            kind: MessageKind::Request(ApiKey::Produce),
             correlation: CorrelationId(1),
             bytes: 100,
         };
@@ -199,8 +235,9 @@ mod tests {
             Fate { fate: Outcome::Ended(DisconnectReason::Closed), ..fate.clone() },
             Fate { fate: Outcome::LostWithConnection(DisconnectReason::Closed), ..fate.clone() },
             Fate { message: None, ..fate.clone() },
-            of(Message { api: ApiKey::Fetch, ..message }),
-            of(Message { is_response: true, ..message }),
+            of(Message { kind: MessageKind::Request(ApiKey::Fetch), ..message }),
+            of(Message { kind: MessageKind::Response(ApiKey::Produce), ..message }),
+            of(Message { kind: MessageKind::Frame(FrameKind::Proposal), ..message }),
             of(Message { correlation: CorrelationId(2), ..message }),
             of(Message { bytes: 101, ..message }),
         ];

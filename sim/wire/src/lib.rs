@@ -2,8 +2,8 @@
 //!
 //! The vocabulary of a Kafka deployment as plain data: identities ([`ids`]), time ([`time`]), errors
 //! ([`error`]), record batches ([`batch`]), the records of the metadata log ([`metadata`]), one file
-//! per API ([`api`]), and the configuration names with their defaults ([`config`]). Nothing here
-//! decides anything.
+//! per API ([`api`]), the frames of a ZooKeeper ensemble ([`zookeeper`]), and the configuration names with
+//! their defaults ([`config`]). Nothing here decides anything.
 
 pub mod api;
 pub mod batch;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod ids;
 pub mod metadata;
 pub mod time;
+pub mod zookeeper;
 
 pub use api::*;
 pub use batch::*;
@@ -19,6 +20,7 @@ pub use error::ErrorCode;
 pub use ids::*;
 pub use metadata::*;
 pub use time::{Now, Span, Time, Timestamp};
+pub use zookeeper::{Frame, FrameKind};
 
 /// A list that mostly has one entry, which then lies in the list itself: most messages are of one partition,
 /// and most answers of one batch.

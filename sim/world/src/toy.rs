@@ -10,6 +10,7 @@ use klab_machine::{
     Address, Block, Change, Command, ConnectionId, CorrelationId, DisconnectReason, DiskImage,
     File, FlushId, Identity, Input, Machine, Outbox, StorageFailure, Timer,
 };
+use klab_wire::zookeeper::{Frame, Zxid};
 use klab_wire::{
     ErrorCode, InitProducerIdRequest, InitProducerIdResponse, LeaderEpoch, NodeId, Now, Offset,
     RecordBatch, Response, Span, TopicIdPartition,
@@ -28,6 +29,8 @@ pub struct ToyConfig {
     pub answer: Answer,
     /// How often it looks at its clocks; none for never.
     pub tick: Option<Span>,
+    /// How many frames it says to whoever connects.
+    pub frames: u32,
     /// Whether it keeps a diary.
     pub remembers: bool,
 }
@@ -66,6 +69,7 @@ pub enum Seen {
     Disconnected(NodeId, DisconnectReason),
     Request(NodeId, CorrelationId),
     Response(NodeId, CorrelationId),
+    Frame(NodeId, Zxid),
     Ticked,
     Flushed,
     StorageFailed(StorageFailure),
@@ -85,6 +89,7 @@ impl ToyConfig {
             window: 0,
             answer: Answer::AtOnce,
             tick: None,
+            frames: 0,
             remembers: true,
         }
     }
@@ -126,6 +131,14 @@ impl Machine for Toy {
             Input::Accepted { connection, from, .. } => {
                 self.links.insert(connection, from);
                 self.note(now, Seen::Accepted(from));
+                for number in 1..=self.config.frames {
+                    out.frame(connection, Frame::Ack(Zxid::new(0, number)));
+                }
+            }
+            Input::Frame { connection, frame } => {
+                if let Frame::Ack(zxid) = frame {
+                    self.note(now, Seen::Frame(self.peer(connection), zxid));
+                }
             }
             Input::Connected { connection } => {
                 self.note(now, Seen::Connected(self.peer(connection)));

@@ -187,7 +187,7 @@ impl History {
                 self.begin_send(at, topic, (*first_value, *count), findings);
                 Some((topic, *first_value, *count))
             }
-            Call::Poll | Call::Administer { .. } => None,
+            Call::Poll | Call::Administer { .. } | Call::ZooKeeper(_) => None,
             Call::Seek { partition } => {
                 self.partition(partition).reposition(at.node, None);
                 None

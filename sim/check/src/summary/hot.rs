@@ -94,7 +94,7 @@ impl Watch {
             Fact::Raft(fact) => self.watch_quorum(entry, fact),
             Fact::Controller(decision) => self.watch_fencing(entry.time, decision),
             Fact::World(act) => self.watch_world(entry, act),
-            Fact::Log(_) | Fact::Replication(_) | Fact::Client(_) => {}
+            Fact::Log(_) | Fact::Replication(_) | Fact::Client(_) | Fact::ZooKeeper(_) => {}
         }
     }
 

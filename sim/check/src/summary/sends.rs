@@ -85,7 +85,7 @@ impl Latencies {
             Outcome::Sent { offset: None, .. } => sends.unconfirmed += records,
             Outcome::Failed(_) => sends.failed += records,
             Outcome::Unknown(_) => sends.unknown += records,
-            Outcome::Polled(_) | Outcome::Done => {}
+            Outcome::Polled(_) | Outcome::Done | Outcome::ZooKeeper(_) => {}
         }
     }
 

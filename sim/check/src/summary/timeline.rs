@@ -1,6 +1,8 @@
 //! The timeline: the facts without which a run cannot be retold.
 
-use klab_machine::fact::{ClientFact, ControllerFact, Fact, LogFact, RaftFact, WorldFact};
+use klab_machine::fact::{
+    ClientFact, ControllerFact, Fact, LogFact, RaftFact, WorldFact, ZooKeeperFact,
+};
 use klab_machine::trace::Entry;
 use klab_wire::{NodeId, Time};
 use serde::Serialize;
@@ -84,6 +86,7 @@ impl Timeline {
                 fact,
                 ClientFact::LogTruncationDetected { .. } | ClientFact::ProducerEpochBumped { .. }
             ),
+            Fact::ZooKeeper(fact) => ensemble_matters(fact),
             Fact::Log(_) | Fact::Replication(_) => false,
         }
     }
@@ -132,6 +135,20 @@ impl Timeline {
 fn is_of_a_link(fact: &Fact) -> bool {
     use WorldFact as F;
     matches!(fact, Fact::World(F::LinkCut { .. } | F::LinkHealed { .. } | F::LinkSlowed { .. }))
+}
+
+/// Who leads the ensemble, and which sessions it gives up.
+fn ensemble_matters(fact: &ZooKeeperFact) -> bool {
+    use ZooKeeperFact as F;
+    matches!(
+        fact,
+        F::EpochEstablished { .. }
+            | F::ZooKeeperLeaderResigned { .. }
+            | F::SnapshotInstalled { .. }
+            | F::TxnsTruncated { .. }
+            | F::SessionExpired { .. }
+            | F::SessionLost { .. }
+    )
 }
 
 #[cfg(test)]

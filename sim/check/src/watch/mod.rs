@@ -25,6 +25,7 @@ impl Judge {
             Fact::Controller(fact) => self.watch_controller(at, fact),
             Fact::Raft(fact) => self.watch_raft(at, fact),
             Fact::World(fact) => self.watch_world(at, fact),
+            Fact::ZooKeeper(_) => {}
             Fact::Client(fact) => {
                 if let ClientFact::ProducerEpochBumped { epoch, .. } = fact {
                     self.cluster.new_epochs.push((at, *epoch));
@@ -51,7 +52,11 @@ impl Judge {
         let partition = match fact {
             Fact::Log(fact) => fact.partition(),
             Fact::Replication(fact) => fact.partition(),
-            Fact::Controller(_) | Fact::Raft(_) | Fact::World(_) | Fact::Client(_) => None,
+            Fact::Controller(_)
+            | Fact::Raft(_)
+            | Fact::World(_)
+            | Fact::Client(_)
+            | Fact::ZooKeeper(_) => None,
         };
         partition.is_some_and(|partition| self.cluster.deleted.concerns(at.node, partition))
     }

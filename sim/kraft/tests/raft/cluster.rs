@@ -386,6 +386,7 @@ impl Cluster {
                 self.later(id, takes, What::Flushed(file, then));
             }
             Effect::State(fact) => self.facts.push((self.now, id, fact)),
+            Effect::Frame { .. } => panic!("{id} speaks ZooKeeper"),
             Effect::Halt => panic!("{id} halted"),
             Effect::Read { .. } | Effect::Spend { .. } | Effect::Record(_) => {}
         }

@@ -108,7 +108,7 @@ impl<W: Write> Writer<W> {
             }
             Call::Poll => None,
             Call::Seek { partition } => return self.seek(entry, partition),
-            Call::Administer { .. } => return Ok(()),
+            Call::Administer { .. } | Call::ZooKeeper(_) => return Ok(()),
         };
         let pending = Pending { step: entry.step, send, waited: false };
         let (f, value) = pending.invoked(self.notation);
@@ -342,7 +342,9 @@ impl Pending {
             (Outcome::Polled(polled), _) => ("ok", self::polled(polled, notation), None),
             (Outcome::Failed(error), _) => ("fail", unchanged(), Some(*error)),
             (Outcome::Unknown(error), _) => ("info", unchanged(), Some(*error)),
-            (Outcome::Sent { .. } | Outcome::Done, _) => ("ok", unchanged(), None),
+            (Outcome::Sent { .. } | Outcome::Done | Outcome::ZooKeeper(_), _) => {
+                ("ok", unchanged(), None)
+            }
         }
     }
 }

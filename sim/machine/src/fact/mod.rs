@@ -9,6 +9,7 @@ mod log;
 mod raft;
 mod replication;
 mod world;
+mod zookeeper;
 
 pub use client::ClientFact;
 pub use controller::ControllerFact;
@@ -16,6 +17,7 @@ pub use log::{DeletionReason, LogFact};
 pub use raft::RaftFact;
 pub use replication::ReplicationFact;
 pub use world::WorldFact;
+pub use zookeeper::{SyncMode, ZooKeeperFact};
 
 use serde::Serialize;
 use std::fmt;
@@ -199,6 +201,8 @@ areas! {
     Replication(ReplicationFact);
     /// Producers, consumers and applications.
     Client(ClientFact);
+    /// A ZooKeeper ensemble and its clients.
+    ZooKeeper(ZooKeeperFact);
 }
 
 #[cfg(test)]

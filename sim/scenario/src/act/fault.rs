@@ -6,7 +6,7 @@ use crate::network::read_loss;
 use crate::problem::Complaint;
 use crate::reader::{Positive, Readable, Spanned, Table, found};
 use crate::selector::Selector;
-use klab_wire::{ApiKey, Span, TopicPartition};
+use klab_wire::{ApiKey, FrameKind, Span, TopicPartition};
 use serde::Serialize;
 use toml_edit::Item;
 
@@ -181,6 +181,16 @@ pub struct ClockStep {
     pub by: SignedSpan,
 }
 
+/// What the messages are that a fault singles out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Tampered {
+    /// Requests or responses of an API of Kafka.
+    Api(ApiKey),
+    /// Frames of a ZooKeeper ensemble.
+    Frame(FrameKind),
+}
+
 /// The next messages of an API from some to others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tampering {
@@ -188,8 +198,8 @@ pub struct Tampering {
     pub from: Selector,
     /// Who receives it.
     pub to: Selector,
-    /// Which API.
-    pub api: ApiKey,
+    /// Of which API, or which frame of a ZooKeeper ensemble.
+    pub api: Tampered,
     /// Whether the responses are meant instead of the requests.
     pub response: bool,
     /// How many; 1 if nothing is said.
@@ -374,13 +384,14 @@ fn read_tampering(table: &Table<'_>, scope: &Scope<'_>, by: Option<Span>) -> Opt
     Some(Tampering { from: from?, to: to?, api: api?, response, count, by })
 }
 
-fn read_api(table: &Table<'_>) -> Option<ApiKey> {
+fn read_api(table: &Table<'_>) -> Option<Tampered> {
     let Spanned { value, span } = table.required_spanned::<String>("api")?;
-    let api = ApiKey::ALL.iter().find(|api| api.name() == value);
+    let api = value.parse().map(Tampered::Api).or(value.parse().map(Tampered::Frame)).ok();
     if api.is_none() {
-        let names = ApiKey::ALL.iter().map(|api| api.name());
+        let apis = ApiKey::ALL.iter().map(|api| api.name());
+        let names = apis.chain(FrameKind::ALL.iter().map(|kind| kind.name()));
         let message = format!("there is no API `{value}`");
         table.complain(span, Complaint::unknown(message, &value, names));
     }
-    api.copied()
+    api
 }

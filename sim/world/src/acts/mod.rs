@@ -19,10 +19,11 @@ use crate::{administration, truth};
 use klab_machine::fact::WorldFact;
 use klab_machine::input::ConsumerCommand;
 use klab_machine::random::{Stream, stream};
+use klab_machine::trace::MessageKind;
 use klab_machine::{Command, File};
 use klab_scenario::act::consume::{Partitions, Seek};
 use klab_scenario::act::fault::{
-    Between, ClockStep, Corruption, Ends, Isolation, RollingRestart, SlowLink, Slowed,
+    Between, ClockStep, Corruption, Ends, Isolation, RollingRestart, SlowLink, Slowed, Tampered,
     Tampering as TamperingAct, Wait,
 };
 use klab_scenario::{Act, Administration, ConsumerAct, Fault, Position, Selector};
@@ -286,8 +287,7 @@ impl World {
     /// Requests travel from the one to the other, responses the other way.
     fn tamper(&mut self, act: &TamperingAct, chance: &mut Stream) {
         let what = act.by.map_or(Tampering::Drop, Tampering::Delay);
-        let tamper =
-            Tamper { api: Some(act.api), responses: Some(act.response), count: act.count, what };
+        let tamper = Tamper { kind: Some(message_kind(act)), count: act.count, what };
         let (from, to) = (act.from.clone(), act.to.clone());
         for (from, to) in self.links(&Between { from, to, both: false }, chance) {
             match act.response {
@@ -339,5 +339,13 @@ fn seek_command(seek: &Seek) -> ConsumerCommand {
         (Position::Offset(offset), _) => ConsumerCommand::SeekTo(partition, offset),
         (_, Some(spec)) => ConsumerCommand::Seek(partition, spec),
         (_, None) => unreachable!("whatever is no offset is looked up"),
+    }
+}
+
+fn message_kind(act: &TamperingAct) -> MessageKind {
+    match (act.api, act.response) {
+        (Tampered::Api(api), false) => MessageKind::Request(api),
+        (Tampered::Api(api), true) => MessageKind::Response(api),
+        (Tampered::Frame(kind), _) => MessageKind::Frame(kind),
     }
 }

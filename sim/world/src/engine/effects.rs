@@ -42,6 +42,9 @@ impl<M: Machine> Engine<M> {
                 let next = network.respond(connection, correlation, response, &mut self.timeline);
                 self.deliver_some(next);
             }
+            Effect::Frame { connection, frame } => {
+                self.network.frame(connection, machine, frame, &mut self.timeline);
+            }
             Effect::SetTimer { timer, after } => self.set_timer(machine, timer, after),
             Effect::StopTimer { timer } => self.stop_timer(machine, timer),
             Effect::Store { file, change } => {

@@ -18,9 +18,9 @@ pub use tamper::{Tamper, Tampering};
 use crate::timeline::Timeline;
 use card::Card;
 use connection::Connection;
-use klab_machine::trace::{Fate, Message, Outcome};
+use klab_machine::trace::{Fate, Message, MessageKind, Outcome};
 use klab_machine::{Address, ConnectionId, CorrelationId, DisconnectReason, Input};
-use klab_wire::{NodeId, Request, Response, Span};
+use klab_wire::{Frame, NodeId, Request, Response, Span};
 use link::Link;
 use std::collections::BTreeMap;
 
@@ -151,8 +151,7 @@ impl Network {
         timeline: &mut Timeline,
     ) {
         let message = Message {
-            api: request.api(),
-            is_response: false,
+            kind: MessageKind::Request(request.api()),
             correlation,
             bytes: request.size_in_bytes(),
         };
@@ -172,14 +171,31 @@ impl Network {
     ) -> Delivery {
         let index = self.find(connection)?;
         let message = Message {
-            api: response.api(),
-            is_response: true,
+            kind: MessageKind::Response(response.api()),
             correlation,
             bytes: response.size_in_bytes(),
         };
         let input = Input::Response { connection, correlation, response };
         self.dispatch(index, 1, message, input, timeline);
         self.unmute_at(index, timeline)
+    }
+
+    /// Says something on a stream: from either end, and nothing is muted by it.
+    pub(crate) fn frame(
+        &mut self,
+        connection: ConnectionId,
+        machine: u32,
+        frame: Frame,
+        timeline: &mut Timeline,
+    ) {
+        let Some(index) = self.find(connection) else { return };
+        let way = self.connections[index as usize].end_of(machine);
+        let message = Message {
+            kind: MessageKind::Frame(frame.kind()),
+            correlation: CorrelationId(0),
+            bytes: frame.size_in_bytes(),
+        };
+        self.dispatch(index, way, message, Input::Frame { connection, frame }, timeline);
     }
 
     /// The server has dealt with the request it had in hand: it takes the next one of the connection.

@@ -1,4 +1,4 @@
-//! Messages singled out: drop or delay the next few of one API from one node to another.
+//! Messages singled out: drop or delay the next few of one kind from one node to another.
 //!
 //! No real network can do this: TCP would send a lost packet again. It is a lab instrument, to ask "what
 //! if exactly this answer never comes, or late". A dropped message is never delivered, and its connection
@@ -8,16 +8,14 @@
 use super::Network;
 use crate::timeline::Timeline;
 use klab_machine::fact::WorldFact;
-use klab_machine::trace::Message;
-use klab_wire::{ApiKey, Span};
+use klab_machine::trace::{Message, MessageKind};
+use klab_wire::Span;
 
 /// What to do to the next messages of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tamper {
-    /// Of which API; none for every one.
-    pub api: Option<ApiKey>,
-    /// Responses, or else requests; none for both.
-    pub responses: Option<bool>,
+    /// Which ones; none for all.
+    pub kind: Option<MessageKind>,
     /// How many are left.
     pub count: u32,
     /// What is done to them.
@@ -35,8 +33,7 @@ pub enum Tampering {
 
 impl Tamper {
     fn applies_to(&self, message: &Message) -> bool {
-        self.api.is_none_or(|api| api == message.api)
-            && self.responses.is_none_or(|responses| responses == message.is_response)
+        self.kind.is_none_or(|kind| kind == message.kind)
     }
 }
 
@@ -47,7 +44,7 @@ impl Network {
         self.links[link as usize].tampers.push(tamper);
         let fact = WorldFact::MessagesTampered {
             to: self.sites[to as usize].node,
-            api: tamper.api.map_or("messages", ApiKey::name).to_string(),
+            api: tamper.kind.map_or("messages", MessageKind::name).to_string(),
             count: tamper.count,
             delay: match tamper.what {
                 Tampering::Drop => None,

@@ -4,8 +4,9 @@ use crate::toys::*;
 use klab_machine::Command;
 use klab_machine::DisconnectReason::{Broken, Closed, Refused, Reset, Unreachable};
 use klab_machine::input::ConsumerCommand;
-use klab_machine::trace::{Outcome, What};
-use klab_wire::{ApiKey, NodeId, Span};
+use klab_machine::trace::{MessageKind, Outcome, What};
+use klab_wire::zookeeper::{FrameKind, Zxid};
+use klab_wire::{ApiKey, NodeId, Span, Time};
 use klab_world::toy::{Answer, Seen, ToyConfig};
 use klab_world::{Latency, NetworkProfile, Tamper, Tampering};
 use proptest::prelude::*;
@@ -186,8 +187,8 @@ fn an_orderly_close_is_learned_behind_everything_that_was_sent_before() {
 fn a_dropped_request_is_never_delivered_nor_what_is_behind_it_and_its_connection_stays() {
     let mut world = pair(ToyConfig::server());
     run(&mut world, millis(10));
-    let (api, responses) = (Some(ApiKey::InitProducerId), None);
-    world.tamper(CLIENT, SERVER, Tamper { api, responses, count: 1, what: Tampering::Drop });
+    let kind = Some(MessageKind::Request(ApiKey::InitProducerId));
+    world.tamper(CLIENT, SERVER, Tamper { kind, count: 1, what: Tampering::Drop });
     (0..2).for_each(|_| send(&mut world));
     let entries = run(&mut world, secs(60));
     // Order is kept: what is behind it cannot arrive either.
@@ -201,12 +202,52 @@ fn a_dropped_request_is_never_delivered_nor_what_is_behind_it_and_its_connection
 fn a_delayed_response_comes_late_and_holds_up_those_behind_it() {
     let mut world = pair(ToyConfig::server());
     run(&mut world, millis(10));
-    let (api, responses) = (None, Some(true));
+    let kind = Some(MessageKind::Response(ApiKey::InitProducerId));
     let what = Tampering::Delay(millis(500));
-    world.tamper(SERVER, CLIENT, Tamper { api, responses, count: 1, what });
+    world.tamper(SERVER, CLIENT, Tamper { kind, count: 1, what });
     (0..2).for_each(|_| send(&mut world));
     run(&mut world, secs(2));
     assert_eq!(when(&world, CLIENT, is_response), [512, 512]);
+}
+
+fn talkative() -> ToyWorld {
+    pair(ToyConfig { frames: 3, ..ToyConfig::server() })
+}
+
+#[test]
+fn frames_arrive_in_the_order_in_which_they_were_said() {
+    let mut world = talkative();
+    run(&mut world, millis(10));
+    let heard = [1, 2, 3].map(|number| Seen::Frame(SERVER, Zxid::new(0, number)));
+    assert!(seen(&world, CLIENT).ends_with(&heard), "{:?}", seen(&world, CLIENT));
+}
+
+#[test]
+fn frames_are_dropped_and_delayed_by_their_kind_as_other_messages_are() {
+    let kind = Some(MessageKind::Frame(FrameKind::Ack));
+    let is_frame = |seen: &Seen| matches!(seen, Seen::Frame(..));
+    let heard = |what: Tampering| {
+        let mut world = talkative();
+        world.tamper(SERVER, CLIENT, Tamper { kind, count: 1, what });
+        run(&mut world, secs(2));
+        when(&world, CLIENT, is_frame)
+    };
+    assert_eq!(heard(Tampering::Drop), [0; 0]);
+    let late = heard(Tampering::Delay(millis(500)));
+    assert_eq!(late.len(), 3);
+    assert!(late.iter().all(|at| *at >= 500), "{late:?}");
+}
+
+#[test]
+fn frames_wait_behind_a_cut_link_and_come_late() {
+    let mut world = talkative();
+    world.run(Time(1_500_000), &mut |_| {});
+    world.cut(SERVER, CLIENT);
+    run(&mut world, millis(400));
+    world.heal(SERVER, CLIENT);
+    run(&mut world, secs(2));
+    let is_frame = |seen: &Seen| matches!(seen, Seen::Frame(..));
+    assert_eq!(when(&world, CLIENT, is_frame).len(), 3);
 }
 
 #[test]
