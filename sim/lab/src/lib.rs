@@ -20,6 +20,7 @@ mod hosting;
 mod judging;
 pub mod library;
 pub mod list;
+pub mod measure;
 mod own_mistake;
 pub mod promises;
 pub mod report;

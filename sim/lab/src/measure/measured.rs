@@ -1,0 +1,229 @@
+//! The summary of a run's measures: what is left when the warm-up is cut off.
+
+#![allow(clippy::float_arithmetic, reason = "rates are for people, and made in the lab")]
+
+use super::latency::{Latencies, Percentiles};
+use super::metric::{Kind, METRICS};
+use super::row::Row;
+use super::steady::{LATENCY_TOLERANCE, Steadiness, THROUGHPUT_TOLERANCE, WINDOW, steadiness, warm_up};
+use super::{Meter, Window};
+use klab_wire::{Span, Time, TopicPartition};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a run's measured time says: rates per second, latencies in microseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    /// The rows, the time series of the whole run.
+    #[serde(skip)]
+    pub rows: Vec<Row>,
+    /// How long an interval of them is.
+    pub interval: Span,
+    /// When the measured time begins: the warm-up is over.
+    pub from: Time,
+    /// When it ends: the load stops.
+    pub to: Time,
+    /// Whether the rate of acknowledgements is steady within it.
+    pub throughput: Steadiness,
+    /// Whether the mean time from `send()` to the acknowledgement is.
+    pub latency: Steadiness,
+    /// Records and bytes per second.
+    pub rates: Rates,
+    /// From `send()` to the acknowledgement.
+    pub publish: Option<Percentiles>,
+    /// From `send()` to the poll that returned the record.
+    pub end_to_end: Option<Percentiles>,
+    /// Where the time goes on the way to the acknowledgement.
+    pub way: Way,
+    /// Every column of `metrics.csv` over the measured time: of what is counted the rate per second, of a gauge the
+    /// mean and the maximum.
+    pub metrics: BTreeMap<&'static str, Figure>,
+    /// Partition-time with fewer in-sync replicas than replicas, over the whole run.
+    pub under_replicated_for: Span,
+    /// How many records the leader of each partition appended, over the whole run.
+    pub appended: BTreeMap<TopicPartition, u64>,
+}
+
+/// Per second of the measured time.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Rates {
+    /// Records that the scenario asks for.
+    pub offered: f64,
+    /// Records that applications handed to `send()`.
+    pub called: f64,
+    /// Records that leaders appended.
+    pub appended: f64,
+    /// Records that came below the high watermark: in every in-sync replica.
+    pub committed: f64,
+    /// Records acknowledged.
+    pub acked: f64,
+    /// Their bytes, keys and overhead not counted, in megabytes (10⁶).
+    pub acked_mb: f64,
+    /// Records that polls returned.
+    pub polled: f64,
+    /// Their bytes.
+    pub polled_mb: f64,
+    /// Records in a batch, and batches in a produce request, on the average.
+    pub records_per_batch: f64,
+    /// Batches in a produce request.
+    pub batches_per_request: f64,
+}
+
+/// Where the time goes between `send()` and the acknowledgement, of the mean in thousandths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// Between the leader's append and the high watermark: rounds of replication. With `acks=1` it is beside the way.
+    pub replicating: u64,
+    /// Calls of `send()` that had to wait for memory, of a thousand.
+    pub blocked: u64,
+}
+
+/// A column over the measured time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Figure {
+    Rate { per_second: f64 },
+    Gauge { mean: f64, max: u64 },
+}
+
+/// A percentile of one of the two ways, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latency {
+    /// From `send()` to the acknowledgement.
+    Publish,
+    /// From `send()` to the poll.
+    EndToEnd,
+}
+
+impl Measured {
+    /// Half, 99 of 100, .. of the records took no longer.
+    pub fn percentiles(&self, latency: Latency) -> Option<Percentiles> {
+        match latency {
+            Latency::Publish => self.publish,
+            Latency::EndToEnd => self.end_to_end,
+        }
+    }
+
+    /// The rows of the load, without the one that stands for the time after it.
+    pub fn load(&self) -> &[Row] {
+        let end = self.rows.partition_point(|row| row.at < self.to);
+        &self.rows[..end]
+    }
+}
+
+impl Meter {
+    /// Closes what is open at the end of the run, and sums up.
+    pub fn finish(mut self, end: Time) -> Measured {
+        while self.row_end().is_some_and(|row_end| row_end <= end) {
+            self.close_row();
+        }
+        self.close_row();
+        let whole = self.whole_windows();
+        let acked = |window: usize| {
+            let rows = &self.rows[window * WINDOW..(window + 1) * WINDOW];
+            rows.iter().map(|row| row.acked).sum()
+        };
+        let acked: Vec<u64> = whole.clone().map(acked).collect();
+        let cut = warm_up(&acked).min(acked.len());
+        let measured = whole.start + cut..whole.end;
+        let windows = &self.windows[measured.clone()];
+        let rows = &self.rows[measured.start * WINDOW..measured.end * WINDOW];
+        let [from, to] = [measured.start, measured.end]
+            .map(|window| Time::ZERO + self.interval.times((window * WINDOW) as u64));
+        let latencies: Vec<u64> = windows.iter().filter_map(|one| one.publish.mean()).collect();
+        let appended = self.replicas.appended().into_iter().collect();
+        let under_replicated_for = self.replicas.under_replicated_for(end);
+        let publish = merged(windows, |window| &window.publish);
+        Measured {
+            interval: self.interval,
+            from,
+            to,
+            throughput: steadiness(&acked[cut..], THROUGHPUT_TOLERANCE),
+            latency: steadiness(&latencies, LATENCY_TOLERANCE),
+            rates: rates(rows, to.since(from), self.offered_milli),
+            publish: publish.percentiles(),
+            end_to_end: merged(windows, |window| &window.end_to_end).percentiles(),
+            way: way(rows, windows, &publish),
+            metrics: metrics(rows, to.since(from)),
+            under_replicated_for,
+            appended,
+            rows: self.rows,
+        }
+    }
+
+    /// The windows from the first call of `send()` to the end of the load; only whole ones.
+    fn whole_windows(&self) -> std::ops::Range<usize> {
+        let end = (self.run_for.0 / self.interval.0) as usize / WINDOW;
+        let first = self.rows.iter().position(|row| row.called > 0).unwrap_or(0);
+        first.div_ceil(WINDOW).min(end)..end
+    }
+}
+
+fn merged(windows: &[Window], pick: fn(&Window) -> &Latencies) -> Latencies {
+    windows.iter().fold(Latencies::default(), |mut sum, window| {
+        sum.add(pick(window));
+        sum
+    })
+}
+
+fn rates(rows: &[Row], span: Span, offered_milli: u128) -> Rates {
+    let sum = |count: fn(&Row) -> u64| rows.iter().map(count).sum::<u64>();
+    let rate = |count| per_second(sum(count), span);
+    let batches = sum(|row| row.batches);
+    Rates {
+        offered: offered_milli as f64 / 1e3,
+        called: rate(|row| row.called),
+        appended: rate(|row| row.appended),
+        committed: rate(|row| row.committed),
+        acked: rate(|row| row.acked),
+        acked_mb: thousandths(rate(|row| row.acked_bytes) / 1e6),
+        polled: rate(|row| row.polled),
+        polled_mb: thousandths(rate(|row| row.polled_bytes) / 1e6),
+        records_per_batch: ratio(sum(|row| row.batched), batches),
+        batches_per_request: ratio(batches, sum(|row| row.produce_requests)),
+    }
+}
+
+fn way(rows: &[Row], windows: &[Window], publish: &Latencies) -> Way {
+    let published = publish.total_micros();
+    let replicating: u128 = windows.iter().map(|window| window.replicating).sum();
+    let called: u64 = rows.iter().map(|row| row.called).sum();
+    let blocked: u64 = rows.iter().map(|row| row.blocked).sum();
+    Way {
+        replicating: (replicating * 1_000).checked_div(published).map_or(0, |share| share as u64),
+        blocked: (blocked * 1_000).checked_div(called).unwrap_or(0),
+    }
+}
+
+fn metrics(rows: &[Row], span: Span) -> BTreeMap<&'static str, Figure> {
+    let figure = |metric: &super::metric::Metric| {
+        let values = rows.iter().filter_map(metric.value);
+        match metric.kind {
+            Kind::Count => Some(Figure::Rate { per_second: per_second(values.sum(), span) }),
+            Kind::Gauge => {
+                let (max, count) = (values.clone().max().unwrap_or(0), rows.len() as u64);
+                Some(Figure::Gauge { mean: ratio(values.sum(), count), max })
+            }
+            // `publish` and `end_to_end` have them over the whole time, which no mean of percentiles is.
+            Kind::Latency => None,
+        }
+    };
+    METRICS.iter().filter_map(|metric| Some((metric.name, figure(metric)?))).collect()
+}
+
+fn per_second(count: u64, span: Span) -> f64 {
+    match span {
+        Span::ZERO => 0.0,
+        span => thousandths(count as f64 * 1e9 / span.0 as f64),
+    }
+}
+
+fn ratio(count: u64, of: u64) -> f64 {
+    if of == 0 { 0.0 } else { thousandths(count as f64 / of as f64) }
+}
+
+/// Three decimals are enough, and the same everywhere.
+fn thousandths(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}

@@ -1,0 +1,197 @@
+//! Measures of a run, from facts and operations alone: rates, latencies, batches, lag, what is under-replicated, what
+//! waits.
+//!
+//! A [`Meter`] watches every entry of the trace while the run goes on and keeps a row per interval ([`row`]): a time
+//! series, `metrics.csv`. At the end [`Measured`] is the summary: what is left when the warm-up is cut off, and whether
+//! that is a steady state at all ([`steady`]). A record's way is followed from `send()` over the leader's append and the
+//! high watermark to every reader, without a record being kept that is not in flight (`passage`, `replicas`).
+//! [`metric`] is the table of all columns, with Kafka's own names.
+//!
+//! Nobody pays for this who does not ask: a run that is only judged has no meter.
+
+pub mod latency;
+mod measured;
+pub mod metric;
+mod passage;
+mod replicas;
+pub mod row;
+pub mod steady;
+
+pub use measured::{Latency, Measured, Rates, Way};
+
+use klab_machine::fact::{ClientFact, Fact};
+use klab_machine::trace::{Entry, Fate, Outcome as FateOutcome, What};
+use klab_scenario::Scenario;
+use klab_wire::{ApiKey, NodeId, NodeKind, Span, Time};
+use latency::Latencies;
+use passage::{Passage, Passed};
+use replicas::{Replicas, Stored};
+use row::Row;
+
+/// Watches a run and measures it.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    interval: Span,
+    run_for: Time,
+    /// The rows that are over.
+    rows: Vec<Row>,
+    row: Row,
+    row_publish: Latencies,
+    row_end_to_end: Latencies,
+    windows: Vec<Window>,
+    passage: Passage,
+    replicas: Replicas,
+    /// Records per second that all producers together are asked for, in thousandths.
+    offered_milli: u128,
+}
+
+/// Latencies of five intervals together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Window {
+    publish: Latencies,
+    end_to_end: Latencies,
+    /// Record-microseconds between the leader's append and the high watermark.
+    replicating: u128,
+}
+
+impl Meter {
+    /// A meter for a run of this scenario.
+    pub fn new(scenario: &Scenario) -> Self {
+        let offered = scenario.producer_nodes().map(|(_, producer)| {
+            let rate = producer.rate;
+            u128::from(rate.count) * 1_000_000_000_000 / u128::from(rate.per.0)
+        });
+        Meter {
+            interval: row::interval(scenario.run_for),
+            run_for: Time(scenario.run_for.0),
+            rows: Vec::new(),
+            row: Row::default(),
+            row_publish: Latencies::default(),
+            row_end_to_end: Latencies::default(),
+            windows: vec![Window::default()],
+            passage: Passage::new(scenario),
+            replicas: Replicas::default(),
+            offered_milli: offered.sum(),
+        }
+    }
+
+    /// How long an interval is.
+    pub fn interval(&self) -> Span {
+        self.interval
+    }
+
+    /// Takes note of an entry of the trace; entries come in the order of time.
+    pub fn watch(&mut self, entry: &Entry) {
+        while self.row_end().is_some_and(|end| end <= entry.time) {
+            self.close_row();
+        }
+        match &entry.what {
+            What::Operation(operation) => {
+                let Meter { passage, row, row_publish, row_end_to_end, .. } = self;
+                passage.watch(entry.node, entry.time, operation, &mut |passed| {
+                    take_passed(row, row_publish, row_end_to_end, passed);
+                });
+            }
+            What::Fact(fact) => self.watch_fact(entry, fact),
+            What::Fate(fate) if fate.fate == FateOutcome::Delivered => {
+                self.deliver(entry.node, fate);
+            }
+            What::Fate(_) => {}
+        }
+    }
+
+    fn watch_fact(&mut self, entry: &Entry, fact: &Fact) {
+        if let Fact::Client(fact) = fact {
+            return self.watch_client(fact);
+        }
+        let Meter { replicas, row, windows, .. } = self;
+        let window = windows.last_mut().expect("there is always a window");
+        replicas.watch(entry, fact, &mut |stored| match stored {
+            Stored::Appended { records } => row.appended += records,
+            Stored::Committed { records } => row.committed += records,
+            Stored::Waited { records, took } => {
+                window.replicating += u128::from(took.as_micros()) * u128::from(records);
+            }
+        });
+    }
+
+    fn watch_client(&mut self, fact: &ClientFact) {
+        match fact {
+            ClientFact::BatchSent { records, attempt, .. } if *attempt <= 1 => {
+                self.row.batches += 1;
+                self.row.batched += u64::from(*records);
+            }
+            ClientFact::BatchRetried { records, .. } => self.row.retried += u64::from(*records),
+            ClientFact::SendBlocked { .. } => self.row.blocked += 1,
+            _ => {}
+        }
+    }
+
+    /// A message has arrived: whose it was decides what it counts as.
+    fn deliver(&mut self, sender: NodeId, fate: &Fate) {
+        let Some(message) = fate.message else { return };
+        let (row, bytes) = (&mut self.row, u64::from(message.bytes));
+        row.messages += 1;
+        row.message_bytes += bytes;
+        match (message.api, message.is_response, sender.kind, fate.peer.kind) {
+            (ApiKey::Produce, false, ..) => {
+                row.produce_requests += 1;
+                row.produce_bytes += bytes;
+            }
+            (ApiKey::Fetch, false, NodeKind::Consumer, _) => row.consumer_fetches += 1,
+            (ApiKey::Fetch, true, _, NodeKind::Consumer) => row.consumer_bytes += bytes,
+            (ApiKey::Fetch, false, NodeKind::Broker, NodeKind::Broker) => row.follower_fetches += 1,
+            (ApiKey::Fetch, true, NodeKind::Broker, NodeKind::Broker) => row.follower_bytes += bytes,
+            _ => {}
+        }
+    }
+
+    /// When the row ends. The last one, which begins when the load ends, lasts as long as the run.
+    fn row_end(&self) -> Option<Time> {
+        let end = self.row.at + self.interval;
+        (self.row.at < self.run_for).then_some(end.min(self.run_for))
+    }
+
+    fn close_row(&mut self) {
+        let next = Row { at: self.row_end().unwrap_or(Time::MAX), ..Row::default() };
+        let mut row = std::mem::replace(&mut self.row, next);
+        row.publish = self.row_publish.percentiles();
+        row.end_to_end = self.row_end_to_end.percentiles();
+        row.under_replicated = self.replicas.under_replicated();
+        row.max_lag = self.replicas.max_lag();
+        row.produce_purgatory = self.replicas.parked();
+        self.rows.push(row);
+        let window = self.windows.last_mut().expect("there is always a window");
+        window.publish.add(&self.row_publish);
+        window.end_to_end.add(&self.row_end_to_end);
+        self.row_publish.clear();
+        self.row_end_to_end.clear();
+        if self.rows.len().is_multiple_of(steady::WINDOW) {
+            self.windows.push(Window::default());
+        }
+    }
+}
+
+fn take_passed(
+    row: &mut Row,
+    publish: &mut Latencies,
+    end_to_end: &mut Latencies,
+    passed: Passed,
+) {
+    match passed {
+        Passed::Called { records } => row.called += records,
+        Passed::Acked { records, bytes, took } => {
+            row.acked += records;
+            row.acked_bytes += bytes;
+            publish.record(took, records);
+        }
+        Passed::Failed { records } => row.failed += records,
+        Passed::Unknown { records } => row.unknown += records,
+        Passed::Polled { records, bytes, took } => {
+            row.polled += records;
+            row.polled_bytes += bytes;
+            end_to_end.record(took, records);
+        }
+        Passed::PolledAgain { records } => row.polled += records,
+    }
+}
