@@ -2,9 +2,12 @@
 
 use crate::cli::Subject;
 use crate::error::{Exit, Mistake};
-use crate::judging;
+use crate::measure::limit::Limit;
+use crate::measure::usage::Gauged;
+use crate::measure::{Measured, Meter};
 use crate::own_mistake::Running;
 use crate::vocabulary::Words;
+use crate::{hosting, judging};
 use klab_check::{Judge, Summary, Verdict};
 use klab_machine::trace::Entry;
 use klab_scenario::{Controller, Problems, Run, Scenario};
@@ -56,6 +59,8 @@ pub struct Outcome {
     pub messages: u64,
     /// How much simulated time passed.
     pub end: Span,
+    /// What was measured, if it was.
+    pub measured: Option<Box<Measured>>,
 }
 
 impl Experiment {
@@ -195,8 +200,24 @@ impl Experiment {
     ) -> Outcome {
         let _running = Running::begin(self.command());
         let mut observer = Observer::new(&self.scenario, observe);
-        let end = crate::hosting::run(world, self.seed, hosting, &mut observer);
-        observer.finish(end)
+        let world = hosting::run(world, self.seed, hosting, |entry| observer.watch(entry));
+        observer.finish(hosting::run_end(&world))
+    }
+
+    /// Runs it to its end, judged and measured.
+    pub fn measure(&self, hosting: Hosting, mut observe: impl FnMut(&Entry) + Send) -> Outcome {
+        let _running = Running::begin(self.command());
+        let mut meter = Meter::new(&self.scenario);
+        let world = Gauged::new(World::new(&self.scenario, self.seed), meter.interval());
+        let mut observer = Observer::new(&self.scenario, |entry: &Entry| {
+            meter.watch(entry);
+            observe(entry);
+        });
+        let world = hosting::run(world, self.seed, hosting, |entry| observer.watch(entry));
+        let end = hosting::run_end(world.world());
+        let time = end.time;
+        let outcome = observer.finish(end);
+        Outcome { measured: Some(Box::new(meter.finish(time, world.into_readings()))), ..outcome }
     }
 }
 
@@ -227,6 +248,10 @@ impl Outcome {
             simulated_nanoseconds: Span,
             verdict: &'a Verdict,
             summary: &'a Summary,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            measured: Option<&'a Measured>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            limit: Option<Limit>,
         }
         let page = Page {
             klab: env!("CARGO_PKG_VERSION"),
@@ -241,6 +266,8 @@ impl Outcome {
             simulated_nanoseconds: self.end,
             verdict: &self.verdict,
             summary: &self.summary,
+            measured: self.measured.as_deref(),
+            limit: self.measured.as_deref().map(Limit::of),
         };
         let mut json = serde_json::to_string_pretty(&page).expect("plain data becomes JSON");
         json.push('\n');
@@ -288,6 +315,7 @@ impl<F: FnMut(&Entry)> Observer<F> {
             steps,
             messages,
             end: time.since(Time::ZERO),
+            measured: None,
         }
     }
 }

@@ -1,22 +1,30 @@
 //! Where a world is run: in the open, or in the cage.
 
-use crate::experiment::{Hosting, Observer, RunEnd};
+use crate::experiment::{Hosting, RunEnd};
 use klab_machine::trace::Entry;
 use klab_wire::Time;
 use klab_world::{Simulation, World};
 
-/// Runs a world to its end.
-pub(crate) fn run<F: FnMut(&Entry) + Send>(
-    world: World,
+/// Runs a simulation to its end, and shows every entry of its trace.
+pub(crate) fn run<S: Simulation + Send>(
+    mut simulation: S,
     seed: u64,
     hosting: Hosting,
-    observer: &mut Observer<F>,
-) -> RunEnd {
-    let watch = |entry: &Entry| observer.watch(entry);
-    let world = match hosting {
-        Hosting::Bare => run_bare(world, watch),
-        Hosting::Caged => klab_cage::run(seed, world, Time::MAX, watch).simulation,
-    };
+    mut watch: impl FnMut(&Entry) + Send,
+) -> S {
+    match hosting {
+        Hosting::Bare => {
+            while let Some(entries) = simulation.step() {
+                entries.iter().for_each(&mut watch);
+            }
+            simulation
+        }
+        Hosting::Caged => klab_cage::run(seed, simulation, Time::MAX, watch).simulation,
+    }
+}
+
+/// What a world that has run to its end knows of that.
+pub(crate) fn run_end(world: &World) -> RunEnd {
     let end = world.end().expect("a world that has run to its end knows how it ended");
     RunEnd {
         time: end.time,
@@ -25,9 +33,4 @@ pub(crate) fn run<F: FnMut(&Entry) + Send>(
         fingerprint: world.fingerprint().hex(),
         convergence: end.convergence,
     }
-}
-
-fn run_bare(mut world: World, mut watch: impl FnMut(&Entry)) -> World {
-    world.run_to_end(&mut watch);
-    world
 }

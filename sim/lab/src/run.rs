@@ -48,14 +48,19 @@ fn run_one(
     let history = arguments.history.as_deref().map(|path| History::begin(path, experiment));
     let mut history = history.transpose()?;
     let hosting = if arguments.bare { Hosting::Bare } else { Hosting::Caged };
-    let outcome = experiment.run(hosting, |entry| {
+    let is_measured = report.is_some() || arguments.json;
+    let observe = |entry: &Entry| {
         if let Some(report) = &mut report {
             report.watch(entry);
         }
         if let Some(history) = &mut history {
             history.watch(entry);
         }
-    });
+    };
+    let outcome = match is_measured {
+        true => experiment.measure(hosting, observe),
+        false => experiment.run(hosting, observe),
+    };
     let written = report.map(|report| report.finish(experiment, &outcome)).transpose()?;
     history.map(History::finish).transpose()?;
     match (arguments.json, is_series) {

@@ -5,14 +5,17 @@
 use super::latency::{Latencies, Percentiles};
 use super::metric::{Kind, METRICS};
 use super::row::Row;
-use super::steady::{LATENCY_TOLERANCE, Steadiness, THROUGHPUT_TOLERANCE, WINDOW, steadiness, warm_up};
+use super::steady::{
+    LATENCY_TOLERANCE, Steadiness, THROUGHPUT_TOLERANCE, WINDOW, steadiness, warm_up,
+};
+use super::usage::{Readings, Utilisation};
 use super::{Meter, Window};
 use klab_wire::{Span, Time, TopicPartition};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// What a run's measured time says: rates per second, latencies in microseconds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Measured {
     /// The rows, the time series of the whole run.
     #[serde(skip)]
@@ -38,9 +41,15 @@ pub struct Measured {
     /// Every column of `metrics.csv` over the measured time: of what is counted the rate per second, of a gauge the
     /// mean and the maximum.
     pub metrics: BTreeMap<&'static str, Figure>,
+    /// How busy everything was; nothing on ideal hardware.
+    pub utilisations: Vec<Utilisation>,
+    /// The readings that they come from.
+    #[serde(skip)]
+    pub readings: Readings,
     /// Partition-time with fewer in-sync replicas than replicas, over the whole run.
     pub under_replicated_for: Span,
     /// How many records the leader of each partition appended, over the whole run.
+    #[serde(skip)]
     pub appended: BTreeMap<TopicPartition, u64>,
 }
 
@@ -87,24 +96,7 @@ pub enum Figure {
     Gauge { mean: f64, max: u64 },
 }
 
-/// A percentile of one of the two ways, by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Latency {
-    /// From `send()` to the acknowledgement.
-    Publish,
-    /// From `send()` to the poll.
-    EndToEnd,
-}
-
 impl Measured {
-    /// Half, 99 of 100, .. of the records took no longer.
-    pub fn percentiles(&self, latency: Latency) -> Option<Percentiles> {
-        match latency {
-            Latency::Publish => self.publish,
-            Latency::EndToEnd => self.end_to_end,
-        }
-    }
-
     /// The rows of the load, without the one that stands for the time after it.
     pub fn load(&self) -> &[Row] {
         let end = self.rows.partition_point(|row| row.at < self.to);
@@ -114,7 +106,7 @@ impl Measured {
 
 impl Meter {
     /// Closes what is open at the end of the run, and sums up.
-    pub fn finish(mut self, end: Time) -> Measured {
+    pub fn finish(mut self, end: Time, readings: Readings) -> Measured {
         while self.row_end().is_some_and(|row_end| row_end <= end) {
             self.close_row();
         }
@@ -146,6 +138,8 @@ impl Meter {
             end_to_end: merged(windows, |window| &window.end_to_end).percentiles(),
             way: way(rows, windows, &publish),
             metrics: metrics(rows, to.since(from)),
+            utilisations: readings.utilisations(measured.start * WINDOW, measured.end * WINDOW),
+            readings,
             under_replicated_for,
             appended,
             rows: self.rows,

@@ -5,6 +5,7 @@
 
 use super::latency::Percentiles;
 use super::row::Row;
+use super::usage::Readings;
 
 /// A column of `metrics.csv`.
 #[derive(Clone, Copy, Debug)]
@@ -104,16 +105,23 @@ metrics! {
         "no record took longer", |row| of(row.end_to_end, |p| p.max);
 }
 
-/// The rows as comma-separated values, with units in the header; what was not measured is left empty.
-pub fn csv(rows: &[Row]) -> String {
+/// The rows as comma-separated values, with units in the header; what was not measured is left empty. After the table's
+/// columns come how busy the servers were, and what waited for each of their resources.
+pub fn csv(rows: &[Row], readings: &Readings) -> String {
+    let (head, lines) = readings.columns();
     let mut csv = String::from("time_s");
     METRICS.iter().for_each(|metric| csv.extend([",", metric.name]));
+    head.iter().for_each(|name| csv.extend([",", name]));
     csv.push('\n');
-    for row in rows {
+    for (index, row) in rows.iter().enumerate() {
         csv += &row.at.to_string();
         for metric in METRICS {
             csv.push(',');
             csv += &(metric.value)(row).map_or(String::new(), |value| value.to_string());
+        }
+        for place in 0..head.len() {
+            csv.push(',');
+            csv += &lines.get(index).map_or(String::new(), |line| line[place].to_string());
         }
         csv.push('\n');
     }
@@ -128,6 +136,8 @@ pub fn legend() -> String {
         let kafka = kafka.map_or(String::new(), |kafka| format!("`{kafka}`"));
         page += &format!("| `{name}` | {what} | {kafka} |\n");
     }
+    page += "| `b1_card-out_permille` and its like | how busy this was, in thousandths | |\n";
+    page += "| `b1_card-out_waiting` and its like | what waited for it: inputs for threads, nanoseconds of work for cards and disks | |\n";
     page
 }
 

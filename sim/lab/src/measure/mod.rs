@@ -1,23 +1,26 @@
-//! Measures of a run, from facts and operations alone: rates, latencies, batches, lag, what is under-replicated, what
-//! waits.
+//! Measures of a run, from its facts and operations and from the world's meters: rates, latencies, batches, lag, what
+//! is under-replicated, what waits, how busy everything was.
 //!
 //! A [`Meter`] watches every entry of the trace while the run goes on and keeps a row per interval ([`row`]): a time
 //! series, `metrics.csv`. At the end [`Measured`] is the summary: what is left when the warm-up is cut off, and whether
 //! that is a steady state at all ([`steady`]). A record's way is followed from `send()` over the leader's append and the
 //! high watermark to every reader, without a record being kept that is not in flight (`passage`, `replicas`).
-//! [`metric`] is the table of all columns, with Kafka's own names.
+//! [`metric`] is the table of all columns, with Kafka's own names. [`usage`] is how busy everything was, and [`limit`] what
+//! follows from that: why there were not more records a second.
 //!
 //! Nobody pays for this who does not ask: a run that is only judged has no meter.
 
 pub mod latency;
+pub mod limit;
 mod measured;
 pub mod metric;
 mod passage;
 mod replicas;
 pub mod row;
 pub mod steady;
+pub mod usage;
 
-pub use measured::{Latency, Measured, Rates, Way};
+pub use measured::{Figure, Measured, Rates, Way};
 
 use klab_machine::fact::{ClientFact, Fact};
 use klab_machine::trace::{Entry, Fate, Outcome as FateOutcome, What};
@@ -141,7 +144,9 @@ impl Meter {
             (ApiKey::Fetch, false, NodeKind::Consumer, _) => row.consumer_fetches += 1,
             (ApiKey::Fetch, true, _, NodeKind::Consumer) => row.consumer_bytes += bytes,
             (ApiKey::Fetch, false, NodeKind::Broker, NodeKind::Broker) => row.follower_fetches += 1,
-            (ApiKey::Fetch, true, NodeKind::Broker, NodeKind::Broker) => row.follower_bytes += bytes,
+            (ApiKey::Fetch, true, NodeKind::Broker, NodeKind::Broker) => {
+                row.follower_bytes += bytes
+            }
             _ => {}
         }
     }
@@ -172,12 +177,7 @@ impl Meter {
     }
 }
 
-fn take_passed(
-    row: &mut Row,
-    publish: &mut Latencies,
-    end_to_end: &mut Latencies,
-    passed: Passed,
-) {
+fn take_passed(row: &mut Row, publish: &mut Latencies, end_to_end: &mut Latencies, passed: Passed) {
     match passed {
         Passed::Called { records } => row.called += records,
         Passed::Acked { records, bytes, took } => {

@@ -40,16 +40,32 @@ struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passed {
     /// An application called `send()`.
-    Called { records: u64 },
+    Called {
+        records: u64,
+    },
     /// A call was acknowledged.
-    Acked { records: u64, bytes: u64, took: Span },
+    Acked {
+        records: u64,
+        bytes: u64,
+        took: Span,
+    },
     /// A call failed, or nobody knows.
-    Failed { records: u64 },
-    Unknown { records: u64 },
+    Failed {
+        records: u64,
+    },
+    Unknown {
+        records: u64,
+    },
     /// A reader got records of one call.
-    Polled { records: u64, bytes: u64, took: Span },
+    Polled {
+        records: u64,
+        bytes: u64,
+        took: Span,
+    },
     /// A reader got records of which the call is not known any more: again, or after their call had failed.
-    PolledAgain { records: u64 },
+    PolledAgain {
+        records: u64,
+    },
 }
 
 impl Readers {
@@ -165,7 +181,7 @@ impl Passage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use klab_machine::{PolledRecords, RecordRange};
+    use klab_machine::operation::{PolledRecords, RecordRange};
     use klab_wire::{ErrorCode, Offset, TopicName};
 
     fn passage(readers: usize) -> Passage {
@@ -177,7 +193,12 @@ mod tests {
         }
     }
 
-    fn told(passage: &mut Passage, node: NodeId, millis: u64, operation: &Operation) -> Vec<Passed> {
+    fn told(
+        passage: &mut Passage,
+        node: NodeId,
+        millis: u64,
+        operation: &Operation,
+    ) -> Vec<Passed> {
         let mut told = Vec::new();
         let at = Time(millis * 1_000_000);
         passage.watch(node, at, operation, &mut |passed| told.push(passed));
@@ -208,7 +229,10 @@ mod tests {
     #[test]
     fn a_thousand_records_of_one_call_are_one_entry_until_everybody_has_read_them() {
         let mut passage = passage(2);
-        assert_eq!(told(&mut passage, P1, 1, &call(1, 10, 1_000)), [Passed::Called { records: 1_000 }]);
+        assert_eq!(
+            told(&mut passage, P1, 1, &call(1, 10, 1_000)),
+            [Passed::Called { records: 1_000 }]
+        );
         let took = Span::from_millis(4);
         let ack = Passed::Acked { records: 1_000, bytes: 100_000, took };
         assert_eq!(told(&mut passage, P1, 5, &acked(1)), [ack]);

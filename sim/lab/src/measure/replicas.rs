@@ -226,7 +226,9 @@ impl Copies {
             tell(Stored::Committed { records: to.since(from) });
             self.committed = to;
         }
-        while let Some((last, at)) = self.uncommitted.front().copied().filter(|(last, _)| *last < to) {
+        while let Some((last, at)) =
+            self.uncommitted.front().copied().filter(|(last, _)| *last < to)
+        {
             let records = last.plus(1).since(from);
             tell(Stored::Waited { records, took: time.since(at) });
             from = from.max(last.plus(1));

@@ -57,7 +57,11 @@ mod tests {
     fn intervals_are_round_and_not_too_many() {
         let cases = [(1, 10), (5, 25), (10, 50), (20, 100), (60, 250), (3_600, 5_000)];
         for (seconds, millis) in cases {
-            assert_eq!(interval(Span::from_secs(seconds)), Span::from_millis(millis), "{seconds} s");
+            assert_eq!(
+                interval(Span::from_secs(seconds)),
+                Span::from_millis(millis),
+                "{seconds} s"
+            );
         }
     }
 }

@@ -22,7 +22,7 @@ pub const THROUGHPUT_TOLERANCE: u64 = 50;
 pub const LATENCY_TOLERANCE: u64 = 250;
 
 /// What the parts of the measured time say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Steadiness {
     /// No part differs by more than the tolerance.
@@ -34,6 +34,7 @@ pub enum Steadiness {
     /// It goes up and down.
     Wavering,
     /// There are too few windows to say.
+    #[default]
     TooShort,
 }
 
@@ -78,7 +79,9 @@ pub fn steadiness(windows: &[u64], tolerance: u64) -> Steadiness {
     let parts = windows[windows.len() - width * PARTS..].chunks(width);
     let parts: Vec<u64> = parts.map(|part| part.iter().sum()).collect();
     let mean = parts.iter().sum::<u64>() / PARTS as u64;
-    let is_close = |part: &u64| u128::from(part.abs_diff(mean)) * 1_000 <= u128::from(mean) * u128::from(tolerance);
+    let is_close = |part: &u64| {
+        u128::from(part.abs_diff(mean)) * 1_000 <= u128::from(mean) * u128::from(tolerance)
+    };
     let pairs = || parts.iter().zip(&parts[1..]);
     match () {
         () if parts.iter().all(is_close) => Steadiness::Steady,

@@ -24,6 +24,7 @@ pub fn page(experiment: &Experiment, outcome: &Outcome) -> String {
         title = experiment.scenario.title,
         about = experiment.scenario.about.as_ref().map_or(String::new(), |a| format!("{a}\n\n")),
         command = experiment.command(),
-        interval = super::INTERVAL,
+        interval =
+            outcome.measured.as_ref().map_or(klab_wire::Span::ZERO, |measured| measured.interval),
     )
 }

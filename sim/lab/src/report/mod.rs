@@ -2,7 +2,6 @@
 
 pub mod folder;
 mod index;
-pub mod metrics;
 pub mod plots;
 pub mod series;
 pub mod text;
@@ -10,18 +9,15 @@ pub mod text;
 use crate::error::Mistake;
 use crate::experiment::{Experiment, Outcome};
 use crate::history::write::{Notation, Writer};
+use crate::measure::metric;
 use folder::Folder;
 use klab_machine::trace::{Entry, What};
 use klab_machine::{Fact, fact::WorldFact};
-use klab_wire::{Span, Time};
-use metrics::Metrics;
+use klab_wire::Time;
 use plots::Mark;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-
-/// The rows of `metrics.csv`.
-pub(crate) const INTERVAL: Span = Span::from_millis(250);
 
 const UNWRITABLE: &str = "cannot be written";
 
@@ -34,7 +30,6 @@ pub struct Report {
     with_messages: bool,
     /// The first error of writing the trace or the history, which is reported at the end.
     broken: Option<std::io::Error>,
-    metrics: Metrics,
     marks: Vec<Mark>,
 }
 
@@ -60,13 +55,11 @@ impl Report {
         let history = Writer::begin(history, Notation::Json, &experiment.scenario, &source);
         let history = history
             .map_err(|error| Mistake::of_path(Path::new("history.jsonl"), UNWRITABLE, &error))?;
-        let metrics = Metrics::new(INTERVAL, experiment.scenario.run_for);
-        Ok(Report { folder, trace, history, with_messages, broken, metrics, marks: Vec::new() })
+        Ok(Report { folder, trace, history, with_messages, broken, marks: Vec::new() })
     }
 
     /// Takes note of an entry of the trace.
     pub fn watch(&mut self, entry: &Entry) {
-        self.metrics.watch(entry);
         self.mark(entry);
         let is_message = matches!(entry.what, What::Fate(_));
         if self.broken.is_none() && (self.with_messages || !is_message) {
@@ -94,9 +87,12 @@ impl Report {
             return Err(Mistake::of_path(files, UNWRITABLE, &error));
         }
         self.folder.write("verdict.json", &outcome.json(experiment))?;
-        self.folder.write("metrics.csv", &self.metrics.csv())?;
-        self.folder.write("throughput.svg", &plots::throughput(&self.metrics, &self.marks))?;
-        self.folder.write("latency.svg", &plots::latency(&self.metrics, &self.marks))?;
+        if let Some(measured) = &outcome.measured {
+            let csv = metric::csv(&measured.rows, &measured.readings);
+            self.folder.write("metrics.csv", &csv)?;
+            self.folder.write("throughput.svg", &plots::throughput(measured, &self.marks))?;
+            self.folder.write("latency.svg", &plots::latency(measured, &self.marks))?;
+        }
         self.folder.write("scenario.toml", &experiment.source)?;
         self.folder.write("index.md", &index::page(experiment, outcome))?;
         self.folder.finish()

@@ -4,7 +4,9 @@
 
 #![allow(clippy::float_arithmetic, reason = "the lab draws, and drawing is done in floats")]
 
-use super::metrics::{Metrics, Row};
+use crate::measure::Measured;
+use crate::measure::latency::Percentiles;
+use crate::measure::row::Row;
 use klab_wire::Time;
 use plotters::prelude::{
     ChartBuilder, Color, IntoDrawingArea, IntoFont, LineSeries, PathElement, RED, RGBColor,
@@ -33,18 +35,19 @@ const GREEN: RGBColor = RGBColor(0x2c, 0xa0, 0x2c);
 const GREY: RGBColor = RGBColor(0x88, 0x88, 0x88);
 
 /// Records per second that were sent, acknowledged and polled.
-pub fn throughput(metrics: &Metrics, marks: &[Mark]) -> String {
-    let per_second = 1e9 / metrics.interval().0 as f64;
+pub fn throughput(measured: &Measured, marks: &[Mark]) -> String {
+    let per_second = 1e9 / measured.interval.0 as f64;
     let curve = |label, color, count: fn(&Row) -> u64| Curve {
         label,
         color,
-        points: metrics
-            .rows()
-            .map(|(at, row)| (seconds(at), count(row) as f64 * per_second))
+        points: measured
+            .load()
+            .iter()
+            .map(|row| (seconds(row.at), count(row) as f64 * per_second))
             .collect(),
     };
     let curves = [
-        curve("sent", GREY, |row| row.sent),
+        curve("sent", GREY, |row| row.called),
         curve("polled", GREEN, |row| row.polled),
         curve("acknowledged", BLUE, |row| row.acked),
     ];
@@ -52,16 +55,17 @@ pub fn throughput(metrics: &Metrics, marks: &[Mark]) -> String {
 }
 
 /// Milliseconds from send to acknowledgement: median and maximum of each interval.
-pub fn latency(metrics: &Metrics, marks: &[Mark]) -> String {
-    let curve = |label, color, permille| Curve {
+pub fn latency(measured: &Measured, marks: &[Mark]) -> String {
+    let curve = |label, color, pick: fn(Percentiles) -> u64| Curve {
         label,
         color,
-        points: metrics
-            .rows()
-            .filter_map(|(at, row)| Some((seconds(at), row.latency_at(permille)? as f64 / 1e3)))
+        points: measured
+            .load()
+            .iter()
+            .filter_map(|row| Some((seconds(row.at), pick(row.publish?) as f64 / 1e3)))
             .collect(),
     };
-    let curves = [curve("maximum", ORANGE, 1000), curve("median", BLUE, 500)];
+    let curves = [curve("maximum", ORANGE, |all| all.max), curve("median", BLUE, |all| all.p50)];
     chart("Latency of acknowledged sends", "milliseconds", &curves, marks)
 }
 
@@ -125,13 +129,13 @@ fn draw(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use klab_wire::Span;
 
     #[test]
     fn the_picture_of_a_run_has_its_unit_its_curves_and_its_faults() {
-        let metrics = Metrics::new(Span::from_millis(100), Span::from_secs(2));
+        let measured =
+            Measured { interval: klab_wire::Span::from_millis(100), ..Measured::default() };
         let mark = Mark { time: Time(1_000_000_000), label: "b1 crashed".into() };
-        let svg = throughput(&metrics, &[mark]);
+        let svg = throughput(&measured, &[mark]);
         for part in
             ["records per second", "acknowledged", "b1 crashed", "seconds of simulated time"]
         {

@@ -1,0 +1,178 @@
+//! What the limit was: why there were not more records a second.
+//!
+//! 1. Something was busy nearly all the time: the busiest resource, from nine tenths of what it can do.
+//! 2. Else, if everything that the scenario asks for came through: the producers' rate.
+//! 3. Else, if producers waited for memory (`buffer.memory`) or for their batches to leave: what kept a batch for most
+//!    of its time. If that is the way from the leader's append to the high watermark, it is the latency of
+//!    replication: a broker has one request of a connection in service at a time, and with `acks=all` each waits for
+//!    two rounds of the followers' fetches. Else it is the buffer pool, or the requests in flight.
+
+#![allow(clippy::float_arithmetic, reason = "rates are for people, and made in the lab")]
+
+use super::measured::Measured;
+use super::usage::{Utilisation, words};
+use klab_wire::NodeId;
+use klab_world::ResourceKind;
+use serde::Serialize;
+use std::fmt;
+
+/// From how many thousandths on a resource is the limit.
+pub const BUSY: u64 = 900;
+/// From how many thousandths of the offered rate on the producers' rate is the limit.
+const ENOUGH: f64 = 0.98;
+/// From how many thousandths of the way on replication is the limit.
+const MOST: u64 = 500;
+
+/// What the limit was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "by")]
+pub enum Limit {
+    /// A resource that was busy nearly all the time.
+    Resource {
+        /// What of a process.
+        #[serde(skip)]
+        resource: ResourceKind,
+        /// The busiest.
+        node: NodeId,
+        /// How busy it was.
+        permille: u64,
+        /// How many other processes' were as busy.
+        others: u32,
+    },
+    /// The producers sent no more.
+    ProducersRate,
+    /// Batches waited for the followers.
+    Replication {
+        /// How much of the way that was, in thousandths.
+        permille: u64,
+    },
+    /// Producers waited for memory.
+    BufferPool,
+    /// Batches waited at their producers for the requests before them.
+    RequestsInFlight,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Resource { resource, node, permille, others } => {
+                write!(f, "{} of {node}", words(*resource))?;
+                if *others > 0 {
+                    write!(f, " and {others} more")?;
+                }
+                write!(f, ", {} % busy", permille / 10)
+            }
+            Limit::ProducersRate => f.write_str("the producers' rate"),
+            Limit::Replication { permille } => {
+                write!(f, "the latency of replication, {} % of the way", permille / 10)
+            }
+            Limit::BufferPool => f.write_str("the producers' buffer pool"),
+            Limit::RequestsInFlight => f.write_str("the requests in flight"),
+        }
+    }
+}
+
+impl Limit {
+    /// The same without its numbers: equal for equal limits.
+    pub fn kind(&self) -> String {
+        match self {
+            Limit::Resource { resource, node, .. } => {
+                let whose = match node.kind {
+                    klab_wire::NodeKind::Producer => "a producer",
+                    klab_wire::NodeKind::Consumer => "a consumer",
+                    klab_wire::NodeKind::Broker => "a broker",
+                    _ => "a controller",
+                };
+                format!("{} of {whose}", words(*resource))
+            }
+            Limit::Replication { .. } => "the latency of replication".to_string(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The limit of a run.
+    pub fn of(measured: &Measured) -> Self {
+        let rates = &measured.rates;
+        let came_through =
+            rates.called >= rates.offered * ENOUGH && rates.acked >= rates.called * ENOUGH;
+        match busiest(&measured.utilisations) {
+            Some(resource) => resource,
+            None if came_through => Limit::ProducersRate,
+            None if measured.way.replicating >= MOST => {
+                Limit::Replication { permille: measured.way.replicating.min(1_000) }
+            }
+            None if measured.way.blocked > 0 => Limit::BufferPool,
+            None => Limit::RequestsInFlight,
+        }
+    }
+}
+
+/// The busiest resource, if it is busy enough.
+fn busiest(utilisations: &[Utilisation]) -> Option<Limit> {
+    // Of equals the first: servers come before clients.
+    let busiest = utilisations.iter().rev().max_by_key(|one| one.permille)?;
+    if busiest.permille < BUSY {
+        return None;
+    }
+    let as_busy = |one: &&Utilisation| {
+        one.resource == busiest.resource
+            && one.node.kind == busiest.node.kind
+            && one.permille >= BUSY
+    };
+    Some(Limit::Resource {
+        resource: busiest.resource,
+        node: busiest.node,
+        permille: busiest.permille.min(1_000),
+        others: utilisations.iter().filter(as_busy).count() as u32 - 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{Rates, Way};
+
+    fn measured(called: f64, acked: f64, way: Way, busy: &[(u16, u64)]) -> Measured {
+        let utilisation = |(broker, permille): &(u16, u64)| Utilisation {
+            node: NodeId::broker(*broker),
+            resource: ResourceKind::CardIn,
+            permille: *permille,
+            max_permille: 1_000,
+            waiting: 0,
+            bytes_per_second: 0,
+        };
+        Measured {
+            rates: Rates { offered: 1_000.0, called, acked, ..Rates::default() },
+            way,
+            utilisations: busy.iter().map(utilisation).collect(),
+            ..Measured::default()
+        }
+    }
+
+    #[test]
+    fn the_limit_is_what_was_busy_or_else_what_was_waited_for() {
+        let way = |replicating, blocked| Way { replicating, blocked };
+        let cases = [
+            (1_000.0, 1_000.0, way(900, 0), vec![(1, 500)], "the producers' rate"),
+            (
+                1_000.0,
+                990.0,
+                way(0, 0),
+                vec![(1, 890), (2, 970), (3, 930)],
+                "the network card (in) of b2 and 1 more, 97 % busy",
+            ),
+            (
+                600.0,
+                600.0,
+                way(730, 4),
+                vec![(1, 400)],
+                "the latency of replication, 73 % of the way",
+            ),
+            (600.0, 600.0, way(100, 4), vec![], "the producers' buffer pool"),
+            (1_000.0, 600.0, way(100, 0), vec![], "the requests in flight"),
+        ];
+        for (called, acked, way, busy, wanted) in cases {
+            assert_eq!(Limit::of(&measured(called, acked, way, &busy)).to_string(), wanted);
+        }
+    }
+}
