@@ -117,7 +117,9 @@ impl Meter {
             rows.iter().map(|row| row.acked).sum()
         };
         let acked: Vec<u64> = whole.clone().map(acked).collect();
-        let cut = warm_up(&acked).min(acked.len());
+        let disturbed = (self.disturbed_at.0 / self.interval.0) as usize / WINDOW;
+        let undisturbed = disturbed.saturating_sub(whole.start);
+        let cut = warm_up(&acked, undisturbed).min(acked.len());
         let measured = whole.start + cut..whole.end;
         let windows = &self.windows[measured.clone()];
         let rows = &self.rows[measured.start * WINDOW..measured.end * WINDOW];

@@ -23,7 +23,7 @@ pub mod usage;
 pub use measured::{Figure, Measured, Rates, Way};
 
 use klab_machine::fact::{ClientFact, Fact};
-use klab_machine::trace::{Entry, Fate, Outcome as FateOutcome, What};
+use klab_machine::trace::{Entry, Fate, MessageKind, Outcome as FateOutcome, What};
 use klab_scenario::Scenario;
 use klab_wire::{ApiKey, NodeId, NodeKind, Span, Time};
 use latency::Latencies;
@@ -36,6 +36,8 @@ use row::Row;
 pub struct Meter {
     interval: Span,
     run_for: Time,
+    /// When the scenario's first act comes; random faults may come at any time.
+    disturbed_at: Time,
     /// The rows that are over.
     rows: Vec<Row>,
     row: Row,
@@ -64,7 +66,10 @@ impl Meter {
             let rate = producer.rate;
             u128::from(rate.count) * 1_000_000_000_000 / u128::from(rate.per.0)
         });
+        let first_act = scenario.acts.iter().map(|at| at.time).min().unwrap_or(Span::MAX);
+        let has_nemesis = !scenario.nemeses.is_empty();
         Meter {
+            disturbed_at: if has_nemesis { Time::ZERO } else { Time(first_act.0) },
             interval: row::interval(scenario.run_for),
             run_for: Time(scenario.run_for.0),
             rows: Vec::new(),
@@ -136,15 +141,18 @@ impl Meter {
         let (row, bytes) = (&mut self.row, u64::from(message.bytes));
         row.messages += 1;
         row.message_bytes += bytes;
-        match (message.api, message.is_response, sender.kind, fate.peer.kind) {
-            (ApiKey::Produce, false, ..) => {
+        use MessageKind::{Request, Response};
+        match (message.kind, sender.kind, fate.peer.kind) {
+            (Request(ApiKey::Produce), ..) => {
                 row.produce_requests += 1;
                 row.produce_bytes += bytes;
             }
-            (ApiKey::Fetch, false, NodeKind::Consumer, _) => row.consumer_fetches += 1,
-            (ApiKey::Fetch, true, _, NodeKind::Consumer) => row.consumer_bytes += bytes,
-            (ApiKey::Fetch, false, NodeKind::Broker, NodeKind::Broker) => row.follower_fetches += 1,
-            (ApiKey::Fetch, true, NodeKind::Broker, NodeKind::Broker) => {
+            (Request(ApiKey::Fetch), NodeKind::Consumer, _) => row.consumer_fetches += 1,
+            (Response(ApiKey::Fetch), _, NodeKind::Consumer) => row.consumer_bytes += bytes,
+            (Request(ApiKey::Fetch), NodeKind::Broker, NodeKind::Broker) => {
+                row.follower_fetches += 1
+            }
+            (Response(ApiKey::Fetch), NodeKind::Broker, NodeKind::Broker) => {
                 row.follower_bytes += bytes
             }
             _ => {}

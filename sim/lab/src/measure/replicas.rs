@@ -52,7 +52,7 @@ impl Replicas {
             Fact::World(fact) if ends_a_process(fact) => {
                 self.parked.retain(|(node, ..), _| *node != entry.node);
             }
-            Fact::World(_) | Fact::Raft(_) | Fact::Client(_) => {}
+            _ => {}
         }
     }
 

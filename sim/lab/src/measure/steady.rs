@@ -4,7 +4,8 @@
 //! off by **MSER-5** (White, Cobb and Spratt 2000, "A comparison of five steady-state truncation heuristics for
 //! simulation"): of the places in the first half of the run, the one after which the windows' mean has the smallest
 //! standard error; a window is the mean of five intervals. The first window is always cut off: connections are made
-//! in it.
+//! in it. Where the scenario has acts, it is the first half of the time before the first of them: what a fault does is
+//! no warm-up.
 //!
 //! The rest is cut into five equal parts. It is **steady** if no part's mean differs from the mean of all by more than a
 //! tolerance, and else it says how: rising, falling, or wavering.
@@ -50,9 +51,9 @@ impl fmt::Display for Steadiness {
     }
 }
 
-/// How many windows are warm-up.
-pub fn warm_up(windows: &[u64]) -> usize {
-    let candidates = 1..=(windows.len() / 2).max(1);
+/// How many windows are warm-up, if the first so many are undisturbed.
+pub fn warm_up(windows: &[u64], undisturbed: usize) -> usize {
+    let candidates = 1..=(undisturbed.min(windows.len()) / 2).max(1);
     candidates.min_by_key(|cut| squared_error(&windows[(*cut).min(windows.len())..])).unwrap_or(0)
 }
 
@@ -105,8 +106,10 @@ mod tests {
             (&[], 0),
         ];
         for (windows, cut) in cases {
-            assert_eq!(warm_up(windows).min(windows.len()), *cut, "{windows:?}");
+            assert_eq!(warm_up(windows, usize::MAX).min(windows.len()), *cut, "{windows:?}");
         }
+        let disturbed = [90, 100, 100, 100, 0, 0, 100, 100, 100, 100];
+        assert_eq!([warm_up(&disturbed, 4), warm_up(&disturbed, 10)], [1, 5]);
     }
 
     #[test]
