@@ -77,6 +77,8 @@ pub(crate) struct Append {
     pub(crate) topic: u32,
     pub(crate) content: Content,
     pub(crate) operation: OperationId,
+    /// The partition, if the application has chosen it already.
+    pub(crate) partition: Option<u32>,
 }
 
 /// What became of it.
@@ -170,6 +172,16 @@ impl RecordAccumulator {
     /// Batches that have not ended, sent or not.
     pub(crate) fn incomplete(&self) -> u32 {
         self.by_age.len() as u32
+    }
+
+    /// How many generated records of this size a partition's last batch has room for, if it has any.
+    pub(crate) fn room(&self, slot: Slot, value_size: u32) -> Option<u32> {
+        Some(self.last_batch(slot)?.room(value_size)).filter(|room| *room > 0)
+    }
+
+    /// Where records without a key go at the moment.
+    pub(crate) fn sticks_to(&self, topic: u32) -> Option<u32> {
+        self.topics[topic as usize].sticky.current()
     }
 
     /// Puts a call's records into its partition's last batch, or a new one (`append`).

@@ -194,6 +194,17 @@ impl ProducerBatch {
         follows && self.write_limit >= self.estimated_size() + size
     }
 
+    /// How many more generated records of this size it takes.
+    pub(crate) fn room(&self, value_size: u32) -> u32 {
+        let Body::Open(OpenRecords { records: OpenContent::Counted { .. }, .. }) = &self.body
+        else {
+            return 0;
+        };
+        let left = self.write_limit.saturating_sub(self.estimated_size());
+        let record = |count: u32| record_size(self.record_count + count, 0, None, Some(value_size));
+        left / record(left / record(0))
+    }
+
     fn append(&mut self, content: &Content, timestamp: Timestamp, operation: OperationId) {
         let count = self.record_count;
         let Body::Open(open) = &mut self.body else {

@@ -229,6 +229,11 @@ impl<P> ClientNetwork<P> {
         self.network.send(Address::broker(node), request, purpose, now, out);
     }
 
+    /// Metadata is due, and nobody has asked for it yet.
+    pub(crate) fn wants_metadata(&self, now: Now) -> bool {
+        !self.update_in_progress && self.metadata.due_at() <= now.time
+    }
+
     /// Asks for metadata if it is due, or sets the alarm for when it will be
     /// (`DefaultMetadataUpdater.maybeUpdate`).
     pub(crate) fn poll(&mut self, now: Now, out: &mut Outbox) {

@@ -20,6 +20,8 @@ pub struct Producer {
     producer: KafkaProducer,
     workload: Workload,
     phase: Phase,
+    /// The application's thread waits in `send`.
+    is_held_up: bool,
 }
 
 /// How far along its life a producer is.
@@ -86,11 +88,14 @@ impl Machine for Producer {
         let mut producer = KafkaProducer::new(&identity, &setup);
         set_burst(workload.first_burst(), out);
         producer.run(now, out);
-        Producer { producer, workload, phase: Phase::Open }
+        Producer { producer, workload, phase: Phase::Open, is_held_up: false }
     }
 
     fn step(&mut self, now: Now, input: Input, out: &mut Outbox) {
         match input {
+            Input::Timer(Timer::Client(ClientTimer::Workload)) if self.workload.is_in_turn() => {
+                return self.send_in_turn(now, out);
+            }
             Input::Timer(Timer::Client(timer)) => self.timer(timer, now, out),
             Input::Command(Command::ShutDown) => self.shut_down(out),
             Input::Response { connection, correlation, response } => {
@@ -162,6 +167,29 @@ impl Producer {
         set_burst(self.workload.next_burst(now), out);
     }
 
+    /// The application's thread sends until it is held up or its burst is over.
+    fn send_in_turn(&mut self, now: Now, out: &mut Outbox) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        self.workload.begin_in_turn();
+        while self.producer.blocked() == 0 {
+            let producer = &self.producer;
+            let Some(append) = self.workload.next_in_turn(
+                |topic| producer.partitions(topic),
+                |topic, partition, size| producer.room(topic, partition, size),
+            ) else {
+                set_burst(self.workload.next_in_time(now), out);
+                return self.producer.wake_sender(now, out);
+            };
+            let topic = self.producer.sender.accumulator.topic_name(append.topic).clone();
+            out.record(Operation::Began { id: append.operation, call: call(&append, topic) });
+            self.producer.send(append, now, out);
+        }
+        self.is_held_up = true;
+        self.producer.wake_sender(now, out);
+    }
+
     fn network(&mut self, input: Input, now: Now, out: &mut Outbox) {
         for failed in self.producer.sender.network.handle(now, input, out) {
             if let Some(answer) = self.producer.sender.network.failed(failed, now, out) {
@@ -190,6 +218,10 @@ impl Producer {
             return;
         }
         self.producer.run(now, out);
+        if self.is_held_up && self.producer.blocked() == 0 {
+            self.is_held_up = false;
+            set_burst(Some(Span::ZERO), out);
+        }
         if self.phase == Phase::Closing && self.producer.sender.accumulator.incomplete() == 0 {
             self.phase = Phase::Closed;
             self.producer.sender.network.close(now, out);

@@ -2,6 +2,7 @@
 
 use crate::accumulator::{Append, AppendMode, Appended, RecordAccumulator};
 use crate::alarm::Alarm;
+use crate::batch::Slot;
 use crate::buffer_pool::Ticket;
 use crate::network::{ClientNetwork, ConnectionSettings};
 use crate::partitioner::{Choice, Partitioner};
@@ -77,6 +78,18 @@ impl KafkaProducer {
         self.blocked.len() as u64
     }
 
+    /// How many partitions a topic has; 0 while nobody knows.
+    pub(crate) fn partitions(&self, topic: u32) -> u32 {
+        self.sender.topic(topic).map_or(0, |topic| topic.partitions.len() as u32)
+    }
+
+    /// How many generated records of this size fit where the next ones go: into a partition's last batch.
+    pub(crate) fn room(&self, topic: u32, partition: Option<u32>, value_size: u32) -> Option<u32> {
+        let accumulator = &self.sender.accumulator;
+        let partition = partition.or_else(|| accumulator.sticks_to(topic))?;
+        accumulator.room(Slot { topic, partition }, value_size)
+    }
+
     /// The application calls `send`; the operation has begun.
     pub(crate) fn send(&mut self, append: Append, now: Now, out: &mut Outbox) {
         self.sender.totals.sent += u64::from(append.content.records());
@@ -107,7 +120,7 @@ impl KafkaProducer {
         if size > self.max_request_size || size > self.buffer_memory {
             return self.fail(&append, ErrorCode::MessageTooLarge, out);
         }
-        let choice = self.choose(&append);
+        let choice = append.partition.map_or_else(|| self.choose(&append), Choice::Partition);
         let abort_on_new_batch =
             matches!(self.partitioners[append.topic as usize], Partitioner::UniformSticky(_));
         let mode = AppendMode { choice, buffer: 0, abort_on_new_batch };
@@ -212,6 +225,14 @@ impl KafkaProducer {
             }
             self.sender.run(now, out);
         }
+        if let Some((deadline, _)) = self.deadlines.first() {
+            self.alarm.ring_by(*deadline, now, out);
+        }
+    }
+
+    /// The application's thread has sent something: the sender's is woken if that is worth it (`Sender.wakeup`).
+    pub(crate) fn wake_sender(&mut self, now: Now, out: &mut Outbox) {
+        self.sender.wake(now, out);
         if let Some((deadline, _)) = self.deadlines.first() {
             self.alarm.ring_by(*deadline, now, out);
         }

@@ -152,6 +152,14 @@ impl Sender {
         self.set_alarms(now, out);
     }
 
+    /// Runs soon if there is something to do, or when there will be.
+    pub(crate) fn wake(&mut self, now: Now, out: &mut Outbox) {
+        match self.is_idle(now) && self.granted.is_empty() && !self.network.wants_metadata(now) {
+            true => self.set_alarms(now, out),
+            false => self.alarm.ring_by(now.time, now, out),
+        }
+    }
+
     /// Nothing has become due: as after most records, which wait in their batch for others.
     fn is_idle(&self, now: Now) -> bool {
         let is_wanted = self.is_closing || self.fatal.is_some();

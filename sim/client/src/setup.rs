@@ -18,7 +18,8 @@ pub struct ProducerSetup {
 /// What a producing application sends: at every interval a burst of records, to its topics in turn.
 ///
 /// The load is open: a send that blocks does not hold back the ones after it, as if every send had a
-/// thread of its own. Blocked sends are served in the order in which they were called.
+/// thread of its own. Blocked sends are served in the order in which they were called. With
+/// [`in_turn`](Self::in_turn) it is closed: one thread sends, and a send that blocks holds it up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerWorkload {
     /// The topics, written to in turn.
@@ -42,6 +43,9 @@ pub struct ProducerWorkload {
     /// A burst is sent as counted ranges of records instead of one by one: an operation stands for a
     /// range, and a run of millions of records costs what its batches cost. Such records have no keys.
     pub counted: bool,
+    /// One thread of the application calls `send`, and waits while it blocks; bursts that became late by that follow
+    /// without a pause. The sender is a thread beside it, which it wakes. On hardware where both take time.
+    pub in_turn: bool,
 }
 
 /// A topic that a producer writes to.
@@ -145,6 +149,7 @@ impl Default for ProducerWorkload {
             value_size: 100,
             partitioning: Partitioning::Default,
             counted: false,
+            in_turn: false,
         }
     }
 }

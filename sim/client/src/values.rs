@@ -6,12 +6,14 @@ use klab_machine::{Identity, OperationId, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Numbers {
     next: u64,
+    /// The first number that is somebody else's.
+    end: u64,
 }
 
 impl Numbers {
     /// The numbers of a process in this life.
     pub(crate) fn of(identity: &Identity) -> Self {
-        Numbers { next: Value::first_of(identity.node, identity.incarnation).0 }
+        Numbers { next: Value::first_of(identity.node, identity.incarnation).0, end: u64::MAX }
     }
 
     /// Takes so many consecutive numbers; the first of them.
@@ -19,6 +21,18 @@ impl Numbers {
         let first = self.next;
         self.next += u64::from(count);
         first
+    }
+
+    /// Keeps so many numbers for somebody.
+    pub(crate) fn keep(&mut self, count: u32) -> Numbers {
+        let next = self.take(count);
+        Numbers { next, end: next + u64::from(count) }
+    }
+
+    /// Takes so many numbers of those kept, if there are so many left.
+    pub(crate) fn take_of_kept(&mut self, count: u32) -> Option<u64> {
+        let first = self.next;
+        (first + u64::from(count) <= self.end).then(|| self.take(count))
     }
 
     /// Takes the number of a call.

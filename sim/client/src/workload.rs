@@ -4,10 +4,11 @@ use crate::accumulator::Append;
 use crate::batch::Content;
 use crate::keys::KeySource;
 use crate::values::Numbers;
-use crate::{ProducerSetup, ProducerWorkload};
+use crate::{Partitioning, ProducerSetup, ProducerWorkload};
 use klab_machine::random::{Stream, stream};
 use klab_machine::{Identity, OperationId};
 use klab_wire::{BATCH_OVERHEAD, Now, Payload, Span, Time, record_size};
+use std::collections::BTreeMap;
 
 /// A producing application.
 #[derive(Clone, Debug)]
@@ -20,7 +21,16 @@ pub(crate) struct Workload {
     sent: u64,
     stops_at: Time,
     largest_count: u32,
+    /// When the next burst is due, and what is left of one that was held up.
+    due: Time,
+    left: u32,
+    /// The partition whose turn it is, and the numbers kept for each, by topic.
+    turn: u32,
+    numbers_of: BTreeMap<(u32, u32), Numbers>,
 }
+
+/// Numbers that a partition gets at a time, so that the records of its batches are numbered one after the other.
+const NUMBERS_AT_A_TIME: u32 = 1 << 20;
 
 impl Workload {
     pub(crate) fn new(identity: &Identity, setup: &ProducerSetup, now: Now) -> Self {
@@ -33,6 +43,10 @@ impl Workload {
             sent: 0,
             stops_at: spec.stop.map_or(Time::MAX, |stop| now.time + stop),
             largest_count: largest_count(setup.config.batch_size as u32, spec.value_size),
+            due: now.time + spec.start,
+            left: 0,
+            turn: 0,
+            numbers_of: BTreeMap::new(),
             spec,
         }
     }
@@ -63,7 +77,82 @@ impl Workload {
         self.sent += u64::from(count);
         let first_value = self.numbers.take(count);
         let content = self.content(first_value, count);
-        Some(Append { topic, content, operation: OperationId(first_value) })
+        Some(Append { topic, content, operation: OperationId(first_value), partition: None })
+    }
+
+    /// Whether one thread sends, and waits while it blocks.
+    pub(crate) fn is_in_turn(&self) -> bool {
+        self.spec.in_turn
+    }
+
+    /// The next call of a thread that sends in turn, to a topic of so many partitions (0 while nobody knows). `room`
+    /// tells how many counted records the last batch of a partition takes; the thread's records fill it first.
+    pub(crate) fn next_in_turn(
+        &mut self,
+        partitions: impl Fn(u32) -> u32,
+        room: impl Fn(u32, Option<u32>, u32) -> Option<u32>,
+    ) -> Option<Append> {
+        if !self.spec.counted {
+            let mut left = self.left;
+            let append = self.next_call(&mut left);
+            self.left = left;
+            return append;
+        }
+        if self.left == 0 || self.remaining() == 0 {
+            return None;
+        }
+        let (topic, size) = (self.next_topic, self.spec.value_size);
+        let partition = self.partition_in_turn(partitions(topic));
+        let most = room(topic, partition, size).unwrap_or(self.largest_count);
+        let count = u64::from(self.left.min(most)).min(self.remaining()) as u32;
+        self.next_topic = (topic + 1) % self.spec.topics.len() as u32;
+        self.left -= count;
+        self.sent += u64::from(count);
+        let first_value = match partition {
+            Some(partition) => self.number_of((topic, partition), count),
+            None => self.numbers.take(count),
+        };
+        let content = self.content(first_value, count);
+        Some(Append { topic, content, operation: OperationId(first_value), partition })
+    }
+
+    /// Round robin goes from call to call: a counted call stands for records that would have gone to all.
+    fn partition_in_turn(&mut self, partitions: u32) -> Option<u32> {
+        match self.spec.partitioning {
+            Partitioning::RoundRobin if partitions > 0 => {
+                self.turn = (self.turn + 1) % partitions;
+                Some(self.turn)
+            }
+            Partitioning::Explicit(partition) => Some(partition),
+            _ => None,
+        }
+    }
+
+    fn number_of(&mut self, slot: (u32, u32), count: u32) -> u64 {
+        let kept = self.numbers_of.get_mut(&slot).and_then(|numbers| numbers.take_of_kept(count));
+        kept.unwrap_or_else(|| {
+            let mut numbers = self.numbers.keep(NUMBERS_AT_A_TIME);
+            let first = numbers.take(count);
+            self.numbers_of.insert(slot, numbers);
+            first
+        })
+    }
+
+    /// A burst of a thread that sends in turn begins, unless the last one has not ended.
+    pub(crate) fn begin_in_turn(&mut self) {
+        if self.left == 0 {
+            self.left = self.spec.burst;
+        }
+    }
+
+    /// When the thread's next burst comes, if one does: what is late comes at once.
+    pub(crate) fn next_in_time(&mut self, now: Now) -> Option<Span> {
+        self.due = match self.spec.interval {
+            Span::ZERO => now.time,
+            interval => self.due + interval,
+        };
+        let goes_on = self.due.max(now.time) < self.stops_at && self.remaining() > 0;
+        goes_on.then(|| self.due.since(now.time))
     }
 
     /// How many records a burst has.

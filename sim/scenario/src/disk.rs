@@ -1,28 +1,26 @@
 //! The disks: `[disk]`, the same for every server.
 
 use crate::amount::text;
-use crate::problem::Complaint;
-use crate::reader::{Bandwidth, Bytes, Spanned, Table};
+use crate::hardware::Hardware;
+use crate::reader::{Bandwidth, Bytes, Table};
 use klab_wire::Span;
 use serde::Serialize;
 
-/// What a disk is like. The default, `ideal`, costs no time and never fills; it still forgets at a
-/// power cut what was neither flushed nor written back.
+/// What a disk is like. What is not said is as the hardware's profile has it: in `ideal` a disk costs no time. It never
+/// fills unless that is said, and forgets at a power cut what was neither flushed nor written back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Disk {
-    /// The constants of processor, card and disk that everything costs.
-    pub hardware: Hardware,
-    /// How long an fsync takes beyond the transfer; none if nothing is said.
+    /// How long an fsync takes beyond the transfer.
     #[serde(serialize_with = "text::span")]
     pub fsync: Span,
-    /// How long a read of old data waits for the head; none if nothing is said.
+    /// How long a read of old data waits for the head.
     #[serde(serialize_with = "text::span")]
     pub seek: Span,
-    /// Bytes per second; unlimited if nothing is said.
+    /// Bytes per second; none for no limit.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::some_bandwidth")]
     pub throughput: Option<u64>,
-    /// After how long the system writes dirty pages to the disk by itself; 30s if nothing is said
+    /// After how long the system writes dirty pages to the disk by itself
     /// (Linux's `dirty_expire_centisecs`).
     #[serde(serialize_with = "text::span")]
     pub write_back: Span,
@@ -31,58 +29,37 @@ pub struct Disk {
     pub capacity: Option<u64>,
 }
 
-/// A named set of hardware constants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hardware {
-    /// Computing costs nothing: runs that ask whether something is correct.
-    #[default]
-    Ideal,
-}
-
-const HARDWARE: &[(&str, Hardware)] = &[("ideal", Hardware::Ideal)];
-
 impl Default for Disk {
     fn default() -> Self {
-        Disk {
-            hardware: Hardware::Ideal,
-            fsync: Span::ZERO,
-            seek: Span::ZERO,
-            throughput: None,
-            write_back: Span::from_secs(30),
-            capacity: None,
-        }
+        Disk::of(&Hardware::default())
     }
 }
 
 impl Disk {
-    pub(crate) fn read(root: &Table<'_>) -> Self {
-        let default = Disk::default();
+    /// The disks of some hardware.
+    pub fn of(hardware: &Hardware) -> Self {
+        let throughput = hardware.disk_bytes_per_second;
+        Disk {
+            fsync: Span(hardware.fsync_ns),
+            seek: Span(hardware.seek_ns),
+            throughput: (throughput > 0).then_some(throughput),
+            write_back: Span(hardware.write_back_ns),
+            capacity: None,
+        }
+    }
+
+    pub(crate) fn read(root: &Table<'_>, hardware: &Hardware) -> Self {
+        let default = Disk::of(hardware);
         let Some(table) = root.table("disk", "[disk]") else { return default };
+        let throughput = table.optional::<Bandwidth>("throughput").map(|bytes| bytes.0);
         let disk = Disk {
-            hardware: read_hardware(&table),
             fsync: table.or("fsync", default.fsync),
             seek: table.or("seek", default.seek),
-            throughput: table.optional::<Bandwidth>("throughput").map(|bytes| bytes.0),
+            throughput: throughput.or(default.throughput),
             write_back: table.or("write-back", default.write_back),
             capacity: table.optional::<Bytes>("capacity").map(|bytes| bytes.0),
         };
         table.finish();
         disk
-    }
-}
-
-fn read_hardware(table: &Table<'_>) -> Hardware {
-    let Some(Spanned { value, span }) = table.spanned::<String>("hardware") else {
-        return Hardware::default();
-    };
-    match HARDWARE.iter().find(|(name, _)| *name == value) {
-        Some((_, hardware)) => *hardware,
-        None => {
-            let names = HARDWARE.iter().map(|(name, _)| *name);
-            let message = format!("there is no hardware profile `{value}`");
-            table.complain(span, Complaint::unknown(message, &value, names));
-            Hardware::default()
-        }
     }
 }

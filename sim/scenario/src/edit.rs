@@ -14,7 +14,7 @@ use crate::problem::{Complaint, Problem, Problems};
 use klab_wire::config::ConfigKind;
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
-const SECTIONS: &[&str] = &["kafka", "cluster", "network", "disk", "heal"];
+const SECTIONS: &[&str] = &["kafka", "cluster", "hardware", "network", "disk", "heal"];
 const LISTS: &[&str] = &["topic", "producer", "consumer", "link", "at", "nemesis", "expect"];
 const HEADER: &[&str] =
     &["title", "concept", "about", "claims", "run-for", "seed", "allow-unmatched"];

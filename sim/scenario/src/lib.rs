@@ -10,6 +10,7 @@
 //! | top of the file | title, concept, length | [`scenario`] |
 //! | `[kafka]` | release, old behaviours | [`kafka`] |
 //! | `[cluster]` | brokers, controllers, configs, clocks | [`cluster`] |
+//! | `[hardware]` | a profile of constants, what everything costs | [`hardware`] |
 //! | `[network]`, `[[link]]` | latency, loss, bandwidth | [`network`] |
 //! | `[disk]` | fsync, throughput, capacity | [`disk`] |
 //! | `[[topic]]` | partitions, replicas, configs | [`topic`] |
@@ -27,7 +28,6 @@
 //!   the coordinators are built.
 //! - Switches of machines that are not built yet (ZooKeeper mode, replaced voters) are errors that say so
 //!   ([`kafka`]).
-//! - Hardware profiles other than `ideal`: a line in [`disk`] for each, once the world has constants.
 //! - Expectations about numbers (a latency below so much): a further kind in [`expectation`].
 //! - Custom partitioners: they are code, and a library's user gives them to the client itself.
 
@@ -38,6 +38,7 @@ pub mod consumer;
 pub mod disk;
 mod edit;
 pub mod expectation;
+pub mod hardware;
 mod header;
 pub mod heal;
 pub mod kafka;
@@ -60,8 +61,9 @@ pub use act::{Act, Administration, At, ConsumerAct, Fault};
 pub use amount::{Rate, SignedSpan};
 pub use cluster::{Clock, Cluster, Controller, NodeOverrides};
 pub use consumer::{Assignment, Consumer, Position};
-pub use disk::{Disk, Hardware};
+pub use disk::Disk;
 pub use expectation::Expectation;
+pub use hardware::{CONSTANTS, Constant, Hardware, Profile};
 pub use heal::Heal;
 pub use kafka::Kafka;
 pub use museum::{Found, Museum};
@@ -69,7 +71,7 @@ pub use names::Vocabulary;
 pub use nemesis::Nemesis;
 pub use network::{Latency, Link, Network};
 pub use problem::{Problem, Problems};
-pub use producer::{Keys, Partitioner, Producer, Skew};
+pub use producer::{Keys, Load, Partitioner, Producer, Skew};
 pub use run::Run;
 pub use scenario::Scenario;
 pub use selector::Selector;

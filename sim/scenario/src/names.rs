@@ -27,6 +27,8 @@ pub(crate) struct Scope<'s> {
     pub cluster: Cluster,
     /// Whether every topic could be read: otherwise nothing is said of topics that seem not to be.
     pub topics_are_known: bool,
+    /// A producer needs time for its records.
+    pub computing_costs: bool,
     /// Every topic that ever exists, with the most partitions that it ever has.
     pub topics: BTreeMap<String, u32>,
     /// How many producers and consumers there are.

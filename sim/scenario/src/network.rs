@@ -1,6 +1,7 @@
 //! The links between processes: `[network]`, and `[[link]]` for those that differ.
 
 use crate::amount::text;
+use crate::hardware::Hardware;
 use crate::names::Scope;
 use crate::problem::Complaint;
 use crate::reader::{Bandwidth, Readable, Share, Table};
@@ -8,17 +9,16 @@ use crate::selector::Selector;
 use klab_wire::Span;
 use serde::Serialize;
 
-/// What every link is like.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// What every link is like. What is not said is as the hardware's profile has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Network {
-    /// How long a packet travels one way: 200us and up to 100us more if nothing is said, which is a
-    /// data centre's.
+    /// How long a packet travels one way; in `ideal` 200us and up to 100us more, which is a data centre's.
     pub latency: Latency,
     /// How many packets are lost and sent again; none if nothing is said.
     #[serde(serialize_with = "text::share", rename = "loss")]
     pub loss_ppm: u32,
-    /// Bytes per second of each host's network card, in each direction; unlimited if nothing is said.
+    /// Bytes per second of each host's network card, in each direction; none for no limit.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::some_bandwidth")]
     pub bandwidth: Option<u64>,
     /// How TCP repeats what is lost.
@@ -99,9 +99,9 @@ impl Latency {
     }
 }
 
-impl Default for Latency {
+impl Default for Network {
     fn default() -> Self {
-        Latency { base: Span::from_micros(200), jitter: Span::from_micros(100), spike: None }
+        Network::of(&Hardware::default())
     }
 }
 
@@ -116,12 +116,25 @@ impl Default for Retransmit {
 }
 
 impl Network {
-    pub(crate) fn read(root: &Table<'_>) -> Self {
-        let Some(table) = root.table("network", "[network]") else { return Network::default() };
+    /// The links of some hardware.
+    pub fn of(hardware: &Hardware) -> Self {
+        let (base, jitter) = (Span(hardware.wire_ns), Span(hardware.wire_jitter_ns));
+        let bandwidth = hardware.card_bytes_per_second;
+        Network {
+            latency: Latency { base, jitter, spike: None },
+            loss_ppm: 0,
+            bandwidth: (bandwidth > 0).then_some(bandwidth),
+            retransmit: Retransmit::default(),
+        }
+    }
+
+    pub(crate) fn read(root: &Table<'_>, hardware: &Hardware) -> Self {
+        let default = Network::of(hardware);
+        let Some(table) = root.table("network", "[network]") else { return default };
         let network = Network {
-            latency: read_latency(&table).unwrap_or_default(),
-            loss_ppm: read_loss(&table).unwrap_or(0),
-            bandwidth: read_bandwidth(&table),
+            latency: read_latency(&table).unwrap_or(default.latency),
+            loss_ppm: read_loss(&table).unwrap_or(default.loss_ppm),
+            bandwidth: read_bandwidth(&table).or(default.bandwidth),
             retransmit: Retransmit::read(&table),
         };
         table.finish();

@@ -3,7 +3,7 @@
 //! Everything is written out, defaults too, except sections that say nothing but defaults. Reading
 //! the text gives the same scenario.
 
-use crate::Scenario;
+use crate::{Disk, Network, Scenario};
 use serde::Serialize;
 use std::fmt;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Value};
@@ -19,8 +19,9 @@ fn document(scenario: &Scenario) -> DocumentMut {
         .expect("every key of a scenario is a text, and every number fits TOML's");
     for (section, is_default) in [
         ("kafka", is_default(&scenario.kafka)),
-        ("network", is_default(&scenario.network)),
-        ("disk", is_default(&scenario.disk)),
+        ("hardware", is_default(&scenario.hardware)),
+        ("network", scenario.network == Network::of(&scenario.hardware)),
+        ("disk", scenario.disk == Disk::of(&scenario.hardware)),
         ("heal", is_default(&scenario.heal)),
     ] {
         if is_default {

@@ -1,13 +1,14 @@
 //! The producing applications: `[[producer]]`.
 
-use crate::amount::{Rate, text};
+use crate::amount::{Rate, rate, text};
 use crate::names::Scope;
 use crate::problem::Complaint;
-use crate::reader::{Bytes, Positive, Spanned, Table};
+use crate::reader::{Bytes, Positive, Readable, Spanned, Table};
 use crate::settings::{self, Settings};
 use klab_wire::config::{ConfigTable, ProducerConfig};
 use klab_wire::{RackId, Span, TopicName};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use toml_edit::Item;
 
 /// One or more producers of a kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,7 +22,7 @@ pub struct Producer {
     /// The topics they write to, record by record in turn.
     pub topics: Vec<TopicName>,
     /// How often each of them calls `send()`; 100/s if nothing is said.
-    pub rate: Rate,
+    pub rate: Load,
     /// How many records each of them sends at most; no limit if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
@@ -45,6 +46,35 @@ pub struct Producer {
     /// Where they stand (`client.rack`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rack: Option<RackId>,
+}
+
+/// How often a producer calls `send()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// So often, as long as `send()` does not block.
+    Rate(Rate),
+    /// `"max"`: again as soon as the last call has returned. On hardware that is `ideal` that is never later.
+    Max,
+}
+
+impl Readable for Load {
+    const FORM: &'static str = "a rate such as \"200/s\", or \"max\"";
+
+    fn read(item: &Item) -> Result<Self, Complaint> {
+        match item.as_str() {
+            Some("max") => Ok(Load::Max),
+            text => text.and_then(rate).map(Load::Rate).ok_or_else(|| Self::refused(item)),
+        }
+    }
+}
+
+impl Serialize for Load {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Load::Rate(rate) => rate.serialize(serializer),
+            Load::Max => serializer.serialize_str("max"),
+        }
+    }
 }
 
 /// The keys of a producer's records.
@@ -119,7 +149,7 @@ impl Producer {
         let producer = Producer {
             name: scope.read_client_name(table),
             count: read_count(table),
-            rate: table.or("rate", DEFAULT_RATE),
+            rate: read_load(table, scope),
             records: table.optional("records"),
             start,
             stop,
@@ -132,6 +162,16 @@ impl Producer {
         };
         (!producer.topics.is_empty()).then_some(producer)
     }
+}
+
+fn read_load(table: &Table<'_>, scope: &Scope<'_>) -> Load {
+    let Some(load) = table.spanned("rate") else { return Load::Rate(DEFAULT_RATE) };
+    if load.value == Load::Max && !scope.computing_costs {
+        let message = "a producer whose hardware costs nothing would send without an end";
+        let help = "choose hardware: [hardware] profile = \"cloud-nvme\"";
+        table.complain(load.span, Complaint::new(message).help(help));
+    }
+    load.value
 }
 
 /// How many clients of a kind.

@@ -5,6 +5,7 @@ use crate::cluster::Cluster;
 use crate::consumer::Consumer;
 use crate::disk::Disk;
 use crate::expectation::Expectation;
+use crate::hardware::Hardware;
 use crate::header::Header;
 use crate::heal::Heal;
 use crate::kafka::Kafka;
@@ -51,6 +52,8 @@ pub struct Scenario {
     pub kafka: Kafka,
     /// The servers.
     pub cluster: Cluster,
+    /// What everything costs.
+    pub hardware: Hardware,
     /// The links.
     pub network: Network,
     /// Links that differ; a later one wins over an earlier.
@@ -197,13 +200,15 @@ impl Scenario {
         let header = Header::read(root, vocabulary);
         let kafka = Kafka::read(root);
         let cluster = Cluster::read(root, kafka.release);
-        let network = Network::read(root);
-        let disk = Disk::read(root);
+        let hardware = Hardware::read(root);
+        let network = Network::read(root, &hardware);
+        let disk = Disk::read(root, &hardware);
         let mut sections = Sections::of(root);
         let mut scope = Scope {
             vocabulary,
             release: kafka.release,
             run_for: header.run_for,
+            computing_costs: hardware.producer_record_ns > 0,
             racks: sections.racks(&cluster),
             producers: count(&sections.producers),
             consumers: count(&sections.consumers),
@@ -236,6 +241,7 @@ impl Scenario {
             allow_unmatched: header.allow_unmatched,
             kafka,
             cluster: scope.cluster,
+            hardware,
             network,
             links,
             disk,

@@ -98,7 +98,7 @@ fn values_and_units() {
         ("brokers    = 3", "brokers = 0"),
         ("[[topic]]", "[network]\nloss = \"150%\"\n[[topic]]"),
         ("[[topic]]", "[network]\nlatency = 5\n[[topic]]"),
-        ("[[topic]]", "[disk]\nhardware = \"idael\"\n[[topic]]"),
+        ("[[topic]]", "[hardware]\nprofile = \"idael\"\n[[topic]]"),
         ("concept =", "claims = [\"10-10\"]\nconcept ="),
         ("topic = \"orders\"\n\n[[at]]", "topic = \"orders\"\nfrom = \"begin\"\n\n[[at]]"),
     ]));

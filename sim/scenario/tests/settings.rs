@@ -3,7 +3,7 @@
 mod common;
 
 use common::VOCABULARY;
-use klab_scenario::{Controller, Rate, Scenario};
+use klab_scenario::{Controller, Load, Rate, Scenario};
 use klab_wire::config::Release;
 use klab_wire::{Acks, NodeId, Span};
 
@@ -93,7 +93,7 @@ fn a_clients_config_and_its_keys_are_set_alike() {
     assert!(configs.iter().all(|config| config.acks == Acks::Leader));
     assert_eq!(configs[0].linger_ms, Span::ZERO);
     assert_eq!(configs[1].linger_ms, Span::from_millis(5));
-    let rate = Rate { count: 7, per: Span::from_secs(1) };
+    let rate = Load::Rate(Rate { count: 7, per: Span::from_secs(1) });
     assert!(scenario.producers.iter().all(|producer| producer.rate == rate));
 }
 

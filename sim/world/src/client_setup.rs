@@ -5,11 +5,15 @@ use klab_client::{
     Assignment, ConsumerSetup, Keys, Partitioning, ProducedTopic, ProducerSetup, ProducerWorkload,
 };
 use klab_scenario::producer::Partitioner;
-use klab_scenario::{Act, Administration, Consumer, Position, Producer, Rate, Scenario, Skew};
+use klab_scenario::{
+    Act, Administration, Consumer, Load, Position, Producer, Rate, Scenario, Skew,
+};
 use klab_wire::{Offset, OffsetSpec, Span, Timestamp, TopicName, TopicPartition};
 
 /// Sends closer together than this go out as one burst.
 const SHORTEST_INTERVAL: Span = Span::from_millis(1);
+/// The same where computing takes time, and a burst would be felt.
+const FINEST_INTERVAL: Span = Span::from_micros(100);
 /// How long a consuming application pauses between two polls.
 const POLL_INTERVAL: Span = Span::ZERO;
 
@@ -68,7 +72,16 @@ pub(crate) fn offset_spec(position: Position) -> Option<OffsetSpec> {
 }
 
 fn workload(scenario: &Scenario, producer: &Producer, at: Span) -> ProducerWorkload {
-    let (interval, burst) = pace(producer.rate);
+    let hardware = &scenario.hardware;
+    let in_turn = hardware.producer_record_ns > 0;
+    let (interval, burst) = match (producer.rate, in_turn) {
+        (Load::Rate(rate), false) => pace(rate, SHORTEST_INTERVAL),
+        (Load::Rate(rate), true) => pace(rate, FINEST_INTERVAL),
+        (Load::Max, _) => {
+            let group = FINEST_INTERVAL.0 / 2 / hardware.producer_record_ns.max(1);
+            (Span::ZERO, group.clamp(1, 1_000) as u32)
+        }
+    };
     let stop = producer.stop.unwrap_or(scenario.run_for).min(scenario.run_for);
     ProducerWorkload {
         topics: producer.topics.iter().map(|topic| produced(scenario, topic)).collect(),
@@ -80,17 +93,18 @@ fn workload(scenario: &Scenario, producer: &Producer, at: Span) -> ProducerWorkl
         keys: producer.keys.map_or(Keys::None, keys),
         value_size: producer.record_size.try_into().unwrap_or(u32::MAX),
         partitioning: partitioning(producer.partitioner),
-        counted: burst > 1 && producer.keys.is_none(),
+        counted: (burst > 1 || in_turn) && producer.keys.is_none(),
+        in_turn,
     }
 }
 
-/// How often to send, and how many records at a time.
-fn pace(rate: Rate) -> (Span, u32) {
+/// How often to send, and how many records at a time: not more often than after the shortest interval.
+fn pace(rate: Rate, shortest: Span) -> (Span, u32) {
     let per_record = rate.per.divided_by(rate.count);
-    if per_record >= SHORTEST_INTERVAL {
+    if per_record >= shortest {
         return (per_record, 1);
     }
-    let burst = SHORTEST_INTERVAL.times(rate.count).0.div_ceil(rate.per.0).max(1);
+    let burst = shortest.times(rate.count).0.div_ceil(rate.per.0).max(1);
     (rate.per.times(burst).divided_by(rate.count), burst.try_into().unwrap_or(u32::MAX))
 }
 
@@ -166,7 +180,7 @@ mod tests {
 
     #[test]
     fn fast_senders_send_in_bursts_and_keep_their_rate() {
-        let rate = |count, per| pace(Rate { count, per });
+        let rate = |count, per| pace(Rate { count, per }, SHORTEST_INTERVAL);
         assert_eq!(rate(200, Span::from_secs(1)), (Span::from_millis(5), 1));
         assert_eq!(rate(1_000, Span::from_secs(1)), (Span::from_millis(1), 1));
         assert_eq!(rate(100_000, Span::from_secs(1)), (Span::from_millis(1), 100));

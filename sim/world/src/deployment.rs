@@ -1,10 +1,9 @@
 //! From a scenario to processes: brokers, voters, the administrator's tool, the clients.
 
 use crate::client_setup::{consumer_setup, producer_setup};
+use crate::hardware::{consumer_host, disk_profile, network_profile, producer_host, server_host};
 use crate::node::{Node, NodeSetup};
-use crate::{
-    Clock, Costs, DiskProfile, Engine, Latency, NetworkProfile, ProcessPlan, Spike, directory,
-};
+use crate::{Clock, Engine, HostPlan, ProcessPlan, directory};
 use klab_broker::BrokerSetup;
 use klab_client::AdminSetup;
 use klab_controller::{ControllerSetup, bootstrap_records};
@@ -36,11 +35,13 @@ pub(crate) fn deploy(scenario: &Scenario, seed: u64) -> Engine<Node> {
     engine.add(ProcessPlan::ideal(ADMINISTRATOR, administrator(scenario), Vec::new()));
     for (node, producer) in scenario.producer_nodes() {
         let setup = producer_setup(scenario, producer, klab_wire::Span::ZERO);
-        engine.add(client(scenario, node, NodeSetup::Producer(Box::new(setup))));
+        let host = producer_host(&scenario.hardware, producer.record_size, &setup.config);
+        engine.add(client(scenario, node, NodeSetup::Producer(Box::new(setup)), host));
     }
     for (node, consumer, place) in scenario.consumer_nodes() {
         let setup = consumer_setup(scenario, consumer, place);
-        engine.add(client(scenario, node, NodeSetup::Consumer(Box::new(setup))));
+        let host = consumer_host(&scenario.hardware, &setup.config);
+        engine.add(client(scenario, node, NodeSetup::Consumer(Box::new(setup)), host));
     }
     engine
 }
@@ -62,8 +63,7 @@ fn server(scenario: &Scenario, seed: u64, node: NodeId) -> ProcessPlan<NodeSetup
         machines: machines(scenario, seed, node),
         clock,
         disk: disk_profile(scenario),
-        cores: 1,
-        costs: Costs::IDEAL,
+        host: server_host(scenario, node, &scenario.server_config(node)),
     }
 }
 
@@ -120,39 +120,13 @@ fn administrator(scenario: &Scenario) -> NodeSetup {
     NodeSetup::Admin(Box::new(AdminSetup { config, bootstrap: bootstrap(scenario) }))
 }
 
-fn client(scenario: &Scenario, node: NodeId, setup: NodeSetup) -> ProcessPlan<NodeSetup> {
-    ProcessPlan { rack: scenario.rack(node), ..ProcessPlan::ideal(node, setup, Vec::new()) }
-}
-
-fn network_profile(scenario: &Scenario) -> NetworkProfile {
-    let network = &scenario.network;
-    NetworkProfile {
-        latency: latency(network.latency),
-        loss_ppm: network.loss_ppm,
-        bandwidth: network.bandwidth,
-        retransmit_after: network.retransmit.first_after,
-        retransmit_at_most: network.retransmit.at_most,
-        break_after: network.retransmit.break_after,
-        ..NetworkProfile::default()
-    }
-}
-
-pub(crate) fn latency(latency: klab_scenario::Latency) -> Latency {
-    let spike =
-        latency.spike.map(|spike| Spike { chance_ppm: spike.chance_ppm, up_to: spike.up_to });
-    Latency { base: latency.base, jitter: latency.jitter, spike }
-}
-
-fn disk_profile(scenario: &Scenario) -> DiskProfile {
-    let disk = &scenario.disk;
-    DiskProfile {
-        fsync: disk.fsync,
-        seek: disk.seek,
-        throughput: disk.throughput,
-        write_back: disk.write_back,
-        capacity: disk.capacity,
-        page_cache: None,
-    }
+fn client(
+    scenario: &Scenario,
+    node: NodeId,
+    setup: NodeSetup,
+    host: HostPlan,
+) -> ProcessPlan<NodeSetup> {
+    ProcessPlan { rack: scenario.rack(node), host, ..ProcessPlan::ideal(node, setup, Vec::new()) }
 }
 
 pub(crate) fn signed_nanos(span: SignedSpan) -> i64 {

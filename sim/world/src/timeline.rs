@@ -21,10 +21,16 @@ pub(crate) enum Event {
     Handshake { connection: u32, generation: u32, leg: Leg },
     /// A timer of a machine may be due.
     Timer { machine: u32, slot: u32, armed: u32 },
-    /// The service time of a machine's step has passed.
-    ServiceDone { machine: u32, service: u32 },
-    /// A disk has finished the oldest of its operations.
-    DiskDone { machine: u32, generation: u32 },
+    /// A piece of a message reaches its receiver's network card.
+    Chunk { connection: u32, generation: u32, way: u8 },
+    /// An acknowledgement lets a sender send more.
+    WindowOpened { connection: u32, generation: u32, way: u8 },
+    /// An input or a message goes on its way through its host.
+    Staged { machine: u32, serial: u32 },
+    /// A collection is over.
+    Thaw { process: u32 },
+    /// The disk of a log directory has finished the oldest of its operations.
+    DiskDone { machine: u32, directory: u16, generation: u32 },
     /// The system writes dirty pages back.
     WriteBack { machine: u32, generation: u32 },
 }

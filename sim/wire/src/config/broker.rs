@@ -49,6 +49,8 @@ config_table! {
         "Bytes that a follower takes in one response.";
     "replica.fetch.backoff.ms" replica_fetch_backoff_ms: Span as Millis<0> = Span::from_millis(1_000),
         "How long, in ms, a fetcher leaves a partition alone after an error.";
+    "replica.socket.receive.buffer.bytes" replica_socket_receive_buffer_bytes: u64 as Int<1, INT_MAX> = 64 << 10,
+        "Receive buffer in bytes of a fetcher's connection: what a leader may have on its way to it.";
     "replica.socket.timeout.ms" replica_socket_timeout_ms: Span as Millis<1> = Span::from_millis(30_000),
         "How long, in ms, a follower's request may stay unanswered.";
     "num.replica.fetchers" num_replica_fetchers: u32 as Int<1, INT_MAX> = 1,
@@ -141,6 +143,10 @@ config_table! {
         "Completed DeleteRecords after which purgatory is swept.";
     "connections.max.idle.ms" connections_max_idle_ms: Option<Span> as OrUnlimited<Millis<0>> = Some(Span::from_millis(600_000)),
         "How long, in ms, an idle connection is kept, -1 for ever.";
+    "socket.receive.buffer.bytes" socket_receive_buffer_bytes: u64 as Int<1, INT_MAX> = 100 << 10,
+        "Receive buffer in bytes of every connection that the broker accepts.";
+    "socket.send.buffer.bytes" socket_send_buffer_bytes: u64 as Int<1, INT_MAX> = 100 << 10,
+        "Send buffer in bytes of every connection that the broker accepts.";
     "socket.connection.setup.timeout.ms" socket_connection_setup_timeout_ms: Span as Millis<0> = Span::from_millis(10_000),
         "How long, in ms, a connection of the broker's own may take to open the first time.";
     "socket.connection.setup.timeout.max.ms" socket_connection_setup_timeout_max_ms: Span as Millis<0> = Span::from_millis(30_000),

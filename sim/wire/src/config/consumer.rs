@@ -29,6 +29,10 @@ config_table! {
         "Bytes that one fetch asks for; the first batch comes even if it is larger.";
     "max.partition.fetch.bytes" max_partition_fetch_bytes: u64 as Int<0, INT_MAX> = 1 << 20,
         "Bytes that one fetch asks for from each partition.";
+    "receive.buffer.bytes" receive_buffer_bytes: Option<u64> as OrUnlimited<Int<0, INT_MAX>> = Some(64 << 10),
+        "Receive buffer in bytes of its connections, -1 for the system's: what a broker may have on its way to it.";
+    "send.buffer.bytes" send_buffer_bytes: Option<u64> as OrUnlimited<Int<0, INT_MAX>> = Some(128 << 10),
+        "Send buffer in bytes of its connections, -1 for the system's.";
     "check.crcs" check_crcs: bool as Bool = true,
         "Whether batches are checked against their CRC.";
     "default.api.timeout.ms" default_api_timeout_ms: Span as Millis<0> = Span::from_millis(60_000),

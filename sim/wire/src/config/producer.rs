@@ -40,6 +40,10 @@ config_table! {
         "How long, in ms, send() blocks for metadata or memory.";
     "max.request.size" max_request_size: u64 as Int<0, INT_MAX> = 1 << 20,
         "Largest request in bytes, and so the largest record before compression.";
+    "receive.buffer.bytes" receive_buffer_bytes: Option<u64> as OrUnlimited<Int<0, INT_MAX>> = Some(32 << 10),
+        "Receive buffer in bytes of its connections, -1 for the system's.";
+    "send.buffer.bytes" send_buffer_bytes: Option<u64> as OrUnlimited<Int<0, INT_MAX>> = Some(128 << 10),
+        "Send buffer in bytes of its connections, -1 for the system's: what may be on its way to a broker.";
     "compression.type" compression_type: CompressionType as Word = CompressionType::None,
         "The codec of the batches.";
     "partitioner.class" partitioner_class: Option<PartitionerClass> as OrNull<Word> = None,

@@ -10,13 +10,17 @@
 //! so far. Data that was appended after such a change never gets to the platter before it.
 
 mod page_cache;
+mod spindle;
 mod unwritten;
 
+use crate::pauses::Pauses;
 use crate::timeline::{Event, Timeline};
-use klab_machine::random::Stream;
+use crate::usage::Resource;
+use klab_machine::random::{Stream, stream};
 use klab_machine::{Block, Change, DiskImage, File, FlushId, StorageFailure};
-use klab_wire::{RecordBatch, Span, Time};
+use klab_wire::{RecordBatch, Span, Time, TopicIdPartition};
 use page_cache::PageCache;
+use spindle::{Operation, Spindle};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use unwritten::{Unwritten, is_of_the_journal};
@@ -34,6 +38,15 @@ pub struct DiskProfile {
     pub write_back: Span,
     /// How many bytes it holds; none for no limit.
     pub capacity: Option<u64>,
+    /// How many log directories there are, each on a disk of its own. A partition's files are in one of them, all
+    /// others in the first.
+    pub directories: u16,
+    /// From how many unwritten bytes on a disk writes back without a pause; 0 for not at all.
+    pub dirty_background: u64,
+    /// At how many unwritten bytes of a disk appends wait for it.
+    pub dirty_limit: u64,
+    /// Times in which a disk's journal holds up all appends.
+    pub stalls: Pauses,
     /// How many bytes of memory keep what was written or read last; none for no limit.
     pub page_cache: Option<u64>,
 }
@@ -47,8 +60,19 @@ impl Default for DiskProfile {
             throughput: None,
             write_back: Span::from_secs(30),
             capacity: None,
+            directories: 1,
+            dirty_background: 0,
+            dirty_limit: 0,
+            stalls: Pauses::default(),
             page_cache: None,
         }
+    }
+}
+
+impl DiskProfile {
+    /// Nothing that is stored or read there keeps anybody waiting; an fsync may.
+    pub(crate) fn is_free(&self) -> bool {
+        self.page_cache.is_none() && self.dirty_background == 0 && self.stalls == Pauses::default()
     }
 }
 
@@ -66,9 +90,12 @@ pub(crate) struct Disk {
     journaled: u64,
     /// Those that the platter does not have, in order: their numbers and the files they are of.
     journal: VecDeque<(u64, File)>,
-    operations: VecDeque<Operation>,
-    /// When the last of the operations will be done.
-    free_at: Time,
+    /// The disks of the log directories.
+    spindles: Vec<Spindle>,
+    /// In which directory each partition lives.
+    directories: BTreeMap<TopicIdPartition, u16>,
+    /// Until when whoever has appended since the last time that somebody asked has to wait.
+    appended_until: Time,
     write_back_planned: bool,
     /// Grows with every power cut: operations planned before mean nothing.
     generation: u32,
@@ -79,14 +106,10 @@ pub(crate) struct Disk {
     is_failing: bool,
 }
 
-/// Something the disk is busy with.
-#[derive(Clone, Debug)]
-struct Operation {
-    /// How far the platter will have each file.
-    files: Vec<(File, u64)>,
-    /// How far it will have the journal.
-    journal: u64,
-    then: Option<Flushed>,
+/// Until when whoever has appended something has to wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub(crate) until: Time,
 }
 
 /// Whom to tell of an fsync that is done.
@@ -105,6 +128,10 @@ pub(crate) struct Loss {
 
 impl Disk {
     pub(crate) fn new(machine: u32, profile: DiskProfile, weather: Stream) -> Self {
+        let seed = weather.clone().number();
+        let spindle =
+            |directory: u16| Spindle::new(&profile, stream(seed, "stalls", [u64::from(directory)]));
+        let spindles = (0..profile.directories.max(1)).map(spindle).collect();
         Disk {
             machine,
             profile,
@@ -113,8 +140,9 @@ impl Disk {
             unwritten: BTreeMap::new(),
             journaled: 0,
             journal: VecDeque::new(),
-            operations: VecDeque::new(),
-            free_at: Time::ZERO,
+            spindles,
+            directories: BTreeMap::new(),
+            appended_until: Time::ZERO,
             write_back_planned: false,
             generation: 0,
             used: 0,
@@ -130,9 +158,14 @@ impl Disk {
         &self.image
     }
 
-    /// Reading never costs anything here.
-    pub(crate) fn reads_are_free(&self) -> bool {
-        self.page_cache.is_unlimited()
+    /// Until when whoever has appended since the last call has to wait.
+    pub(crate) fn appended(&mut self) -> Appended {
+        Appended { until: std::mem::replace(&mut self.appended_until, Time::ZERO) }
+    }
+
+    /// What the disks have done.
+    pub(crate) fn usage(&self, now: Time) -> impl Iterator<Item = Resource> {
+        (0..).zip(&self.spindles).map(move |(number, spindle)| spindle.usage(number, now))
     }
 
     pub(crate) fn slow(&mut self, percent: u32) {
@@ -176,6 +209,12 @@ impl Disk {
             self.page_cache.written(file, bytes);
         }
         self.used += bytes;
+        if !self.profile.is_free() && bytes > 0 {
+            let directory = self.directory_of(file);
+            let spindle = &mut self.spindles[usize::from(directory)];
+            let until = spindle.append(&self.profile, timeline.now(), bytes);
+            self.appended_until = self.appended_until.max(until);
+        }
         match change {
             Change::Append(block) => self.append(file, block),
             change => {
@@ -227,7 +266,9 @@ impl Disk {
         let time = self.profile.fsync + self.transfer(bytes);
         let files = if unwritten.is_some() { vec![(file, upto)] } else { Vec::new() };
         let operation = Operation { files, journal: self.journaled, then: Some(then) };
-        self.begin(operation, time, timeline);
+        let directory = self.directory_of(file);
+        self.spindles[usize::from(directory)].flushed(bytes);
+        self.begin(directory, operation, (time, bytes), timeline);
         Ok(())
     }
 
@@ -238,16 +279,33 @@ impl Disk {
             return Span::ZERO;
         }
         let time = self.slowed(self.profile.seek) + self.slowed(self.transfer(cold));
-        self.free_at = self.free_at.max(now) + time;
-        self.free_at.since(now)
+        let directory = self.directory_of(file);
+        self.spindles[usize::from(directory)].work(now, time, cold).since(now)
+    }
+
+    /// In which log directory a file is: a partition's in the one that had the fewest partitions when it came
+    /// (`LogManager.nextLogDirs`).
+    fn directory_of(&mut self, file: File) -> u16 {
+        let (false, Some(partition)) = (self.spindles.len() == 1, partition_of(file)) else {
+            return 0;
+        };
+        if let Some(directory) = self.directories.get(&partition) {
+            return *directory;
+        }
+        let spindles = (0..).zip(&self.spindles);
+        let fewest = spindles.min_by_key(|(_, spindle)| spindle.partitions);
+        let (directory, _) = fewest.expect("there is a directory");
+        self.spindles[usize::from(directory)].partitions += 1;
+        self.directories.insert(partition, directory);
+        directory
     }
 
     /// The oldest operation is done. Tells whom to tell.
-    pub(crate) fn done(&mut self, generation: u32) -> Option<Flushed> {
+    pub(crate) fn done(&mut self, directory: u16, generation: u32) -> Option<Flushed> {
         if generation != self.generation {
             return None;
         }
-        let operation = self.operations.pop_front()?;
+        let operation = self.spindles[usize::from(directory)].done()?;
         for (file, upto) in operation.files {
             self.reach_platter(file, |unwritten| unwritten.reach_platter(upto));
         }
@@ -283,7 +341,9 @@ impl Disk {
         let files = self.unwritten.iter().map(|(file, dirty)| (*file, dirty.noted())).collect();
         let bytes = self.unwritten.values().map(Unwritten::bytes).sum();
         let operation = Operation { files, journal: self.journaled, then: None };
-        self.begin(operation, self.transfer(bytes), timeline);
+        // Where disks write back all the time, little is left to write.
+        let left = if self.profile.dirty_background > 0 { 0 } else { bytes };
+        self.begin(0, operation, (self.transfer(left), left), timeline);
     }
 
     /// The power fails: some first entries of the journal have reached the platter, by the seed, then of
@@ -350,18 +410,25 @@ impl Disk {
         }
     }
 
-    fn begin(&mut self, operation: Operation, time: Span, timeline: &mut Timeline) {
-        self.free_at = self.free_at.max(timeline.now()) + self.slowed(time);
-        self.operations.push_back(operation);
-        let event = Event::DiskDone { machine: self.machine, generation: self.generation };
-        timeline.plan(self.free_at, event);
+    fn begin(
+        &mut self,
+        directory: u16,
+        operation: Operation,
+        (time, bytes): (Span, u64),
+        timeline: &mut Timeline,
+    ) {
+        let time = self.slowed(time);
+        let spindle = &mut self.spindles[usize::from(directory)];
+        let done = spindle.work(timeline.now(), time, bytes);
+        spindle.begin(operation);
+        let (machine, generation) = (self.machine, self.generation);
+        timeline.plan(done, Event::DiskDone { machine, directory, generation });
     }
 
     fn forget_operations(&mut self) {
         self.journal.clear();
-        self.operations.clear();
+        self.spindles.iter_mut().for_each(Spindle::forget);
         self.generation += 1;
-        self.free_at = Time::ZERO;
         self.write_back_planned = false;
     }
 
@@ -391,6 +458,17 @@ fn damage(block: &mut Block) {
     if let Block::Batch(batch) = block {
         let crc = batch.crc ^ 1;
         *batch = Arc::new(RecordBatch { crc, ..RecordBatch::clone(batch) });
+    }
+}
+
+/// The partition that a file belongs to.
+fn partition_of(file: File) -> Option<TopicIdPartition> {
+    match file {
+        File::PartitionMetadata(partition)
+        | File::Segment(partition, _)
+        | File::LeaderEpochCheckpoint(partition)
+        | File::ProducerSnapshot(partition, _) => Some(partition),
+        _ => None,
     }
 }
 

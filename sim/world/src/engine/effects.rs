@@ -28,7 +28,7 @@ impl<M: Machine> Engine<M> {
         self.machines[machine as usize].outbox = outbox;
     }
 
-    fn carry_out_one(&mut self, machine: u32, node: NodeId, effect: Effect) {
+    pub(super) fn carry_out_one(&mut self, machine: u32, node: NodeId, effect: Effect) {
         match effect {
             Effect::Connect { connection, to } => self.connect(machine, connection, to),
             Effect::Close { connection } => {
@@ -114,7 +114,7 @@ impl<M: Machine> Engine<M> {
 
     fn report(&mut self, machine: u32, outcome: Result<(), StorageFailure>) {
         if let Err(failure) = outcome {
-            self.machines[machine as usize].inbox.push_back(Input::StorageFailed(failure));
+            self.put_in_line(machine, Input::StorageFailed(failure));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::process::{Hosted, Process, ProcessPlan, ProcessState};
+use crate::costs::Threads;
 use crate::disk::Disk;
 use klab_machine::disk::MetaProperties;
 use klab_machine::fact::{Fact, WorldFact};
@@ -17,13 +18,15 @@ impl<M: Machine> Engine<M> {
         let first = self.machines.len() as u32;
         let earlier = self.by_node.insert(plan.node, index);
         assert!(earlier.is_none(), "{} is there already", plan.node);
-        self.network.add_site(plan.node);
-        self.processes.push(Process::new(&plan, first));
+        self.network.add_site(plan.node, plan.host.sockets);
+        let weather = stream(self.seed, "collections", [plan.node.key()]);
+        self.processes.push(Process::new(&plan, first, weather));
         for (place, (config, listeners)) in plan.machines.into_iter().enumerate() {
             let machine = first + place as u32;
             let weather = stream(self.seed, "disk", [plan.node.key(), place as u64]);
             let disk = Disk::new(machine, plan.disk, weather);
-            self.machines.push(Hosted::new(index, config, listeners, disk));
+            let threads = if place == 0 { plan.host.threads } else { Threads::One };
+            self.machines.push(Hosted::new(index, config, listeners, disk, threads));
             self.format(machine);
         }
     }
@@ -95,6 +98,7 @@ impl<M: Machine> Engine<M> {
             self.say(index, WorldFact::ProcessResumed {});
             let range = self.processes[index as usize].range();
             range.for_each(|machine| self.wake(machine as u32));
+            self.thaw(index);
         }
     }
 
@@ -178,9 +182,13 @@ impl<M: Machine> Engine<M> {
         let process = &mut self.processes[index as usize];
         process.state = ProcessState::Down;
         process.host.release_all();
+        process.waiting.clear();
+        process.held.clear();
         for hosted in &mut self.machines[process.range()] {
             hosted.machine = None;
-            hosted.service = None;
+            hosted.is_stepping = false;
+            hosted.lanes.clear();
+            hosted.stages.clear();
             hosted.inbox.clear();
             hosted.outbox = Outbox::default();
             hosted.timers.clear();

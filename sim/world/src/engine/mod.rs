@@ -6,8 +6,11 @@
 
 mod effects;
 mod faults;
+mod lanes;
 mod life;
+mod meters;
 mod process;
+mod service;
 
 pub use life::directory;
 pub use process::ProcessPlan;
@@ -15,13 +18,12 @@ pub use process::ProcessPlan;
 use crate::network::{Network, NetworkProfile};
 use crate::timeline::{Event, Timeline};
 use crate::timers::Fired;
-use crate::usage::Usage;
 use klab_machine::fact::{Fact, WorldFact};
 use klab_machine::fingerprint::Fingerprint;
 use klab_machine::trace::{Entry, What};
-use klab_machine::{Command, ConnectionId, DiskImage, Input, Machine};
-use klab_wire::{ClusterId, NodeId, Span, Time};
-use process::{Hosted, Process, Service};
+use klab_machine::{Command, DiskImage, Input, Machine};
+use klab_wire::{ClusterId, NodeId, Time};
+use process::{Hosted, Process, unanswered_request};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Something that happens step by step and leaves a trace.
@@ -157,14 +159,6 @@ impl<M: Machine> Engine<M> {
         self.machines[range].iter().map(|hosted| hosted.disk.image())
     }
 
-    /// What every process that has hardware has done so far, in the order in which they were added.
-    pub fn usage(&self) -> Vec<Usage> {
-        let processes = self.processes.iter().filter(|process| !process.host.is_ideal());
-        let usage =
-            |process: &Process| Usage { node: process.node, resources: Vec::new(), requests: 0 };
-        processes.map(usage).collect()
-    }
-
     /// States a fact about the world; it belongs to a node.
     pub fn state(&mut self, node: NodeId, fact: WorldFact) {
         self.timeline.tell(node, What::Fact(Fact::World(fact)));
@@ -195,8 +189,17 @@ impl<M: Machine> Engine<M> {
                 self.deliver_some(input);
             }
             Event::Timer { machine, slot, armed } => self.fire(machine, slot, armed),
-            Event::ServiceDone { machine, service } => self.finish(machine, service),
-            Event::DiskDone { machine, generation } => self.disk_done(machine, generation),
+            Event::Chunk { connection, generation, way } => {
+                self.network.chunk_arrived(connection, generation, way, &mut self.timeline);
+            }
+            Event::WindowOpened { connection, generation, way } => {
+                self.network.window_opened(connection, generation, way, &mut self.timeline);
+            }
+            Event::Staged { machine, serial } => self.staged(machine, serial),
+            Event::Thaw { process } => self.thaw(process),
+            Event::DiskDone { machine, directory, generation } => {
+                self.disk_done(machine, directory, generation);
+            }
             Event::WriteBack { machine, generation } => {
                 let disk = &mut self.machines[machine as usize].disk;
                 disk.write_back(generation, &mut self.timeline);
@@ -218,10 +221,10 @@ impl<M: Machine> Engine<M> {
         }
     }
 
-    fn disk_done(&mut self, machine: u32, generation: u32) {
+    fn disk_done(&mut self, machine: u32, directory: u16, generation: u32) {
         let hosted = &mut self.machines[machine as usize];
         let life = self.processes[hosted.process as usize].life;
-        if let Some(done) = hosted.disk.done(generation)
+        if let Some(done) = hosted.disk.done(directory, generation)
             && done.life == life
         {
             self.deliver(machine, Input::Flushed(done.flush));
@@ -239,8 +242,9 @@ impl<M: Machine> Engine<M> {
         let hosted = &mut self.machines[machine as usize];
         let process = &self.processes[hosted.process as usize];
         match () {
+            _ if !process.host.is_ideal() => self.admit(machine, input),
             _ if !process.is_up() => {}
-            _ if hosted.inbox.is_empty() && hosted.is_idle() && process.can_serve() => {
+            _ if hosted.inbox.is_empty() && !hosted.is_stepping && process.is_running() => {
                 self.serve(machine, input);
             }
             _ => {
@@ -254,7 +258,8 @@ impl<M: Machine> Engine<M> {
     fn wake(&mut self, machine: u32) {
         let hosted = &mut self.machines[machine as usize];
         let process = &self.processes[hosted.process as usize];
-        if hosted.is_idle() && !hosted.inbox.is_empty() && process.can_serve() && !hosted.is_ready {
+        let can_serve = !hosted.is_stepping && process.is_running();
+        if can_serve && !hosted.inbox.is_empty() && !hosted.is_ready {
             hosted.is_ready = true;
             self.ready.push_back(machine);
         }
@@ -264,55 +269,25 @@ impl<M: Machine> Engine<M> {
         let hosted = &mut self.machines[machine as usize];
         hosted.is_ready = false;
         let process = &self.processes[hosted.process as usize];
-        if !hosted.is_idle() || !process.can_serve() {
-            return; // Whoever frees it or its core wakes it again.
+        if hosted.is_stepping || !process.is_running() {
+            return; // Whoever frees it wakes it again.
         }
         if let Some(input) = hosted.inbox.pop_front() {
             self.serve(machine, input);
         }
     }
 
-    /// Steps a machine. Its effects leave at once, or when its service time has passed.
-    fn serve(&mut self, index: u32, input: Input) {
-        let hosted = &mut self.machines[index as usize];
-        let process = &mut self.processes[hosted.process as usize];
-        let unanswered = unanswered_request(&input);
-        let is_free = process.host.is_ideal() && hosted.disk.reads_are_free();
-        let mut service = if is_free { Span::ZERO } else { process.host.service_time(&input) };
-        let Some(machine) = &mut hosted.machine else { return };
-        machine.step(process.clock.now(self.timeline.now()), input, &mut hosted.outbox);
-        if !is_free {
-            service += hosted.cost_of_step(&process.host, self.timeline.now());
-        }
-        hosted.service = Some(Service { unanswered });
-        if service == Span::ZERO {
-            return self.complete(index);
-        }
-        process.host.occupy_core();
-        hosted.services += 1;
-        let event = Event::ServiceDone { machine: index, service: hosted.services };
-        self.timeline.plan(self.timeline.now() + service, event);
-    }
-
-    /// A step's service time has passed.
-    fn finish(&mut self, machine: u32, service: u32) {
-        let hosted = &self.machines[machine as usize];
-        if hosted.services != service || hosted.service.is_none() {
-            return; // Its process died meanwhile.
-        }
-        let process = hosted.process;
-        self.processes[process as usize].host.release_core();
-        self.complete(machine);
-        for neighbour in self.processes[process as usize].range() {
-            self.wake(neighbour as u32);
-        }
-    }
-
-    /// The effects of a machine's last step leave, and the machine takes the next input.
-    fn complete(&mut self, machine: u32) {
-        self.carry_out(machine);
+    /// Steps a machine on ideal hardware: its effects leave at once.
+    fn serve(&mut self, machine: u32, input: Input) {
         let hosted = &mut self.machines[machine as usize];
-        if let Some(Service { unanswered: Some(connection) }) = hosted.service.take() {
+        let process = &self.processes[hosted.process as usize];
+        let unanswered = unanswered_request(&input);
+        let Some(stepped) = &mut hosted.machine else { return };
+        stepped.step(process.clock.now(self.timeline.now()), input, &mut hosted.outbox);
+        hosted.is_stepping = true;
+        self.carry_out(machine);
+        self.machines[machine as usize].is_stepping = false;
+        if let Some(connection) = unanswered {
             let next = self.network.unmute(connection, &mut self.timeline);
             self.deliver_some(next);
         }
@@ -328,8 +303,17 @@ impl<M: Machine> Engine<M> {
     }
 
     fn command_machine(&mut self, machine: u32, command: Command) {
-        self.machines[machine as usize].inbox.push_back(Input::Command(command));
+        self.put_in_line(machine, Input::Command(command));
         self.wake(machine);
+    }
+
+    /// Something waits for a machine, behind everything else.
+    fn put_in_line(&mut self, machine: u32, input: Input) {
+        let hosted = &mut self.machines[machine as usize];
+        match self.processes[hosted.process as usize].host.is_ideal() {
+            true => hosted.inbox.push_back(input),
+            false => self.admit(machine, input),
+        }
     }
 
     /// Throws away what the queue holds of timers that were stopped or moved.
@@ -366,15 +350,5 @@ impl<M: Machine> Simulation for Engine<M> {
 
     fn fingerprint(&self) -> &Fingerprint {
         self.timeline.fingerprint()
-    }
-}
-
-/// The connection of a request that gets no answer: nothing else will take its mute away.
-fn unanswered_request(input: &Input) -> Option<ConnectionId> {
-    match input {
-        Input::Request { connection, request, .. } if !request.expects_response() => {
-            Some(*connection)
-        }
-        _ => None,
     }
 }

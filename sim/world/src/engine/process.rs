@@ -1,13 +1,17 @@
 //! A process: what a crash kills. One node id, its host, its clock, one or more machines, each with a log
 //! directory on a disk of its own (as with `metadata.log.dir`).
 
+use super::lanes::Lanes;
+use super::service::Stage;
 use crate::clock::Clock;
+use crate::costs::Threads;
 use crate::disk::{Disk, DiskProfile};
-use crate::host::{Costs, Host};
+use crate::host::{Host, HostPlan};
 use crate::timers::Timers;
-use klab_machine::{ConnectionId, Effect, Input, Listener, Machine, Outbox};
-use klab_wire::{DirectoryId, NodeId, RackId, Span, Time};
-use std::collections::VecDeque;
+use klab_machine::random::Stream;
+use klab_machine::{ConnectionId, Input, Listener, Machine, Outbox};
+use klab_wire::{DirectoryId, NodeId, RackId};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 /// How to set up a process. A combined KRaft process has two machines: a broker and a controller.
@@ -23,10 +27,8 @@ pub struct ProcessPlan<C> {
     pub clock: Clock,
     /// The disk that each of its machines has its log directory on.
     pub disk: DiskProfile,
-    /// How many cores its host has.
-    pub cores: u32,
-    /// What computing costs there.
-    pub costs: Costs,
+    /// What it runs on.
+    pub host: HostPlan,
 }
 
 impl<C> ProcessPlan<C> {
@@ -38,8 +40,7 @@ impl<C> ProcessPlan<C> {
             machines: vec![(config, listeners)],
             clock: Clock::default(),
             disk: DiskProfile::default(),
-            cores: 1,
-            costs: Costs::IDEAL,
+            host: HostPlan::ideal(),
         }
     }
 }
@@ -56,6 +57,12 @@ pub(super) struct Process {
     pub(super) leaving: Option<u32>,
     pub(super) clock: Clock,
     pub(super) host: Host,
+    /// Lanes of its machines that wait for a core, the longest first.
+    pub(super) waiting: VecDeque<(u32, u32)>,
+    /// What came while it was paused.
+    pub(super) held: Vec<(u32, u32)>,
+    /// The end of a collection is planned.
+    pub(super) thaws: bool,
     first_machine: u32,
     machines: u32,
 }
@@ -86,23 +93,19 @@ pub(super) struct Hosted<M: Machine> {
     pub(super) timers: Timers,
     pub(super) outbox: Outbox,
     pub(super) inbox: VecDeque<Input>,
-    /// The step whose effects have not left yet.
-    pub(super) service: Option<Service>,
-    /// How many steps have taken time: what the event at the end of one must show to be meant.
-    pub(super) services: u32,
+    /// It is being stepped, or its last step's effects are being carried out.
+    pub(super) is_stepping: bool,
+    /// Its threads, on a host that is not ideal.
+    pub(super) lanes: Lanes,
+    /// What events will bring on there, and how many such events there have been.
+    pub(super) stages: BTreeMap<u32, Stage>,
+    pub(super) staged: u32,
     /// It is lined up for service.
     pub(super) is_ready: bool,
 }
 
-/// What is left to do when a step's service time has passed, besides its effects.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Service {
-    /// The connection of a request that gets no answer.
-    pub(super) unanswered: Option<ConnectionId>,
-}
-
 impl Process {
-    pub(super) fn new<C>(plan: &ProcessPlan<C>, first_machine: u32) -> Self {
+    pub(super) fn new<C>(plan: &ProcessPlan<C>, first_machine: u32, weather: Stream) -> Self {
         Process {
             node: plan.node,
             rack: plan.rack.clone(),
@@ -110,7 +113,10 @@ impl Process {
             life: 0,
             leaving: None,
             clock: plan.clock,
-            host: Host::new(plan.cores, plan.costs),
+            host: Host::new(&plan.host, plan.disk.is_free(), weather),
+            waiting: VecDeque::new(),
+            held: Vec::new(),
+            thaws: false,
             first_machine,
             machines: plan.machines.len() as u32,
         }
@@ -122,11 +128,6 @@ impl Process {
 
     pub(super) fn is_running(&self) -> bool {
         self.state == ProcessState::Running
-    }
-
-    /// A machine of it could be stepped now.
-    pub(super) fn can_serve(&self) -> bool {
-        self.is_running() && self.host.has_free_core()
     }
 
     /// The places of its machines in the engine.
@@ -141,6 +142,7 @@ impl<M: Machine> Hosted<M> {
         config: M::Config,
         listeners: Vec<Listener>,
         disk: Disk,
+        threads: Threads,
     ) -> Self {
         Hosted {
             process,
@@ -153,26 +155,21 @@ impl<M: Machine> Hosted<M> {
             timers: Timers::default(),
             outbox: Outbox::default(),
             inbox: VecDeque::new(),
-            service: None,
-            services: 0,
+            is_stepping: false,
+            lanes: Lanes::new(threads),
+            stages: BTreeMap::new(),
+            staged: 0,
             is_ready: false,
         }
     }
+}
 
-    /// No step of it is in service.
-    pub(super) fn is_idle(&self) -> bool {
-        self.service.is_none()
-    }
-
-    /// What a step costs by what its machine says: time it spends, and reads that go to the disk.
-    pub(super) fn cost_of_step(&mut self, host: &Host, now: Time) -> Span {
-        let disk = &mut self.disk;
-        self.outbox.effects().iter().fold(Span::ZERO, |cost, effect| match effect {
-            Effect::Spend { cpu } => cost + host.spending(*cpu),
-            Effect::Read { file, position, bytes } => {
-                cost + disk.read(*file, *position, *bytes, now + cost)
-            }
-            _ => cost,
-        })
+/// The connection of a request that gets no answer: nothing else will take its mute away.
+pub(super) fn unanswered_request(input: &Input) -> Option<ConnectionId> {
+    match input {
+        Input::Request { connection, request, .. } if !request.expects_response() => {
+            Some(*connection)
+        }
+        _ => None,
     }
 }

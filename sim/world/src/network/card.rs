@@ -1,6 +1,7 @@
 //! A host's network card: what leaves and what comes in waits in line, each in its own direction.
 
 use crate::disk::transfer_time;
+use crate::usage::{Resource, ResourceKind};
 use klab_wire::{Span, Time};
 
 /// A full-duplex card.
@@ -16,11 +17,19 @@ pub(super) struct Card {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lane {
     free_at: Time,
+    busy: Span,
+    bytes: u64,
 }
 
 impl Card {
     pub(super) fn new(bandwidth: Option<u64>) -> Self {
         Card { bandwidth, leaving: Lane::default(), arriving: Lane::default() }
+    }
+
+    /// What has passed so far, outwards and inwards.
+    pub(super) fn usage(&self, now: Time) -> [Resource; 2] {
+        let out = self.leaving.usage(ResourceKind::CardOut, now);
+        [out, self.arriving.usage(ResourceKind::CardIn, now)]
     }
 
     /// When a message that is handed over now has left.
@@ -42,7 +51,14 @@ impl Lane {
         }
         let time: Span = transfer_time(u64::from(bytes), bandwidth);
         self.free_at = self.free_at.max(now) + time;
+        self.busy += time;
+        self.bytes += u64::from(bytes);
         self.free_at
+    }
+
+    fn usage(&self, kind: ResourceKind, now: Time) -> Resource {
+        let waiting = self.free_at.since(now).0;
+        Resource { kind, capacity: 1, busy: self.busy, bytes: self.bytes, waiting }
     }
 }
 

@@ -64,7 +64,11 @@ impl Network {
         let initiator =
             End { is_open: true, ..End::new(from, machine, self.sites[from as usize].node) };
         let acceptor = End::new(host, u32::MAX, to.node);
-        let ways = [Way::new(self.link(from, host)), Way::new(self.link(host, from))];
+        let windows = self.windows(from, host);
+        let ways = [
+            Way::new(self.link(from, host), windows[0]),
+            Way::new(self.link(host, from), windows[1]),
+        ];
         let state = State::Connecting { since: timeline.now(), retries: 0 };
         let mut connection =
             Connection { id, generation: 0, state, to, ends: [initiator, acceptor], ways };

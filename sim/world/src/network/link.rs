@@ -52,6 +52,11 @@ impl Link {
         self.lane.pass(at, bytes, self.bandwidth) + self.latency.draw(&mut self.travel) + self.extra
     }
 
+    /// How long a packet travels at least.
+    pub(super) fn shortest(&self) -> Span {
+        self.latency.base + self.extra
+    }
+
     /// Whether one of a message's packets is lost.
     pub(super) fn loses(&mut self, bytes: u32) -> bool {
         let loss = u64::from(self.loss_ppm) + u64::from(self.extra_loss_ppm);

@@ -6,6 +6,7 @@
 
 mod card;
 mod connection;
+mod flow;
 mod handshake;
 mod latency;
 mod link;
@@ -15,12 +16,14 @@ mod way;
 pub use latency::{Latency, Spike};
 pub use tamper::{Tamper, Tampering};
 
+use crate::host::{Buffers, Sockets};
 use crate::timeline::Timeline;
+use crate::usage::Resource;
 use card::Card;
 use connection::Connection;
 use klab_machine::trace::{Fate, Message, MessageKind, Outcome};
 use klab_machine::{Address, ConnectionId, CorrelationId, DisconnectReason, Input};
-use klab_wire::{Frame, NodeId, Request, Response, Span};
+use klab_wire::{Frame, NodeId, Request, Response, Span, Time};
 use link::Link;
 use std::collections::BTreeMap;
 
@@ -33,6 +36,10 @@ pub struct NetworkProfile {
     pub loss_ppm: u32,
     /// Bytes per second of each host's card, in each direction; none for no limit.
     pub bandwidth: Option<u64>,
+    /// Into what pieces messages are cut; 0 for not at all, and then without windows.
+    pub chunk: u32,
+    /// How much of a receive buffer can be on its way, in thousandths (`tcp_adv_win_scale`).
+    pub window_permille: u32,
     /// After how long an unacknowledged packet is sent again (`TCP_RTO_MIN`); each further wait is
     /// twice as long.
     pub retransmit_after: Span,
@@ -58,6 +65,8 @@ impl Default for NetworkProfile {
             },
             loss_ppm: 0,
             bandwidth: None,
+            chunk: 0,
+            window_permille: 1_000,
             retransmit_after: Span::from_millis(200),
             retransmit_at_most: Span::from_secs(120),
             break_after: Span::from_millis(924_600),
@@ -93,6 +102,7 @@ pub(crate) struct Network {
 struct Site {
     node: NodeId,
     card: Card,
+    sockets: Sockets,
     has_power: bool,
 }
 
@@ -121,9 +131,26 @@ impl Network {
     }
 
     /// Puts a host on the network; hosts are numbered in this order.
-    pub(crate) fn add_site(&mut self, node: NodeId) {
+    pub(crate) fn add_site(&mut self, node: NodeId, sockets: Sockets) {
         let card = Card::new(self.profile.bandwidth);
-        self.sites.push(Site { node, card, has_power: true });
+        self.sites.push(Site { node, card, sockets, has_power: true });
+    }
+
+    /// How much may be on its way on a connection from one host to another, and back; none for no limit.
+    fn windows(&self, from: u32, to: u32) -> [Option<u64>; 2] {
+        if self.profile.chunk == 0 {
+            return [None, None];
+        }
+        let opened = self.sites[from as usize].sockets.opened;
+        let accepted = self.sites[to as usize].sockets.accepted;
+        let usable = |receive: u64| receive * u64::from(self.profile.window_permille) / 1_000;
+        let window = |sender: Buffers, receiver: Buffers| sender.send.min(usable(receiver.receive));
+        [Some(window(opened, accepted)), Some(window(accepted, opened))]
+    }
+
+    /// What a host's card has done.
+    pub(crate) fn usage(&self, site: u32, now: Time) -> [Resource; 2] {
+        self.sites[site as usize].card.usage(now)
     }
 
     /// A range of connection numbers for one life of a machine.

@@ -7,6 +7,7 @@
 //! after the first wait the sender sends nothing new (its congestion window is one segment), repeats the
 //! oldest message, and in the end breaks too.
 
+use super::flow::Flow;
 use super::tamper::Tampering;
 use super::{Delivery, Network};
 use crate::timeline::{Event, Timeline};
@@ -22,6 +23,8 @@ pub(super) struct Way {
     /// What was sent and has not arrived, oldest first.
     pub(super) on_the_way: VecDeque<Transit>,
     last_arrival: Time,
+    /// How it is sent where there are windows.
+    pub(super) flow: Option<Flow>,
     stall: Option<Stall>,
     /// A fault has dropped a message: nothing behind it can arrive either.
     hangs: bool,
@@ -30,13 +33,15 @@ pub(super) struct Way {
 /// A message between its two ends.
 #[derive(Clone, Debug)]
 pub(super) struct Transit {
-    /// When it arrives; [`Time::MAX`] while its way is stalled.
+    /// When it arrives; [`Time::MAX`] while its way is stalled, or its last chunk is not there.
     arrives: Time,
     bytes: u32,
     /// One of its packets is lost this time.
     is_lost: bool,
     /// It has passed the receiver's card.
     is_in: bool,
+    /// How much longer a fault holds it up, once it is there.
+    held: Span,
     /// Its name in the trace; none for what only TCP sends.
     pub(super) message: Option<Message>,
     /// What its receiver will be handed.
@@ -56,9 +61,23 @@ struct Stall {
     is_delivered: bool,
 }
 
+impl Transit {
+    /// Its last chunk has not arrived, or its way is stalled.
+    pub(super) fn is_unsent(&self) -> bool {
+        self.arrives == Time::MAX
+    }
+
+    /// Its last chunk has arrived. Tells when it counts as there.
+    pub(super) fn complete(&mut self, at: Time) -> Time {
+        self.arrives = at + self.held;
+        self.arrives
+    }
+}
+
 impl Way {
-    pub(super) fn new(link: u32) -> Self {
+    pub(super) fn new(link: u32, window: Option<u64>) -> Self {
         Way {
+            flow: window.map(Flow::new),
             link,
             on_the_way: VecDeque::new(),
             last_arrival: Time::ZERO,
@@ -124,6 +143,9 @@ impl Network {
         let connection = &mut self.connections[index as usize];
         let (generation, site) = (connection.generation, connection.ends[usize::from(way)].site);
         let sender = &mut connection.ways[usize::from(way)];
+        if sender.flow.is_some() {
+            return self.post_in_chunks(index, way, bytes, message, input, timeline);
+        }
         let link = &mut self.links[sender.link as usize];
         let left = self.sites[site as usize].card.leave(timeline.now(), bytes);
         let is_lost = link.loses(bytes);
@@ -134,8 +156,29 @@ impl Network {
             sender.last_arrival = arrives;
             timeline.plan(arrives, Event::Arrival { connection: index, generation, way });
         }
-        let transit = Transit { arrives, bytes, is_lost, is_in: false, message, input };
+        let held = Span::ZERO;
+        let transit = Transit { arrives, bytes, is_lost, is_in: false, held, message, input };
         sender.on_the_way.push_back(transit);
+    }
+
+    /// Puts something on the way that goes in chunks. A stalled way takes it along when it goes on.
+    fn post_in_chunks(
+        &mut self,
+        index: u32,
+        way: u8,
+        bytes: u32,
+        message: Option<Message>,
+        input: Input,
+        timeline: &mut Timeline,
+    ) {
+        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+        let is_lost = self.links[sender.link as usize].loses(bytes);
+        let (arrives, held) = (Time::MAX, Span::ZERO);
+        let transit = Transit { arrives, bytes, is_lost, is_in: true, held, message, input };
+        sender.on_the_way.push_back(transit);
+        if !sender.is_blocked() {
+            self.send_in_chunks(index, way, bytes, timeline);
+        }
     }
 
     /// Tells the other end that nothing more will come.
@@ -155,6 +198,7 @@ impl Network {
         let generation = connection.generation;
         let sender = &mut connection.ways[usize::from(way)];
         let Some(newest) = sender.on_the_way.back_mut() else { return };
+        newest.held = delay;
         if newest.arrives < Time::MAX {
             newest.arrives += delay;
             sender.last_arrival = newest.arrives;
@@ -296,6 +340,7 @@ impl Network {
             return self.stall(index, way, true, timeline);
         }
         let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+        sender.flow.iter_mut().for_each(Flow::reset);
         for transit in std::mem::take(&mut sender.on_the_way) {
             self.lose(index, way, transit.message, DisconnectReason::Reset, timeline);
         }
@@ -342,6 +387,7 @@ impl Network {
         let sender = &mut connection.ways[usize::from(way)];
         let link = &mut self.links[sender.link as usize];
         sender.stall = None;
+        sender.flow.iter_mut().for_each(Flow::reset);
         let now = timeline.now();
         let mut last = now;
         for transit in &mut sender.on_the_way {
@@ -368,6 +414,7 @@ impl Network {
     fn give_up(&mut self, index: u32, way: u8, timeline: &mut Timeline) -> Delivery {
         let sender = &mut self.connections[index as usize].ways[usize::from(way)];
         sender.stall = None;
+        sender.flow.iter_mut().for_each(Flow::reset);
         for transit in std::mem::take(&mut sender.on_the_way) {
             self.lose(index, way, transit.message, DisconnectReason::Broken, timeline);
         }

@@ -4,7 +4,7 @@ use crate::toys::*;
 use klab_machine::trace::{Entry, Outcome, What};
 use klab_wire::{NodeId, Span, Time, Timestamp};
 use klab_world::toy::{Answer, Seen, ToyConfig};
-use klab_world::{Clock, Costs, Latency, NetworkProfile, ProcessPlan, Simulation};
+use klab_world::{Clock, Costs, HostPlan, Latency, NetworkProfile, ProcessPlan, Simulation};
 use proptest::prelude::*;
 
 const OTHER: NodeId = NodeId::broker(2);
@@ -40,21 +40,23 @@ fn a_clock_step_moves_timestamps_and_no_timer() {
 
 #[test]
 fn steps_that_cost_time_wait_for_each_other_and_their_effects_leave_at_the_end() {
-    let costs = Costs { request: millis(10), ..Costs::IDEAL };
-    let server = ProcessPlan { costs, cores: 4, ..plan(SERVER, ToyConfig::server()) };
+    let costs = Costs { other: millis(10), ..Costs::default() };
+    let host = HostPlan { costs, cores: 4, ..HostPlan::ideal() };
+    let server = ProcessPlan { host, ..plan(SERVER, ToyConfig::server()) };
     let clients = [1, 2].map(|n| plan(NodeId::producer(n), ToyConfig::client(&[SERVER], 1)));
     let mut world = world_of(1, steady(), [vec![server], clients.to_vec()].concat());
     run(&mut world, millis(25));
-    // Both requests are there at 3 ms; one machine is one lock, however many cores there are.
-    assert_eq!(when(&world, SERVER, is_request), [3, 13, 23]);
+    // Both requests are there at 3 ms; the machine has one thread, however many cores there are.
+    assert_eq!(when(&world, SERVER, is_request), [13, 23]);
     assert_eq!(when(&world, NodeId::producer(1), is_response), [14]);
     assert_eq!(when(&world, NodeId::producer(2), is_response), [24]);
 }
 
 #[test]
 fn a_slow_host_takes_longer_for_everything() {
-    let costs = Costs { request: millis(10), ..Costs::IDEAL };
-    let server = ProcessPlan { costs, ..plan(SERVER, ToyConfig::server()) };
+    let costs = Costs { other: millis(10), ..Costs::default() };
+    let host = HostPlan { costs, ..HostPlan::ideal() };
+    let server = ProcessPlan { host, ..plan(SERVER, ToyConfig::server()) };
     let client = plan(CLIENT, ToyConfig::client(&[SERVER], 0));
     let mut world = world_of(1, steady(), vec![server, client]);
     run(&mut world, millis(10));

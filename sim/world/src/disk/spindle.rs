@@ -1,0 +1,154 @@
+//! The disk under one log directory: what waits for it, and the dirty pages that are its to write.
+//!
+//! An fsync and a read of cold data occupy it, one behind the other. Between them the system writes dirty pages back as
+//! fast as the disk goes, as long as there are more than a background limit (`vm.dirty_background_bytes`). Whoever
+//! appends when there are more than the hard limit (`vm.dirty_bytes`) waits until the disk has caught up.
+
+use super::{DiskProfile, Flushed, transfer_time};
+use crate::pauses::Paused;
+use crate::usage::{Resource, ResourceKind};
+use klab_machine::File;
+use klab_machine::random::Stream;
+use klab_wire::{Span, Time};
+use std::collections::VecDeque;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Spindle {
+    operations: VecDeque<Operation>,
+    /// When the last of the operations will be done.
+    free_at: Time,
+    /// Bytes in memory that are not on the disk, as of some time.
+    dirty: u64,
+    as_of: Time,
+    stalls: Paused,
+    /// How many partitions live here.
+    pub(super) partitions: u32,
+    busy: Span,
+    bytes: u64,
+}
+
+/// Something the disk is busy with.
+#[derive(Clone, Debug)]
+pub(super) struct Operation {
+    /// How far the platter will have each file.
+    pub(super) files: Vec<(File, u64)>,
+    /// How far it will have the journal.
+    pub(super) journal: u64,
+    pub(super) then: Option<Flushed>,
+}
+
+impl Spindle {
+    pub(super) fn new(profile: &DiskProfile, weather: Stream) -> Self {
+        Spindle {
+            operations: VecDeque::new(),
+            free_at: Time::ZERO,
+            dirty: 0,
+            as_of: Time::ZERO,
+            stalls: Paused::new(profile.stalls, weather),
+            partitions: 0,
+            busy: Span::ZERO,
+            bytes: 0,
+        }
+    }
+
+    /// It does something for so long, when it has done what was asked before. Tells when it is done.
+    pub(super) fn work(&mut self, now: Time, time: Span, bytes: u64) -> Time {
+        self.free_at = self.free_at.max(now) + time;
+        self.busy += time;
+        self.bytes += bytes;
+        // Meanwhile it writes nothing back.
+        self.as_of = self.as_of.max(now) + time;
+        self.free_at
+    }
+
+    /// An operation has begun that [`Spindle::work`] has made room for.
+    pub(super) fn begin(&mut self, operation: Operation) {
+        self.operations.push_back(operation);
+    }
+
+    /// The oldest operation is done.
+    pub(super) fn done(&mut self) -> Option<Operation> {
+        self.operations.pop_front()
+    }
+
+    /// Bytes come into memory. Tells until when whoever appends them waits.
+    pub(super) fn append(&mut self, profile: &DiskProfile, now: Time, bytes: u64) -> Time {
+        let stalled = self.stalls.until(now).unwrap_or(now);
+        let Some(speed) = profile.throughput.filter(|_| profile.dirty_background > 0) else {
+            return stalled;
+        };
+        self.write_back(profile, speed, now);
+        self.dirty += bytes;
+        let above = self.dirty.saturating_sub(profile.dirty_limit);
+        stalled.max(now + transfer_time(above, Some(speed)))
+    }
+
+    /// Bytes were brought to the disk by an fsync.
+    pub(super) fn flushed(&mut self, bytes: u64) {
+        self.dirty = self.dirty.saturating_sub(bytes);
+    }
+
+    /// What the disk has written since somebody last looked.
+    fn write_back(&mut self, profile: &DiskProfile, speed: u64, now: Time) {
+        let time = now.since(self.as_of);
+        self.as_of = self.as_of.max(now);
+        let able = u128::from(time.0) * u128::from(speed) / 1_000_000_000;
+        let above = self.dirty.saturating_sub(profile.dirty_background);
+        let written = u128::from(above).min(able) as u64;
+        self.dirty -= written;
+        self.bytes += written;
+        self.busy += transfer_time(written, Some(speed));
+    }
+
+    /// The power is cut, or the disk replaced.
+    pub(super) fn forget(&mut self) {
+        self.operations.clear();
+        (self.free_at, self.dirty) = (Time::ZERO, 0);
+    }
+
+    pub(super) fn usage(&self, number: u32, now: Time) -> Resource {
+        Resource {
+            kind: ResourceKind::Disk(number),
+            capacity: 1,
+            busy: self.busy,
+            bytes: self.bytes,
+            waiting: self.free_at.since(now).0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klab_machine::random::stream;
+
+    fn profile() -> DiskProfile {
+        DiskProfile {
+            throughput: Some(1_000_000_000),
+            dirty_background: 1_000,
+            dirty_limit: 5_000,
+            ..DiskProfile::default()
+        }
+    }
+
+    #[test]
+    fn who_appends_above_the_limit_waits_until_the_disk_has_caught_up() {
+        let profile = profile();
+        let mut spindle = Spindle::new(&profile, stream(1, "test", []));
+        assert_eq!(spindle.append(&profile, Time(0), 5_000), Time(0));
+        assert_eq!(spindle.append(&profile, Time(0), 700), Time(700));
+        assert_eq!(spindle.append(&profile, Time(1_000), 200), Time(1_000), "1000 are written");
+        assert_eq!(spindle.append(&profile, Time(9_000), 0), Time(9_000));
+        assert_eq!(spindle.dirty, 1_000, "below the background limit nothing is written");
+    }
+
+    #[test]
+    fn a_read_steals_the_disk_from_the_write_back() {
+        let profile = profile();
+        let mut spindle = Spindle::new(&profile, stream(1, "test", []));
+        spindle.append(&profile, Time(0), 5_000);
+        assert_eq!(spindle.work(Time(0), Span(1_000), 1_000), Time(1_000));
+        assert_eq!(spindle.append(&profile, Time(1_000), 300), Time(1_300));
+    }
+}
