@@ -42,7 +42,8 @@ impl Paused {
             let Pauses { shortest, longest, .. } = self.pauses;
             let length = Span(self.weather.between(shortest.0, longest.0.max(shortest.0)));
             self.until = self.next + length;
-            self.next = self.next + self.interval();
+            let interval = self.interval();
+            self.next += interval;
         }
         (now < self.until).then_some(self.until)
     }

@@ -48,11 +48,10 @@ impl Lanes {
         match (self.threads, input) {
             (Threads::One, _) => FIRST,
             (Threads::Broker { .. }, Input::Request { .. }) => FIRST,
-            (Threads::Broker { .. }, Input::Response { connection, response, .. })
-                if matches!(response, Response::Fetch(_)) =>
-            {
-                self.of_fetcher(*connection)
-            }
+            (
+                Threads::Broker { .. },
+                Input::Response { connection, response: Response::Fetch(_), .. },
+            ) => self.of_fetcher(*connection),
             (Threads::Broker { .. }, _) => SECOND,
             (Threads::Client, Input::Timer(Timer::Client(ClientTimer::Workload))) => FIRST,
             (Threads::Client, _) => SECOND,

@@ -229,6 +229,7 @@ impl<M: Machine> Engine<M> {
                     self.carry_out_one(machine, node, Effect::Read { file, position, bytes });
                 }
                 Effect::Send { .. }
+                | Effect::Frame { .. }
                 | Effect::Respond { .. }
                 | Effect::Close { .. }
                 | Effect::Halt => messages.push(effect),
