@@ -24,12 +24,15 @@ pub use measured::{Figure, Measured, Rates, Way};
 
 use klab_machine::fact::{ClientFact, Fact};
 use klab_machine::trace::{Entry, Fate, MessageKind, Outcome as FateOutcome, What};
-use klab_scenario::Scenario;
+use klab_scenario::{Load, Scenario};
 use klab_wire::{ApiKey, NodeId, NodeKind, Span, Time};
 use latency::Latencies;
 use passage::{Passage, Passed};
 use replicas::{Replicas, Stored};
 use row::Row;
+
+/// What a producer offers that sends as fast as it can, in thousandths of a record per second.
+const MORE_THAN_ANYBODY_SENDS: u128 = 1_000_000_000_000;
 
 /// Watches a run and measures it.
 #[derive(Clone, Debug)]
@@ -62,9 +65,9 @@ pub(crate) struct Window {
 impl Meter {
     /// A meter for a run of this scenario.
     pub fn new(scenario: &Scenario) -> Self {
-        let offered = scenario.producer_nodes().map(|(_, producer)| {
-            let rate = producer.rate;
-            u128::from(rate.count) * 1_000_000_000_000 / u128::from(rate.per.0)
+        let offered = scenario.producer_nodes().map(|(_, producer)| match producer.rate {
+            Load::Rate(rate) => u128::from(rate.count) * 1_000_000_000_000 / u128::from(rate.per.0),
+            Load::Max => MORE_THAN_ANYBODY_SENDS,
         });
         let first_act = scenario.acts.iter().map(|at| at.time).min().unwrap_or(Span::MAX);
         let has_nemesis = !scenario.nemeses.is_empty();
