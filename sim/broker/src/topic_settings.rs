@@ -40,6 +40,7 @@ impl TopicSettings {
     fn over(broker: &BrokerConfig, switches: &Switches, topic: TopicConfig) -> Self {
         let log = LogConfig {
             producer_window: switches.producer_window,
+            recovery_gap: switches.recovery_gap,
             ..LogConfig::of_topic(&topic, broker.producer_id_expiration_ms)
         };
         TopicSettings { log: Arc::new(log), topic }

@@ -218,6 +218,9 @@ fn sent_again(producer: &ProducerSettings) -> Vec<(Setting, String)> {
     if producer.max_in_flight > 1 {
         unless.push((Setting::MaxInFlight(producer.max_in_flight), what.into()));
     }
+    let deleted = "all that a leader had of the producer was deleted, and its log was opened again before the \
+                   repetition came";
+    unless.push((Setting::RecordsDeleted, deleted.into()));
     unless
 }
 

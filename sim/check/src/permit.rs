@@ -6,7 +6,7 @@
 //! survives. Without eligible leader replicas (KIP-966) one loss is enough when it hits the last member
 //! of the ISR, because that one leads again without being asked what it still has.
 
-use crate::picture::{Batch, Partition};
+use crate::picture::{Batch, Election, Partition};
 use crate::settings::Setting;
 use klab_wire::{Acks, Offset};
 
@@ -25,15 +25,25 @@ pub(crate) fn of_acked(
 
 /// What permits the loss of a committed batch.
 pub(crate) fn of_committed(batch: &Batch, partition: &Partition, min_isr: u32) -> Option<Setting> {
-    let later = partition.elections.iter().filter(|election| election.epoch > batch.epoch);
+    of_committed_since(batch, &partition.elections, min_isr)
+}
+
+/// As above, by all elections of the partition.
+pub(crate) fn of_committed_since(
+    batch: &Batch,
+    elections: &[Election],
+    min_isr: u32,
+) -> Option<Setting> {
+    let later = elections.iter().filter(|election| election.epoch > batch.epoch);
     if let Some(setting) = later.filter_map(|election| election.unclean_by).next() {
         return Some(setting);
     }
     let promised = if batch.committed { batch.promised } else { min_isr };
-    match batch.lost_by.count_ones() {
-        0 => None,
-        losses if losses >= promised => Some(Setting::MinInsyncReplicas(promised)),
+    match (batch.lost_by.count_ones(), batch.cut_off_by_leave) {
+        (0, 0) => None,
+        (losses, _) if losses >= promised => Some(Setting::MinInsyncReplicas(promised)),
         _ if batch.lost_by_last_in_sync => Some(Setting::NoEligibleLeaderReplicas),
+        (_, cut_off) if cut_off != 0 => Some(Setting::MinInsyncReplicas(promised)),
         _ => None,
     }
 }

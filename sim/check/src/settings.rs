@@ -70,6 +70,9 @@ pub enum Setting {
     /// An idempotent producer that could not learn whether a batch was appended took a new epoch, and sent it again
     /// (KIP-360).
     NewProducerEpoch,
+    /// A producer's batches were deleted, by retention or DeleteRecords, and a log that was opened afterwards
+    /// does not know it any more.
+    RecordsDeleted,
     /// A voter's disk was lost or damaged: the quorum promises nothing about what it held.
     VoterDiskLost,
     /// A consumer that subscribes goes on where its group has committed, after every rebalance.
@@ -128,6 +131,7 @@ impl fmt::Display for Setting {
             Setting::NoIdempotence => f.write_str("enable.idempotence=false"),
             Setting::MaxInFlight(n) => write!(f, "max.in.flight.requests.per.connection={n}"),
             Setting::NewProducerEpoch => f.write_str("a new producer epoch (KIP-360)"),
+            Setting::RecordsDeleted => f.write_str("retention or DeleteRecords"),
             Setting::VoterDiskLost => f.write_str("a voter's disk was lost"),
             Setting::Subscribe => f.write_str("subscribe"),
             Setting::NoFinalPolls => f.write_str("no final polls"),

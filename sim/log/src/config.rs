@@ -1,6 +1,6 @@
 //! What of a topic's configuration its logs go by (`LogConfig`).
 
-use klab_wire::config::switches::ProducerWindow;
+use klab_wire::config::switches::{ProducerWindow, RecoveryGap};
 use klab_wire::config::{CleanupPolicy, TopicConfig};
 use klab_wire::{Span, TimestampType};
 
@@ -35,6 +35,8 @@ pub struct LogConfig {
     pub producer_id_expiration: Span,
     /// How many batches of a producer are told from new ones when they come again (KAFKA-5494).
     pub producer_window: ProducerWindow,
+    /// What recovery makes of a hole between two segments.
+    pub recovery_gap: RecoveryGap,
 }
 
 impl LogConfig {
@@ -55,6 +57,7 @@ impl LogConfig {
             timestamp_after_max: topic.message_timestamp_after_max_ms,
             producer_id_expiration,
             producer_window: ProducerWindow::Five,
+            recovery_gap: RecoveryGap::CutOff,
         }
     }
 

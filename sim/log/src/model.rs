@@ -4,6 +4,7 @@
 use crate::testing::{PARTITION, Rig, records, sequenced};
 use crate::{Checkpoints, LogConfig};
 use klab_machine::{Block, Change, DiskImage, File};
+use klab_wire::config::switches::RecoveryGap;
 use klab_wire::{LeaderEpoch, Offset, ProducerId, RecordBatch, Span};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,6 +119,8 @@ impl Pair {
             segment_bytes: 3 * u64::from(records(3).size_in_bytes),
             retention_bytes: Some(6 * u64::from(records(3).size_in_bytes)),
             timestamp_after_max: Span::MAX,
+            // The followed log may be a compacted one.
+            recovery_gap: RecoveryGap::Unnoticed,
             ..LogConfig::default()
         };
         Pair {

@@ -4,14 +4,15 @@
 //! writes: the log is cut before the first batch that does not fit its checksum. Which records are
 //! lost that way the leader knows; the replica truncates or fetches by epochs as ever.
 //!
-//! As in Kafka a segment that merely ends early is no damage, even if another one follows: a
-//! compacted log has such gaps. A power cut between a roll and the fsync of the old segment can so
-//! leave a hole that nobody notices.
+//! A power cut between a roll and the fsync of the old segment can leave that one short, and the next
+//! one whole. Kafka does not look whether segments join, and goes on behind the hole; here the log is
+//! cut off at it, unless it is compacted or the switch `recovery-gap` says otherwise.
 
 use crate::log::Log;
 use crate::segment::Segment;
 use klab_machine::fact::LogFact;
 use klab_machine::{Change, Mutant, Outbox};
+use klab_wire::config::switches::RecoveryGap;
 use klab_wire::{Offset, RecordBatch};
 
 impl Log {
@@ -30,7 +31,7 @@ impl Log {
         let mut discarded = 0;
         for place in first..segments.len() {
             discarded = self.recover_segment(&mut segments[place], out);
-            if discarded > 0 {
+            if discarded > 0 || self.finds_gap(&segments[place..], out) {
                 discarded += self.drop_segments(segments.split_off(place + 1), out);
                 break;
             }
@@ -38,6 +39,17 @@ impl Log {
         let end = segments.last().map_or(from, Segment::next_offset);
         let partition = self.name.clone();
         out.state(LogFact::LogRecovered { partition, from, end, discarded_batches: discarded });
+    }
+
+    /// Whether the first of these segments ends before the next one begins, and the log shall end there.
+    fn finds_gap(&self, segments: &[Segment], out: &mut Outbox) -> bool {
+        let [segment, next, ..] = segments else { return false };
+        let (from, to) = (segment.next_offset(), next.base);
+        if from == to {
+            return false;
+        }
+        out.state(LogFact::LogGapFound { partition: self.name.clone(), from, to });
+        self.config.recovery_gap == RecoveryGap::CutOff && !self.config.compact
     }
 
     /// Deletes what follows the damage; says how many batches that were.
@@ -85,15 +97,18 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Checkpoints;
     use crate::testing::{PARTITION, Rig, records, sequenced};
+    use crate::{Checkpoints, LogConfig};
     use klab_machine::{Block, File};
     use klab_wire::LeaderEpoch;
     use std::sync::Arc;
 
     /// Batches at 0–1 and 2–3 (epoch 1), in a second segment 4–5 (epoch 2) and 6–7 (epoch 3).
     fn rig() -> Rig {
-        let mut rig = Rig::new();
+        filled(Rig::new())
+    }
+
+    fn filled(mut rig: Rig) -> Rig {
         for (epoch, base_sequence) in [(1, 0), (1, 2), (2, 4), (3, 6)] {
             rig.epoch = epoch;
             if epoch == 2 {
@@ -143,12 +158,25 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_before_another_segment_is_not_noticed() {
+    fn a_log_with_a_hole_between_two_segments_ends_before_it() {
         let mut rig = rig();
+        rig.disk.apply(File::Segment(PARTITION, Offset(0)), Change::Truncate(1));
+        rig.restart(recovery_point(0));
+        assert_eq!((rig.ranges(), rig.log.log_end()), (vec![(0, 1)], Offset(2)));
+        assert_eq!(rig.fact_names(), ["LogGapFound", "LogRecovered", "LogLoaded"]);
+        assert!(!rig.disk.contains(File::Segment(PARTITION, Offset(4))));
+    }
+
+    #[test]
+    fn kafka_does_not_notice_a_hole_between_two_segments() {
+        let config = Rig::new().log.config().clone();
+        let config = LogConfig { recovery_gap: RecoveryGap::Unnoticed, ..config };
+        let mut rig = filled(Rig::with(config));
         rig.disk.apply(File::Segment(PARTITION, Offset(0)), Change::Truncate(1));
         rig.restart(recovery_point(0));
         assert_eq!(rig.ranges(), [(0, 1), (4, 5), (6, 7)]);
         assert_eq!(rig.log.log_end(), Offset(8));
+        assert_eq!(rig.fact_names(), ["LogGapFound", "LogRecovered", "LogLoaded"]);
     }
 
     #[test]

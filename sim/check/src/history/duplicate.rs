@@ -6,7 +6,8 @@
 //! again in between: a snapshot of the producers' state has only the last batch of each
 //! (`ProducerStateManager.writeSnapshot`), a repetition of an earlier one is refused as out of order, and the
 //! client sends it under a new epoch (KIP-360). A client takes a new epoch as well when a batch before it has
-//! expired, or a deposed leader refuses it; what it sends again may have been appended all the same.
+//! expired, or a deposed leader refuses it; what it sends again may have been appended all the same. And a log that
+//! is opened again knows a producer by the batches that it has: what was deleted may be written once more.
 
 use super::TopicEnd;
 use super::anomaly::Anomaly;
@@ -77,6 +78,9 @@ fn permitted(
     let first = earlier.offset_of(place.first_value);
     if permits.may_send_again(writer, first, place.offset) {
         return Some(Setting::NewProducerEpoch);
+    }
+    if permits.picture.is_some_and(|partition| partition.opened_between(first, place.offset)) {
+        return Some(Setting::RecordsDeleted);
     }
     let forgotten = permits.picture.is_some_and(|partition| {
         let at = |offset| partition.copies.claimants(offset).next();

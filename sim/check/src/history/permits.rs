@@ -91,7 +91,8 @@ impl<'a> Permits<'a> {
 
     /// Whether a producer may have sent again, under a new epoch, what it could not know to be appended (KIP-360):
     /// its first request came late, when the producer had given it up, or a broker that had been deposed called the
-    /// next one out of order.
+    /// next one out of order, or a batch before it was turned down for good, and those in flight behind it get new
+    /// sequences (`TransactionManager.handleFailedBatch`).
     pub(super) fn may_send_again(&self, client: NodeId, one: Offset, other: Offset) -> bool {
         let Some(picture) = self.picture else { return false };
         let written = |at| {
@@ -102,7 +103,8 @@ impl<'a> Permits<'a> {
             let appended = batch.appended.step;
             let mut new_epochs = self.cluster.new_epochs.iter();
             let given_up = new_epochs.any(|(at, epoch)| {
-                at.node == client && *epoch > first.epoch && at.step <= appended
+                let turned_down = || picture.turned_down.iter().any(|other| other == at);
+                at.node == client && *epoch > first.epoch && (at.step <= appended || turned_down())
             });
             let mut refused = picture.refused.iter();
             let misled = refused.any(|(at, producer, epoch)| {

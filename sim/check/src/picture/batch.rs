@@ -18,6 +18,9 @@ pub(crate) struct Batch {
     pub(crate) holders: u64,
     /// The replicas that lost it with their page cache or their disk, as bits by slot.
     pub(crate) lost_by: u64,
+    /// The replicas that cut it off after a leader that had lost it by leave of the settings, as bits by slot. That
+    /// leader may get it back from elsewhere, and they may lead without it.
+    pub(crate) cut_off_by_leave: u64,
     /// A replica that held it has deleted it in order.
     pub(crate) deleted: bool,
     /// A leader's high watermark has passed it.
@@ -50,6 +53,7 @@ impl Batch {
             appended: at,
             holders: 0,
             lost_by: 0,
+            cut_off_by_leave: 0,
             deleted: false,
             committed: false,
             promised: 0,

@@ -35,11 +35,22 @@ pub(crate) struct Partition {
     pub(crate) expired: BTreeSet<ProducerId>,
     /// When a batch of a producer was called out of order, and in which epoch that broker led.
     pub(crate) refused: Vec<(Moment, NodeId, LeaderEpoch)>,
-    /// When its logs were opened. Of each producer a snapshot has only the last batch.
-    pub(crate) openings: Vec<Moment>,
+    /// When a producer gave up a batch because of what was in it: a leader will never take it.
+    pub(crate) turned_down: Vec<Moment>,
+    /// Of each producer a snapshot has only the last batch, and a log that is opened again nothing of what was
+    /// deleted.
+    pub(crate) openings: Vec<Opening>,
     /// A leader that knew nothing of a producer took a batch of it that was not its first: what came before may
     /// follow (`ProducerAppendInfo.checkSequence` takes any sequence then).
     pub(crate) joined_midway: bool,
+}
+
+/// A log that was opened with something in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    pub(crate) at: Moment,
+    pub(crate) start: Offset,
+    pub(crate) end: Offset,
 }
 
 /// An election as the controller decided it.
@@ -70,6 +81,7 @@ impl Partition {
             excuse: None,
             expired: BTreeSet::new(),
             refused: Vec::new(),
+            turned_down: Vec::new(),
             openings: Vec::new(),
             joined_midway: false,
         }
@@ -110,8 +122,16 @@ impl Partition {
     /// the producer comes with a new epoch.
     pub(crate) fn forgot_between(&self, one: &Batch, other: &Batch) -> bool {
         let (first, later) = (one.appended.min(other.appended), one.appended.max(other.appended));
-        let mut openings = self.openings.iter().filter(|opened| opened.node == later.node);
+        let openings = self.openings.iter().map(|opened| opened.at);
+        let mut openings = openings.filter(|opened| opened.node == later.node);
         openings.any(|opened| first.step < opened.step && opened.step <= later.step)
+    }
+
+    /// Whether a log was opened that did not reach back to the first of these offsets any more, and not up to
+    /// the second yet: it knows nothing of a producer whose last batch was at the first one
+    /// (`ProducerStateManager` is rebuilt from what the log has; `truncateAndReload` removes snapshots below its start).
+    pub(crate) fn opened_between(&self, first: Offset, later: Offset) -> bool {
+        self.openings.iter().any(|opened| first < opened.start && opened.end <= later)
     }
 
     /// The last election, if there was one.

@@ -76,7 +76,11 @@ impl Timeline {
             Fact::Log(LogFact::LogTruncated { partition, .. }) => {
                 &*partition.topic.0 != "__cluster_metadata"
             }
-            Fact::Log(LogFact::CorruptBatchFound { .. } | LogFact::LogStartedAfresh { .. }) => true,
+            Fact::Log(
+                LogFact::CorruptBatchFound { .. }
+                | LogFact::LogGapFound { .. }
+                | LogFact::LogStartedAfresh { .. },
+            ) => true,
             Fact::Log(LogFact::LogRecovered { discarded_batches, .. }) => *discarded_batches > 0,
             Fact::Raft(fact) => matches!(
                 fact,

@@ -6,7 +6,7 @@ use crate::invariant::{
 };
 use crate::judge::{Judge, Starting};
 use crate::permit;
-use crate::picture::{Batch, Copies, Cut, CutCause, Lost, Partition, ProducerTail};
+use crate::picture::{Batch, Copies, Cut, CutCause, Lost, Opening, Partition, ProducerTail};
 use crate::promise::Promise;
 use crate::settings::Setting;
 use crate::verdict::Moment;
@@ -46,12 +46,15 @@ impl Judge {
                 self.examine_metadata_start(at, partition, *to);
             }
             LogFact::LogFlushed { partition, to } => self.flush(at.node, partition, *to),
+            LogFact::LogGapFound { partition, from, to } => {
+                self.lose_within(at, partition, [*from, *to]);
+            }
             LogFact::LogRecovered { partition, end, .. } => self.reload(at, partition, *end),
             LogFact::LogLoaded { partition, start, end, clean } => {
                 if *clean {
                     self.examine_clean_shutdown(at, partition, [*start, *end]);
                 }
-                self.open(at, partition, *end);
+                self.open(at, partition, [*start, *end]);
                 self.reload(at, partition, *end);
                 self.start_log(at.node, partition, *start, *end);
             }
@@ -130,6 +133,27 @@ impl Judge {
         self.copies(name).spare(at.node);
     }
 
+    /// A log was opened, and the end of one of its segments is gone. A follower that has copied the hole
+    /// loses nothing by it.
+    fn lose_within(&mut self, at: Moment, name: &TopicPartition, [from, to]: [Offset; 2]) {
+        let damaged = self.cluster.damaged.contains(&at.node);
+        let elections = match is_metadata(name) {
+            true => 0,
+            false => self.cluster.partition_mut(name).elections.len() as u32,
+        };
+        let copies = self.copies(name);
+        let Some(flushed) = copies.replica(at.node).map(|replica| replica.flushed) else { return };
+        let cut = Cut { at, from: to, to: from, cause: CutCause::LeftAGap, elections };
+        let lost = copies.lose_within(at.node, cut);
+        if lost.any {
+            let finding = flushed_records_survive::check(flushed, from, damaged);
+            self.findings.note(Promise::FlushedRecordsSurvive, at, Some(name), finding);
+        }
+        if lost.committed_from.is_some() && !is_metadata(name) {
+            self.excuse(at.node, name);
+        }
+    }
+
     /// A log was opened as cleanly shut down. If the host lost its power after that, the log start may be an older
     /// one: nobody waits for that checkpoint.
     fn examine_clean_shutdown(&mut self, at: Moment, name: &TopicPartition, has: [Offset; 2]) {
@@ -151,9 +175,9 @@ impl Judge {
         self.findings.note(Promise::LogStartIsCommitted, at, Some(name), finding);
     }
 
-    fn open(&mut self, at: Moment, name: &TopicPartition, end: Offset) {
+    fn open(&mut self, at: Moment, name: &TopicPartition, [start, end]: [Offset; 2]) {
         if end > Offset(0) && !is_metadata(name) {
-            self.cluster.partition_mut(name).openings.push(at);
+            self.cluster.partition_mut(name).openings.push(Opening { at, start, end });
         }
         if let Some(starting) = &mut self.starting {
             starting.opened.insert(name.clone());
@@ -191,8 +215,22 @@ impl Judge {
         let partition = self.cluster.partition_mut(name);
         let elections = partition.elections.len() as u32;
         let lost = cut_copies(&mut partition.copies, at, to, cause, elections);
-        if lost.committed_from.is_some() && cause.loses_data() {
-            self.excuse(at.node, name);
+        match (lost.committed_from, cause.loses_data()) {
+            (None, _) => {}
+            (Some(_), true) => self.excuse(at.node, name),
+            (Some(_), false) => self.cut_off_by_leave(at.node, name),
+        }
+    }
+
+    /// A replica cut off committed records to be like its leader. If that one has lost them by leave, so has this.
+    fn cut_off_by_leave(&mut self, node: NodeId, name: &TopicPartition) {
+        let Some(partition) = self.cluster.partition(name) else { return };
+        let min_isr = self.cluster.min_isr(partition);
+        let Partition { copies, elections, .. } = self.cluster.partition_mut(name);
+        for (slot, batch) in copies.just_cut(node) {
+            if permit::of_committed_since(batch, elections, min_isr).is_some() {
+                batch.cut_off_by_leave |= 1 << slot;
+            }
         }
     }
 
@@ -208,7 +246,9 @@ impl Judge {
         let lost = cut_copies(&mut self.quorum.copies, at, to, cause, 0);
         let permitted = self.quorum.disk_lost.then_some(Setting::VoterDiskLost);
         let dropped = match cause {
-            CutCause::Truncated | CutCause::Deleted | CutCause::Reloaded => lost.kept_from,
+            CutCause::Truncated | CutCause::Deleted | CutCause::Reloaded | CutCause::LeftAGap => {
+                lost.kept_from
+            }
             CutCause::DiskLost if self.quorum.voters.contains(&at.node) => lost.committed_from,
             CutCause::DiskLost => None,
             // A snapshot takes the place of what was there.

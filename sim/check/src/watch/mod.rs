@@ -9,7 +9,7 @@ mod world;
 use crate::judge::Judge;
 use crate::verdict::Moment;
 use klab_machine::fact::{ClientFact, Fact, ReplicationFact};
-use klab_wire::TopicName;
+use klab_wire::{ErrorCode, TopicName};
 
 impl Judge {
     pub(crate) fn watch_fact(&mut self, at: Moment, fact: &Fact) {
@@ -27,11 +27,21 @@ impl Judge {
             Fact::World(fact) => self.watch_world(at, fact),
             Fact::ZooKeeper(_) => {}
             Fact::Client(fact) => {
-                if let ClientFact::ProducerEpochBumped { epoch, .. } = fact {
-                    self.cluster.new_epochs.push((at, *epoch));
-                }
+                self.watch_client(at, fact);
                 self.history.watch_client(at, fact);
             }
+        }
+    }
+
+    fn watch_client(&mut self, at: Moment, fact: &ClientFact) {
+        match fact {
+            ClientFact::ProducerEpochBumped { epoch, .. } => {
+                self.cluster.new_epochs.push((at, *epoch));
+            }
+            ClientFact::BatchFailed { partition, error, .. } if is_of_content(*error) => {
+                self.cluster.partition_mut(partition).turned_down.push(at);
+            }
+            _ => {}
         }
     }
 
@@ -75,4 +85,16 @@ impl Judge {
             self.history.begin_afresh(topic, at.time);
         }
     }
+}
+
+/// What is wrong with a batch itself, and no leader will ever take.
+const fn is_of_content(error: ErrorCode) -> bool {
+    matches!(
+        error,
+        ErrorCode::RecordListTooLarge
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::InvalidRecord
+            | ErrorCode::InvalidTimestamp
+            | ErrorCode::UnsupportedForMessageFormat
+    )
 }

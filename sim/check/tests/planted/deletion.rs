@@ -130,3 +130,24 @@ fn an_acknowledgement_of_a_deleted_topic_promises_nothing_about_the_next_one() {
     let verdict = again().ended(P1, 105, outcome).end();
     assert_ne!(verdict.promise(LOST).status, Status::Violated);
 }
+
+#[test]
+fn a_log_that_was_opened_after_its_records_were_deleted_does_not_know_their_producer() {
+    let told = |opened: Option<[u64; 2]>| {
+        let one = ProducerSettings { max_in_flight: 1, ..ProducerSettings::default() };
+        let story = Story::with(with_producer(one)).with_five_acked();
+        let story =
+            [B1, B2, B3].into_iter().fold(story, |story, node| story.fact(node, deletes(5)));
+        let story = match opened {
+            Some(offsets) => story.loaded_from(B1, offsets).leads(B1, 0, 5, 5),
+            None => story,
+        };
+        let story = story.replicated(B1, &[B2, B3], batch(0, 5, 5, 100)).commits(B1, 0, 5, 10);
+        story.polls(C1, &[(0, 100, 5), (5, 100, 5)]).end()
+    };
+    let twice = Promise::NoDuplicates;
+    assert_eq!(permitted_by(&told(Some([5, 5])), twice), [Setting::RecordsDeleted]);
+    // A leader that was not opened again knows the producer still, and so does one that has its last batch.
+    assert_eq!(told(None).promise(twice).status, Status::Violated);
+    assert_eq!(told(Some([0, 5])).promise(twice).status, Status::Violated);
+}

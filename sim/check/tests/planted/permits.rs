@@ -1,6 +1,8 @@
 //! The same loss under different settings: a violation under one, permitted by another.
 
-use crate::story::{B1, B2, B3, C1, C2, P1, Story, Told, V1, batch, settings, with_producer};
+use crate::story::{
+    B1, B2, B3, C1, C2, P1, Story, Told, V1, batch, orders, settings, with_producer,
+};
 use klab_check::{ProducerSettings, Promise, Setting, Settings, Status, TopicSettings, Verdict};
 use klab_machine::fact::{ClientFact, ControllerFact, LogFact, WorldFact};
 use klab_wire::{Acks, ElectionType, ErrorCode, NodeId, Offset, ProducerEpoch, ProducerId};
@@ -203,6 +205,21 @@ fn losses_that_were_made_good_in_between_do_not_add_up() {
 }
 
 #[test]
+fn who_followed_a_leader_that_lost_records_by_leave_may_lead_without_them_afterwards() {
+    let told = |last_in_sync: bool| {
+        let story = Story::new().with_five_acked();
+        let isr: &[NodeId] = if last_in_sync { &[B2] } else { &[B2, B3] };
+        let story = story.changes_isr(isr, 1).power_cut(B2).loaded(B2, 0);
+        let story = story.elects(B2, 1, isr).leads(B2, 1, 0, 0);
+        // b1 cuts off what b2 has lost, b2 gets it again from b3, and b1 is elected.
+        let story = story.truncates(B1, 5, 0).appends(B2, batch(0, 0, 5, 100), false);
+        story.elects(B1, 2, &[B1]).leads(B1, 2, 0, 0).end()
+    };
+    assert_eq!(permitted_by(&told(true), LOST), [Setting::NoEligibleLeaderReplicas]);
+    assert_eq!(told(false).promise(LOST).status, Status::Violated);
+}
+
+#[test]
 fn a_record_keeps_the_promise_under_which_it_was_committed() {
     let lowered = ControllerFact::ConfigChanged {
         resource: "topic orders".into(),
@@ -291,6 +308,29 @@ fn kip_360_a_producer_sends_again_what_it_has_given_up_or_a_deposed_leader_refus
     // The leader that has it must know it, and without a new epoch nothing is excused.
     assert_eq!(told(false, B1, 1).promise(twice).status, Status::Violated);
     assert_eq!(told(true, B2, 0).promise(twice).status, Status::Violated);
+}
+
+#[test]
+fn what_is_in_flight_behind_a_batch_that_is_turned_down_is_sent_again_under_a_new_epoch() {
+    let twice = Promise::NoDuplicates;
+    let sequenced = |base, epoch| Told { sequence: Some((epoch, 5)), ..batch(0, base, 1, 100) };
+    let told = |error| {
+        let story = Story::with(settings()).sends(100, 1);
+        let story = story.replicated(B1, &[B2, B3], sequenced(0, 0));
+        let failed = ClientFact::BatchFailed { partition: orders(), error, records: 5 };
+        let producer = ProducerId(7);
+        let bumped = ClientFact::ProducerEpochBumped { producer, epoch: ProducerEpoch(1) };
+        let story = story.fact(P1, failed).and(P1, bumped);
+        let story = story.replicated(B1, &[B2, B3], sequenced(1, 1)).commits(B1, 0, 0, 2);
+        story.acked(100, 1).polls(C1, &[(0, 100, 1), (1, 100, 1)]).end()
+    };
+    assert_eq!(
+        permitted_by(&told(ErrorCode::RecordListTooLarge), twice),
+        [Setting::NewProducerEpoch]
+    );
+    // The leader that has a batch must not call the next one out of order.
+    let wrong = told(ErrorCode::OutOfOrderSequenceNumber);
+    assert_eq!(wrong.promise(twice).status, Status::Violated);
 }
 
 #[test]

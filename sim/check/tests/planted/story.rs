@@ -221,6 +221,11 @@ impl Story {
         self.loaded_as(orders(), node, end)
     }
 
+    pub fn loaded_from(self, node: NodeId, [start, end]: [u64; 2]) -> Self {
+        let [start, end] = [start, end].map(Offset);
+        self.fact(node, LogFact::LogLoaded { partition: orders(), start, end, clean: false })
+    }
+
     pub fn loaded_as(self, partition: TopicPartition, node: NodeId, end: u64) -> Self {
         let (start, end) = (Offset(0), Offset(end));
         self.fact(node, LogFact::LogLoaded { partition, start, end, clean: false })

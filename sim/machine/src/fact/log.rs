@@ -54,5 +54,7 @@ facts! {
         CorruptBatchFound { partition: TopicPartition, offset: Offset } => "{partition} at {offset}";
         /// A producer was forgotten after its silence.
         ProducerExpired { partition: TopicPartition, producer: ProducerId } => "{partition} producer {producer}";
+        /// Recovery passed a segment that ends before the next one begins: a power cut took its end.
+        LogGapFound { partition: TopicPartition, from: Offset, to: Offset } => "{partition} nothing from {from} to {to}, where the next segment begins";
     }
 }

@@ -161,6 +161,14 @@ switches! {
         /// The last five, as many as may be in flight.
         "five" Five since (1, 0),
     }
+    /// Whether recovery cuts a log off where a segment ends before the next one begins. `LogLoader.recoverLog`
+    /// does not look, in every release; klab departs from that (reports/findings.md).
+    "recovery-gap" recovery_gap: RecoveryGap in "sim/log/src/recovery.rs" {
+        /// The log goes on behind the hole, and what was in it is lost without anybody noticing.
+        "unnoticed" Unnoticed since (0, 8),
+        /// It ends there, and the rest is fetched from the leader again. A compacted log may have gaps.
+        "cut-off" CutOff since (0, 8),
+    }
     /// KAFKA-19522: whether the last known leader is elected even if it is dead. klab has the mended rule in
     /// every release.
     "last-known-leader" last_known_leader: LastKnownLeader in "sim/controller/src/election.rs" {

@@ -42,7 +42,7 @@ impl<M: Machine> Engine<M> {
         process.leaving = None;
         process.life += 1;
         let life = process.life;
-        self.network.power(index, true);
+        self.network.power_on(index);
         self.say(index, WorldFact::ProcessStarted { life });
         for machine in self.processes[index as usize].range() {
             self.boot(machine as u32);
@@ -60,7 +60,7 @@ impl<M: Machine> Engine<M> {
     /// platter. A process that is down loses its page cache too.
     pub fn cut_power(&mut self, node: NodeId) {
         let Some(index) = self.by_node.get(&node).copied() else { return };
-        self.network.power(index, false);
+        self.network.power_off(index);
         let losses = self.machines_of(index).map(|hosted| hosted.disk.cut_power());
         let (lost_blocks, torn) = losses
             .fold((0, false), |(blocks, torn), loss| (blocks + loss.blocks, torn | loss.torn));

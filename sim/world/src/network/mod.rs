@@ -159,9 +159,22 @@ impl Network {
         (self.by_number.len() as u64 - 1) * NUMBERS_OF_A_LIFE
     }
 
-    /// The host gets power, or loses it.
-    pub(crate) fn power(&mut self, site: u32, on: bool) {
-        self.sites[site as usize].has_power = on;
+    /// The host gets power.
+    pub(crate) fn power_on(&mut self, site: u32) {
+        self.sites[site as usize].has_power = true;
+    }
+
+    /// The host loses its power. Nobody is left who would repeat what does not get across at once, also on
+    /// connections that a machine has closed and whose rest its system was still sending.
+    pub(crate) fn power_off(&mut self, site: u32) {
+        self.sites[site as usize].has_power = false;
+        for connection in self.connections.iter_mut().filter(|one| one.is_established()) {
+            for (end, way) in connection.ends.iter().zip(&mut connection.ways) {
+                if end.site == site {
+                    way.forsake();
+                }
+            }
+        }
     }
 
     /// A machine listens.

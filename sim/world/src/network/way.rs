@@ -28,6 +28,8 @@ pub(super) struct Way {
     stall: Option<Stall>,
     /// A fault has dropped a message: nothing behind it can arrive either.
     hangs: bool,
+    /// The sender's host has lost its power: what does not get across at once is never sent again.
+    is_forsaken: bool,
 }
 
 /// A message between its two ends.
@@ -83,6 +85,7 @@ impl Way {
             last_arrival: Time::ZERO,
             stall: None,
             hangs: false,
+            is_forsaken: false,
         }
     }
 
@@ -96,6 +99,12 @@ impl Way {
             self.on_the_way.clear();
         }
         self.stall = None;
+    }
+
+    /// The sender's host has lost its power: what is on the way is sent this once.
+    pub(super) fn forsake(&mut self) {
+        self.drop_what_is_held();
+        self.is_forsaken = true;
     }
 }
 
@@ -237,7 +246,7 @@ impl Network {
             }
         }
         if oldest.is_lost || !self.is_open(index, way) {
-            self.stall(index, way, true, timeline);
+            self.did_not_arrive(index, way, timeline);
             return None;
         }
         if !self.connections[index as usize].ends[receiver].is_open {
@@ -350,6 +359,17 @@ impl Network {
         let at = self.links[back as usize].travel(timeline.now(), 0);
         let at = at.max(self.connections[index as usize].ways[usize::from(1 - way)].last_arrival);
         timeline.plan(at, Event::ResetArrival { connection: index, generation, end: way });
+    }
+
+    /// The oldest message is lost on the way: it is sent again, if somebody is left who could.
+    fn did_not_arrive(&mut self, index: u32, way: u8, timeline: &mut Timeline) {
+        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+        if !sender.is_forsaken {
+            return self.stall(index, way, true, timeline);
+        }
+        for transit in std::mem::take(&mut sender.on_the_way) {
+            self.lose(index, way, transit.message, DisconnectReason::Broken, timeline);
+        }
     }
 
     fn stall(&mut self, index: u32, way: u8, blocks: bool, timeline: &mut Timeline) {

@@ -308,3 +308,23 @@ proptest! {
         prop_assert_eq!(order, expected);
     }
 }
+
+#[test]
+fn a_host_without_power_sends_nothing_again_on_a_connection_that_was_closed_before() {
+    let late = |power_cut: bool| {
+        let mut world = pair(ToyConfig::server());
+        run(&mut world, millis(10));
+        world.cut(CLIENT, SERVER);
+        send(&mut world);
+        world.command(CLIENT, Command::Consume(ConsumerCommand::Pause(Vec::new())));
+        run(&mut world, millis(500));
+        if power_cut {
+            world.cut_power(CLIENT);
+        }
+        world.heal(CLIENT, SERVER);
+        run(&mut world, secs(10));
+        requests(&world)
+    };
+    assert_eq!(late(false), [0], "its system sends what is left");
+    assert_eq!(late(true), [0; 0]);
+}

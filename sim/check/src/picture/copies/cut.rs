@@ -23,6 +23,8 @@ pub(crate) enum CutCause {
     Truncated,
     /// It was opened after a stop, with less than it had: what was not flushed is gone.
     Reloaded,
+    /// It was opened after a stop, and the end of one of its segments is gone, which was not flushed.
+    LeftAGap,
     /// It was emptied to start where its leader's log starts.
     StartedAfresh,
     /// The replica was deleted, because it is none any more.
@@ -56,7 +58,7 @@ impl Copies {
             _ => Offset(0),
         };
         replica.flushed = replica.flushed.min(cut.to);
-        let lost = self.take_from(slot, &cut, flushed);
+        let lost = self.take(slot, &cut, Offset(u64::MAX), flushed);
         if lost.any {
             self.replicas[usize::from(slot)].lossy |= cut.cause.loses_data();
             self.cuts.push(cut);
@@ -64,10 +66,23 @@ impl Copies {
         lost
     }
 
-    fn take_from(&mut self, slot: u8, cut: &Cut, flushed: Offset) -> Lost {
+    /// A replica has nothing between the ends of this cut, and goes on behind them.
+    pub(crate) fn lose_within(&mut self, node: NodeId, cut: Cut) -> Lost {
+        let Some(slot) = self.find(node) else { return Lost::default() };
+        let flushed = self.replicas[usize::from(slot)].flushed;
+        let lost = self.take(slot, &cut, cut.from, flushed);
+        if lost.any {
+            self.replicas[usize::from(slot)].lossy = true;
+            self.cuts.push(cut);
+        }
+        lost
+    }
+
+    /// Takes what a replica holds from the end of a cut on, and below the other offset.
+    fn take(&mut self, slot: u8, cut: &Cut, below: Offset, flushed: Offset) -> Lost {
         let index = self.cuts.len() as u32;
         let mut lost = Lost::default();
-        for batch in self.held_from(slot, cut.to) {
+        for batch in self.held_from(slot, cut.to).filter(|batch| batch.base < below) {
             batch.holders &= !(1 << slot);
             batch.cut = Some(index);
             lost.any = true;
@@ -82,6 +97,15 @@ impl Copies {
             }
         }
         lost
+    }
+
+    /// The committed batches that the latest cut took from this replica.
+    pub(crate) fn just_cut(&mut self, node: NodeId) -> impl Iterator<Item = (u8, &mut Batch)> {
+        let (slot, index) = (self.find(node), self.cuts.len().checked_sub(1));
+        let cut = self.batches.iter_mut().rev().filter(move |batch| {
+            batch.committed && batch.cut.is_some() && batch.cut == index.map(|index| index as u32)
+        });
+        cut.filter_map(move |batch| slot.map(|slot| (slot, batch)))
     }
 
     /// A replica's host lost its power: what it had not flushed counts as lost until its log is opened and
@@ -131,7 +155,11 @@ impl Copies {
 
 impl Cut {
     pub(crate) fn witness(&self) -> Witness {
-        let what = format!("{}: log end from {} to {}", self.cause.words(), self.from, self.to);
+        let (cause, from, to) = (self.cause.words(), self.from, self.to);
+        let what = match self.cause {
+            CutCause::LeftAGap => format!("{cause}: nothing from {to} to {from}"),
+            _ => format!("{cause}: log end from {from} to {to}"),
+        };
         Witness { at: self.at, what }
     }
 }
@@ -139,7 +167,7 @@ impl Cut {
 impl CutCause {
     /// Whether data is gone that the replica had stored, rather than thrown away on purpose.
     pub(crate) const fn loses_data(self) -> bool {
-        matches!(self, CutCause::Reloaded | CutCause::DiskLost)
+        matches!(self, CutCause::Reloaded | CutCause::LeftAGap | CutCause::DiskLost)
     }
 
     /// Whether the replica still has a log, if a shorter one.
@@ -151,6 +179,7 @@ impl CutCause {
         match self {
             CutCause::Truncated => "truncated",
             CutCause::Reloaded => "opened without its unflushed end",
+            CutCause::LeftAGap => "opened without the unflushed end of a segment",
             CutCause::StartedAfresh => "emptied to start afresh",
             CutCause::Deleted => "deleted with its replica",
             CutCause::DiskLost => "lost with its disk",

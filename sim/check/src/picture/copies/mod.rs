@@ -105,6 +105,7 @@ impl Copies {
                 let revived = known.holders == 0;
                 known.holders |= 1 << slot;
                 known.lost_by &= !(1 << slot);
+                known.cut_off_by_leave &= !(1 << slot);
                 if revived && self.tangled {
                     self.contest(batch.base, batch.last);
                 }
