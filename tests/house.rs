@@ -16,6 +16,7 @@ const RANKS: &[(&str, u32)] = &[
     ("metadata", 2),
     ("check", 2),
     ("kraft", 3),
+    ("zookeeper", 3),
     ("client", 3),
     ("broker", 4),
     ("controller", 4),

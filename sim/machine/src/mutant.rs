@@ -17,7 +17,7 @@ macro_rules! mutants {
             $($(#[doc = $sentence])+ $variant,)*
         }
 
-        /// Every mutant, in the order of the enum: broker, log, controller, quorum, clients.
+        /// Every mutant, in the order of the enum: broker, log, controller, quorum, ensemble, clients.
         pub const MUTANTS: &[Mutant] = &[$(Mutant::$variant,)*];
 
         impl Mutant {
@@ -149,6 +149,27 @@ mutants! {
     CutsBeyondTheSnapshot = "cuts-beyond-the-snapshot";
     /// The leader of the quorum does not resign when no majority fetches from it.
     LeadsWithoutAQuorum = "leads-without-a-quorum";
+
+    /// A ZooKeeper server takes half of the ensemble for a quorum, which in an ensemble of four is two.
+    CountsHalfTheEnsemble = "counts-half-the-ensemble";
+    /// A ZooKeeper follower acknowledges a proposal before it is on its platter.
+    AcknowledgesUnflushedProposals = "acknowledges-unflushed-proposals";
+    /// A ZooKeeper server answers a leader before the epoch that it accepts is written down.
+    ForgetsAcceptedEpochs = "forgets-accepted-epochs";
+    /// A ZooKeeper leader sends a learner what it lacks, and takes nothing away from it that nobody else has.
+    NeverTruncatesLearners = "never-truncates-learners";
+    /// A ZooKeeper leader takes the acknowledgements of observers for votes.
+    LetsObserversVote = "lets-observers-vote";
+    /// A ZooKeeper server that is elected leads without asking whether a learner knows more.
+    LeadsTheAhead = "leads-the-ahead";
+    /// A ZooKeeper server that ends a session leaves its ephemeral znodes.
+    LeavesEphemerals = "leaves-ephemerals";
+    /// A ZooKeeper server lets every client in, whatever that one has seen elsewhere.
+    ServesClientsFromThePast = "serves-clients-from-the-past";
+    /// A ZooKeeper server answers a read before the writes that its session sent before it.
+    ReadsBeforeOwnWrites = "reads-before-own-writes";
+    /// A ZooKeeper leader writes data whatever version the client knows.
+    IgnoresZnodeVersions = "ignores-znode-versions";
 
     /// A producer gives a batch that it sends again a new sequence.
     NumbersRetriesAnew = "numbers-retries-anew";

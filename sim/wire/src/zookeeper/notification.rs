@@ -32,8 +32,8 @@ pub enum ServerState {
 /// A vote, and what its sender is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Notification {
-    /// Whom the sender would follow, or follows.
-    pub vote: Vote,
+    /// Whom the sender would follow, or follows; an observer begins with nobody.
+    pub vote: Option<Vote>,
     /// The sender's logical clock: which round of voting this belongs to.
     pub round: u64,
     /// What the sender is doing.

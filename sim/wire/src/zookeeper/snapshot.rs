@@ -21,7 +21,7 @@ pub struct Znode {
     pub pzxid: Zxid,
     /// How often its data has changed.
     pub version: u32,
-    /// How often its children have changed.
+    /// How many children it has had: what a sequential child is numbered with.
     pub cversion: u32,
     /// The session whose end is its end.
     pub ephemeral_owner: Option<SessionId>,
@@ -37,7 +37,8 @@ impl Znode {
             mzxid: self.mzxid,
             pzxid: self.pzxid,
             version: self.version,
-            cversion: self.cversion,
+            // Counted are creations; told are changes, deletions included (`DataNode.copyStat`).
+            cversion: (self.cversion * 2).saturating_sub(self.children.len() as u32),
             ephemeral_owner: self.ephemeral_owner,
             data_length: self.data.0.len() as u32,
             num_children: self.children.len() as u32,
