@@ -13,6 +13,7 @@ const RANKS: &[(&str, u32)] = &[
     ("scenario", 1),
     ("log", 2),
     ("network", 2),
+    ("zookeeper-client", 2),
     ("metadata", 2),
     ("check", 2),
     ("kraft", 3),

@@ -141,6 +141,13 @@ pub const CONCEPTS: &[Concept] = &[
         file: "sim/benches/reference.rs",
     },
     Concept {
+        name: "zookeeper",
+        sentence: "An ensemble of ZooKeeper servers agrees on one order of all writes: a leader \
+                   proposes, a majority logs, the leader commits; reads are local and may be stale.",
+        source: "QuorumPeer, FastLeaderElection, Leader, Learner; the ZAB paper",
+        file: "sim/zookeeper/src/lib.rs",
+    },
+    Concept {
         name: "network",
         sentence: "A link can be slow, lossy, or cut in one direction; what was sent before a cut \
                    may arrive long after it.",

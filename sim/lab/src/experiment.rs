@@ -136,7 +136,7 @@ impl Experiment {
         let scenario = parse(&name, text, &pairs)?;
         if let Controller::ZooKeeper { .. } = scenario.cluster.controller {
             let sentence =
-                "there is no ZooKeeper ensemble yet: write controller = { mode = \"kraft\" }";
+                "Kafka in ZooKeeper mode is not built yet: write controller = { mode = \"kraft\" }";
             return Err(Mistake::new(format!("{name}: {sentence}")));
         }
         let source = if pairs.is_empty() { text.to_string() } else { scenario.to_string() };

@@ -1,6 +1,7 @@
 //! The servers of a scenario: `[cluster]`, its brokers, controllers and their configuration.
 
 use crate::amount::{SignedSpan, text};
+use crate::ensemble::Ensemble;
 use crate::problem::Complaint;
 use crate::reader::{Positive, Spanned, Table, table_of};
 use crate::settings::{self, PlacedSettings, Settings};
@@ -35,6 +36,9 @@ pub struct Cluster {
     /// Voters that differ from the others.
     #[serde(rename = "voter", skip_serializing_if = "BTreeMap::is_empty")]
     pub voter_overrides: BTreeMap<NodeId, NodeOverrides>,
+    /// A ZooKeeper ensemble without Kafka: `[zookeeper]`, a section of its own. Then there are no brokers.
+    #[serde(skip)]
+    pub ensemble: Option<Ensemble>,
 }
 
 /// Where the metadata lives.
@@ -106,6 +110,7 @@ impl Default for Cluster {
             voter_config: Settings::default(),
             broker_overrides: BTreeMap::new(),
             voter_overrides: BTreeMap::new(),
+            ensemble: None,
         }
     }
 }
@@ -120,6 +125,9 @@ impl Cluster {
             Controller::ZooKeeper { servers } => {
                 nodes.extend((1..=servers).map(NodeId::zookeeper));
             }
+        }
+        if let Some(ensemble) = &self.ensemble {
+            nodes.extend(ensemble.nodes());
         }
         nodes
     }
@@ -141,6 +149,7 @@ impl Cluster {
     pub fn overrides(&self, node: NodeId) -> Option<&NodeOverrides> {
         match node.kind {
             NodeKind::Voter => self.voter_overrides.get(&node),
+            NodeKind::ZooKeeper => self.ensemble.as_ref()?.overrides.get(&node),
             _ => self.broker_overrides.get(&node),
         }
     }
@@ -177,7 +186,15 @@ impl Cluster {
 }
 
 impl Cluster {
+    /// There is nothing of Kafka in it.
+    pub fn is_bare(&self) -> bool {
+        self.ensemble.is_some()
+    }
+
     pub(crate) fn read(root: &Table<'_>, release: Release) -> Self {
+        if let Some(ensemble) = Ensemble::read(root) {
+            return Cluster::bare(root, ensemble);
+        }
         let Some(table) = root.table("cluster", "[cluster]") else { return Cluster::default() };
         let mut cluster = Cluster {
             brokers: read_count(&table, "brokers", 3),
@@ -200,6 +217,21 @@ impl Cluster {
         cluster.voter_overrides = cluster.read_overrides(&table, NodeKind::Voter, release);
         table.finish();
         cluster
+    }
+
+    /// An ensemble without Kafka. A `[cluster]` may say that there are no brokers, and nothing else.
+    fn bare(root: &Table<'_>, ensemble: Ensemble) -> Self {
+        if let Some(table) = root.table("cluster", "[cluster]") {
+            let brokers = table.spanned::<u16>("brokers");
+            if let Some(brokers) = brokers.filter(|brokers| brokers.value > 0) {
+                let message =
+                    "Kafka in ZooKeeper mode is not built yet: an ensemble has `brokers = 0`";
+                table.complain(brokers.span, Complaint::new(message));
+            }
+            table.finish();
+        }
+        let controller = Controller::Kraft { voters: 0, combined: false };
+        Cluster { brokers: 0, controller, ensemble: Some(ensemble), ..Cluster::default() }
     }
 
     fn check_combined(&self, table: &Table<'_>) {
@@ -334,8 +366,13 @@ fn read_racks(table: &Table<'_>) -> Vec<RackId> {
     racks.into_iter().map(|rack| RackId::from(rack.value)).collect()
 }
 
+/// A server's clock.
+pub(crate) fn read_clock(table: &Table<'_>) -> Clock {
+    Clock::read(table)
+}
+
 /// A number of nodes.
-fn read_count(table: &Table<'_>, key: &'static str, default: u16) -> u16 {
+pub(crate) fn read_count(table: &Table<'_>, key: &'static str, default: u16) -> u16 {
     let count = table.spanned::<Positive<u16>>(key);
     if let Some(count) = count.as_ref().filter(|count| count.value.0 > MOST_NODES) {
         let message = format!("`{key}` takes at most {MOST_NODES}, not {}", count.value.0);
@@ -352,6 +389,7 @@ pub(crate) fn kind_word(kind: NodeKind) -> &'static str {
         NodeKind::Producer => "producer",
         NodeKind::Consumer => "consumer",
         NodeKind::Admin => "administrator's tool",
+        NodeKind::ZooKeeperClient => "ZooKeeper client",
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `[network]`, `[[link]]` | latency, loss, bandwidth | [`network`] |
 //! | `[disk]` | fsync, throughput, capacity | [`disk`] |
 //! | `[[topic]]` | partitions, replicas, configs | [`topic`] |
+//! | `[zookeeper]`, `[[zookeeper-client]]` | an ensemble without Kafka, and its load | [`ensemble`] |
 //! | `[[producer]]`, `[[consumer]]` | the load | [`producer`], [`consumer`] |
 //! | `[[at]]` | faults and requests, by time | [`act`] |
 //! | `[[nemesis]]` | random faults | [`nemesis`] |
@@ -37,6 +38,7 @@ pub mod cluster;
 pub mod consumer;
 pub mod disk;
 mod edit;
+pub mod ensemble;
 pub mod expectation;
 pub mod hardware;
 mod header;

@@ -34,6 +34,8 @@ pub(crate) struct Scope<'s> {
     /// How many producers and consumers there are.
     pub producers: u16,
     pub consumers: u16,
+    /// How many ZooKeeper clients there are.
+    pub zookeeper_clients: u16,
     /// The names that `[[producer]]` and `[[consumer]]` give.
     pub client_names: Vec<String>,
     /// The racks that a server or client stands in.
@@ -179,6 +181,7 @@ impl Scope<'_> {
             NodeKind::Producer => self.producers,
             NodeKind::Consumer => self.consumers,
             NodeKind::Admin => 1,
+            NodeKind::ZooKeeperClient => self.zookeeper_clients,
             NodeKind::Voter | NodeKind::ZooKeeper => {
                 let nodes = self.cluster.nodes();
                 nodes.iter().filter(|node| node.kind == kind).count() as u16

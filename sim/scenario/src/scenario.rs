@@ -4,6 +4,7 @@ use crate::act::At;
 use crate::cluster::Cluster;
 use crate::consumer::Consumer;
 use crate::disk::Disk;
+use crate::ensemble::{Ensemble, ZooKeeperClient};
 use crate::expectation::Expectation;
 use crate::hardware::Hardware;
 use crate::header::Header;
@@ -50,7 +51,8 @@ pub struct Scenario {
     pub allow_unmatched: bool,
     /// Which Kafka.
     pub kafka: Kafka,
-    /// The servers.
+    /// The servers of Kafka.
+    #[serde(skip_serializing_if = "Cluster::is_bare")]
     pub cluster: Cluster,
     /// What everything costs.
     pub hardware: Hardware,
@@ -70,6 +72,12 @@ pub struct Scenario {
     /// The consuming applications.
     #[serde(rename = "consumer", skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<Consumer>,
+    /// A ZooKeeper ensemble without Kafka.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zookeeper: Option<Ensemble>,
+    /// The applications on ZooKeeper clients.
+    #[serde(rename = "zookeeper-client", skip_serializing_if = "Vec::is_empty")]
+    pub zookeeper_clients: Vec<ZooKeeperClient>,
     /// What happens, by time; acts of one time in the order of the file.
     #[serde(rename = "at", skip_serializing_if = "Vec::is_empty")]
     pub acts: Vec<At>,
@@ -159,12 +167,22 @@ impl Scenario {
         each.zip(1..).map(|((consumer, place), number)| (NodeId::consumer(number), consumer, place))
     }
 
-    /// The processes of the producers or consumers that have this name.
+    /// Every ZooKeeper client's process, with the table that it comes from.
+    pub fn zookeeper_client_nodes(&self) -> impl Iterator<Item = (NodeId, &ZooKeeperClient)> {
+        let clients = self.zookeeper_clients.iter();
+        let each = clients.flat_map(|client| (0..client.count).map(move |_| client));
+        each.zip(1..).map(|(client, number)| (NodeId::zookeeper_client(number), client))
+    }
+
+    /// The processes of the clients that have this name.
     pub fn nodes_named(&self, name: &str) -> Vec<NodeId> {
         let is_named = |given: &Option<String>| given.as_deref() == Some(name);
         let producers = self.producer_nodes().filter(|(_, producer)| is_named(&producer.name));
         let consumers = self.consumer_nodes().filter(|(_, consumer, _)| is_named(&consumer.name));
-        producers.map(|(node, _)| node).chain(consumers.map(|(node, ..)| node)).collect()
+        let keepers = self.zookeeper_client_nodes().filter(|(_, client)| is_named(&client.name));
+        let keepers = keepers.map(|(node, _)| node);
+        let kafkas = producers.map(|(node, _)| node).chain(consumers.map(|(node, ..)| node));
+        kafkas.chain(keepers).collect()
     }
 
     /// The configuration with which a broker or voter starts.
@@ -174,7 +192,9 @@ impl Scenario {
 
     /// Where a process stands, if that is said.
     pub fn rack(&self, node: NodeId) -> Option<RackId> {
-        use klab_wire::NodeKind::{Admin, Broker, Consumer, Producer, Voter, ZooKeeper};
+        use klab_wire::NodeKind::{
+            Admin, Broker, Consumer, Producer, Voter, ZooKeeper, ZooKeeperClient,
+        };
         match node.kind {
             Broker => self.cluster.rack(node),
             Producer => {
@@ -185,7 +205,7 @@ impl Scenario {
                 let mut consumers = self.consumer_nodes();
                 consumers.find(|(id, ..)| *id == node).and_then(|(_, found, _)| found.rack.clone())
             }
-            Voter | ZooKeeper | Admin => None,
+            Voter | ZooKeeper | ZooKeeperClient | Admin => None,
         }
     }
 
@@ -212,6 +232,7 @@ impl Scenario {
             racks: sections.racks(&cluster),
             producers: count(&sections.producers),
             consumers: count(&sections.consumers),
+            zookeeper_clients: count(&sections.zookeeper_clients),
             client_names: sections.client_names(),
             topics: BTreeMap::new(),
             topics_are_known: true,
@@ -221,6 +242,8 @@ impl Scenario {
         let links = each(&sections.links, |table| Link::read(table, &scope));
         let producers = each(&sections.producers, |table| Producer::read(table, &scope));
         let consumers = each(&sections.consumers, |table| Consumer::read(table, &scope));
+        let zookeeper_clients =
+            each(&sections.zookeeper_clients, |table| ZooKeeperClient::read(table, &scope));
         let mut acts: Vec<At> =
             sections.acts.iter().flat_map(|table| At::read(table, &scope)).collect();
         let nemeses = each(&sections.nemeses, |table| Nemesis::read(table, &scope));
@@ -240,6 +263,7 @@ impl Scenario {
             seed: header.seed,
             allow_unmatched: header.allow_unmatched,
             kafka,
+            zookeeper: scope.cluster.ensemble.clone(),
             cluster: scope.cluster,
             hardware,
             network,
@@ -248,6 +272,7 @@ impl Scenario {
             topics,
             producers,
             consumers,
+            zookeeper_clients,
             acts,
             nemeses,
             expectations,

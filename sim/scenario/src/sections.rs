@@ -15,6 +15,7 @@ pub(crate) struct Sections<'t> {
     pub topics: Vec<Table<'t>>,
     pub producers: Vec<Table<'t>>,
     pub consumers: Vec<Table<'t>>,
+    pub zookeeper_clients: Vec<Table<'t>>,
     pub acts: Vec<Table<'t>>,
     pub nemeses: Vec<Table<'t>>,
     pub expectations: Vec<Table<'t>>,
@@ -28,6 +29,7 @@ impl<'t> Sections<'t> {
             topics: root.tables("topic", "[[topic]]"),
             producers: root.tables("producer", "[[producer]]"),
             consumers: root.tables("consumer", "[[consumer]]"),
+            zookeeper_clients: root.tables("zookeeper-client", "[[zookeeper-client]]"),
             acts: root.tables("at", "[[at]]"),
             nemeses: root.tables("nemesis", "[[nemesis]]"),
             expectations: root.tables("expect", "[[expect]]"),
@@ -36,7 +38,7 @@ impl<'t> Sections<'t> {
     }
 
     fn clients(&self) -> impl Iterator<Item = &Table<'t>> {
-        self.producers.iter().chain(&self.consumers)
+        self.producers.iter().chain(&self.consumers).chain(&self.zookeeper_clients)
     }
 
     pub fn client_names(&self) -> Vec<String> {
@@ -126,6 +128,7 @@ impl<'t> Sections<'t> {
             self.links,
             self.producers,
             self.consumers,
+            self.zookeeper_clients,
             self.acts,
             self.nemeses,
             self.expectations,

@@ -43,6 +43,12 @@ pub enum Selector {
     Controller,
     /// `zookeeper leader`: the server that leads the ensemble.
     ZooKeeperLeader,
+    /// `zookeeper followers`: the servers with a vote that follow it.
+    ZooKeeperFollowers,
+    /// `any zookeeper follower`: one of them, by the seed.
+    AnyZooKeeperFollower,
+    /// `zookeeper clients`: all applications on clients of the ensemble.
+    ZooKeeperClients,
     /// `leader of orders-0`.
     LeaderOf(TopicPartition),
     /// `followers of orders-0`: all replicas but the leader.
@@ -76,6 +82,9 @@ pub const FORMS: &[&str] = &[
     "controller",
     "coordinator of billing",
     "zookeeper leader",
+    "zookeeper followers",
+    "any zookeeper follower",
+    "zookeeper clients",
     "brokers",
     "voters",
     "zookeepers",
@@ -103,6 +112,9 @@ const WORDS: &[(&str, Selector)] = &[
     ("any voter", Selector::AnyVoter),
     ("controller", Selector::Controller),
     ("zookeeper leader", Selector::ZooKeeperLeader),
+    ("zookeeper followers", Selector::ZooKeeperFollowers),
+    ("any zookeeper follower", Selector::AnyZooKeeperFollower),
+    ("zookeeper clients", Selector::ZooKeeperClients),
 ];
 
 /// The roles that somebody has in a partition.
@@ -115,11 +127,11 @@ impl Selector {
         use Selector::*;
         match self {
             Node(_) | Named(_) | Brokers | Voters | ZooKeepers | Producers | Consumers
-            | Clients | All | Rack(_) => true,
+            | Clients | ZooKeeperClients | All | Rack(_) => true,
             Several(parts) => parts.iter().all(Selector::is_static),
-            Down | AnyBroker | AnyVoter | Controller | ZooKeeperLeader | LeaderOf(_)
-            | FollowersOf(_) | AnyFollowerOf(_) | FollowerOf(..) | ReplicasOf(_) | IsrOf(_)
-            | CoordinatorOf(_) => false,
+            Down | AnyBroker | AnyVoter | Controller | ZooKeeperLeader | ZooKeeperFollowers
+            | AnyZooKeeperFollower | LeaderOf(_) | FollowersOf(_) | AnyFollowerOf(_)
+            | FollowerOf(..) | ReplicasOf(_) | IsrOf(_) | CoordinatorOf(_) => false,
         }
     }
 
@@ -140,7 +152,8 @@ impl Selector {
             ))),
             Rack(rack) => scope.check_rack(rack),
             Voters | AnyVoter => scope.check_mode(NodeKind::Voter),
-            ZooKeepers | ZooKeeperLeader => scope.check_mode(NodeKind::ZooKeeper),
+            ZooKeepers | ZooKeeperLeader | ZooKeeperFollowers | AnyZooKeeperFollower
+            | ZooKeeperClients => scope.check_mode(NodeKind::ZooKeeper),
             Several(parts) => parts.iter().try_for_each(|part| part.check(scope)),
             Brokers | Producers | Consumers | Clients | All | Down | AnyBroker | Controller => {
                 Ok(())

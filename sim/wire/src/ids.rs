@@ -24,6 +24,8 @@ pub enum NodeKind {
     Consumer,
     /// `a1`: an administrator's tool.
     Admin,
+    /// `k1`: an application on a client of the ZooKeeper ensemble.
+    ZooKeeperClient,
 }
 
 impl NodeKind {
@@ -36,6 +38,7 @@ impl NodeKind {
             NodeKind::Producer => 'p',
             NodeKind::Consumer => 'c',
             NodeKind::Admin => 'a',
+            NodeKind::ZooKeeperClient => 'k',
         }
     }
 }
@@ -80,6 +83,11 @@ impl NodeId {
     /// The administrator's tool with this number.
     pub const fn admin(number: u16) -> Self {
         NodeId { kind: NodeKind::Admin, number }
+    }
+
+    /// The application on a ZooKeeper client with this number.
+    pub const fn zookeeper_client(number: u16) -> Self {
+        NodeId { kind: NodeKind::ZooKeeperClient, number }
     }
 
     /// One number that differs between any two nodes, in their order: the name of a random stream, for
@@ -143,6 +151,7 @@ impl std::str::FromStr for NodeId {
             Some('p') => NodeKind::Producer,
             Some('c') => NodeKind::Consumer,
             Some('a') => NodeKind::Admin,
+            Some('k') => NodeKind::ZooKeeperClient,
             _ => return Err(()),
         };
         let digits = characters.as_str();

@@ -2,7 +2,7 @@
 
 use crate::World;
 use crate::node::Node;
-use crate::truth;
+use crate::{ensemble, truth};
 use klab_machine::Machine;
 use klab_metadata::Image;
 use klab_wire::{NodeId, PartitionRegistration, TopicPartition};
@@ -25,6 +25,18 @@ pub(crate) enum Unrest {
     Partition {
         name: TopicPartition,
         problem: PartitionProblem,
+    },
+    /// Nobody leads the ensemble.
+    NoEnsembleLeader,
+    /// A server of the ensemble does not serve behind its leader.
+    OutOfEnsemble {
+        server: NodeId,
+        leader: NodeId,
+    },
+    /// A server of the ensemble has other znodes than its leader.
+    TreeBehind {
+        server: NodeId,
+        leader: NodeId,
     },
     CallsPending {
         client: NodeId,
@@ -65,6 +77,11 @@ impl World {
     }
 
     fn problems(&self) -> Vec<Unrest> {
+        if let Some(ensemble) = &self.scenario.zookeeper {
+            let mut problems = ensemble::problems(ensemble, &self.engine);
+            problems.extend(self.pending_calls());
+            return problems;
+        }
         let mut problems = self.quorum_problems();
         problems.extend(self.broker_problems());
         problems.extend(self.replication_problems());
@@ -183,7 +200,8 @@ fn pending(machine: &Node) -> u64 {
             let view = admin.view();
             u64::from(view.current.is_some()) + view.queued
         }
-        Node::Consumer(_) | Node::Broker(_) | Node::Controller(_) => 0,
+        Node::ZooKeeperClient(client) => client.view().pending,
+        Node::Consumer(_) | Node::Broker(_) | Node::Controller(_) | Node::ZooKeeper(_) => 0,
     }
 }
 
@@ -201,6 +219,13 @@ impl fmt::Display for Unrest {
                 write!(f, "{broker} does not have the controller's metadata yet")
             }
             Unrest::Partition { name, problem } => write!(f, "{name} {problem}"),
+            Unrest::NoEnsembleLeader => f.write_str("nobody leads the ensemble"),
+            Unrest::OutOfEnsemble { server, leader } => {
+                write!(f, "{server} does not serve behind {leader}")
+            }
+            Unrest::TreeBehind { server, leader } => {
+                write!(f, "{server} has other znodes than {leader}")
+            }
             Unrest::CallsPending { client, calls } => {
                 write!(f, "{client} has {calls} calls pending")
             }

@@ -1,6 +1,7 @@
 //! From a scenario to processes: brokers, voters, the administrator's tool, the clients.
 
 use crate::client_setup::{consumer_setup, producer_setup};
+use crate::ensemble::{client_setup, server_setup};
 use crate::hardware::{consumer_host, disk_profile, network_profile, producer_host, server_host};
 use crate::node::{Node, NodeSetup};
 use crate::{Clock, Engine, HostPlan, ProcessPlan, directory};
@@ -24,13 +25,20 @@ const SECOND: u32 = 1;
 ///
 /// # Panics
 ///
-/// If the scenario asks for a ZooKeeper ensemble: those machines are not built yet.
+/// If the scenario asks for Kafka in ZooKeeper mode: that is not built yet.
 pub(crate) fn deploy(scenario: &Scenario, seed: u64) -> Engine<Node> {
     let cluster =
         ClusterId::from(format!("klab-{:08x}", stream(seed, "cluster", []).number() >> 32));
     let mut engine = Engine::new(seed, cluster, network_profile(scenario));
     for node in scenario.cluster.nodes() {
         engine.add(server(scenario, seed, node));
+    }
+    if let Some(ensemble) = &scenario.zookeeper {
+        for (node, keeper) in scenario.zookeeper_client_nodes() {
+            let setup = client_setup(ensemble, keeper, scenario.run_for);
+            engine.add(client(scenario, node, setup, HostPlan::ideal()));
+        }
+        return engine;
     }
     engine.add(ProcessPlan::ideal(ADMINISTRATOR, administrator(scenario), Vec::new()));
     for (node, producer) in scenario.producer_nodes() {
@@ -69,6 +77,12 @@ fn server(scenario: &Scenario, seed: u64, node: NodeId) -> ProcessPlan<NodeSetup
 
 fn machines(scenario: &Scenario, seed: u64, node: NodeId) -> Vec<(NodeSetup, Vec<Listener>)> {
     let mut machines = Vec::new();
+    if let Some(ensemble) = &scenario.zookeeper {
+        let listeners =
+            [Listener::ZooKeeperClient, Listener::ZooKeeperQuorum, Listener::ZooKeeperElection];
+        let setup = NodeSetup::ZooKeeper(Box::new(server_setup(ensemble)));
+        machines.push((setup, listeners.to_vec()));
+    }
     if node.kind == NodeKind::Broker {
         machines.push((broker(scenario, seed, node), vec![Listener::Broker]));
     }
@@ -108,7 +122,7 @@ fn voters(scenario: &Scenario, seed: u64) -> Vec<ReplicaKey> {
         Controller::Kraft { combined: true, .. } => SECOND,
         Controller::Kraft { combined: false, .. } => 0,
         Controller::ZooKeeper { .. } => {
-            panic!("ZooKeeper mode is not built yet: the ensemble's machines are missing")
+            panic!("Kafka in ZooKeeper mode is not built yet")
         }
     };
     let key = |id| ReplicaKey { id, directory: directory(seed, id, place, 0) };

@@ -16,8 +16,8 @@
 //!   only `ideal`, which costs nothing. Another takes measured constants and a name.
 //! - A limit of the page cache in scenarios: a disk's profile has one, but no key of a file sets it, so memory keeps
 //!   everything. Pages that are dirty for too long throttle nobody either.
-//! - A ZooKeeper ensemble: a scenario may ask for one, and is told that there is none yet. It takes the crate
-//!   `zookeeper`, the controller's other host, and `Input::Frame`.
+//! - Kafka in ZooKeeper mode: a scenario may ask for it, and is told that it is not built yet; an ensemble without
+//!   Kafka is. It takes brokers that register as znodes, and the controller's other host.
 
 mod acts;
 mod administration;
@@ -29,6 +29,7 @@ mod costs;
 mod deployment;
 mod disk;
 mod engine;
+mod ensemble;
 mod hardware;
 mod host;
 mod nemesis;

@@ -8,6 +8,8 @@ use klab_client::{
 use klab_controller::{Controller, ControllerSetup, ControllerView};
 use klab_machine::{DiskImage, Identity, Input, Machine, Outbox};
 use klab_wire::Now;
+use klab_zookeeper::{Server, ServerSetup, ServerView};
+use klab_zookeeper_client::{Application, ApplicationSetup, ApplicationView};
 
 macro_rules! nodes {
     ($($(#[$doc:meta])* $variant:ident($machine:ident, $setup:ident, $view:ident);)*) => {
@@ -73,4 +75,8 @@ nodes! {
     Consumer(Consumer, ConsumerSetup, ConsumerView);
     /// An administrator's tool.
     Admin(Admin, AdminSetup, AdminView);
+    /// A server of a ZooKeeper ensemble.
+    ZooKeeper(Server, ServerSetup, ServerView);
+    /// An application on a client of one.
+    ZooKeeperClient(Application, ApplicationSetup, ApplicationView);
 }

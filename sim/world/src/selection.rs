@@ -3,7 +3,7 @@
 use crate::Engine;
 use crate::deployment::ADMINISTRATOR;
 use crate::node::Node;
-use crate::truth;
+use crate::{ensemble, truth};
 use klab_machine::random::Stream;
 use klab_scenario::{Scenario, Selector};
 use klab_wire::{NodeId, NodeKind, PartitionRegistration, RackId, TopicPartition};
@@ -30,7 +30,11 @@ pub(crate) fn select(
         AnyBroker => one(alive(engine, of_kind(engine, NodeKind::Broker)), chance),
         AnyVoter => one(alive(engine, scenario.cluster.voters()), chance),
         Controller => truth::active_controller(engine).map(|(node, _)| node).into_iter().collect(),
-        ZooKeeperLeader | CoordinatorOf(_) => Vec::new(), // Nobody can have that role yet.
+        ZooKeeperLeader => ensemble::leader(engine).map(|(node, _)| node).into_iter().collect(),
+        ZooKeeperFollowers => ensemble::followers(engine),
+        AnyZooKeeperFollower => one(alive(engine, ensemble::followers(engine)), chance),
+        ZooKeeperClients => of_kind(engine, NodeKind::ZooKeeperClient),
+        CoordinatorOf(_) => Vec::new(), // Nobody can have that role yet.
         LeaderOf(partition) => leader(engine, partition).into_iter().collect(),
         FollowersOf(partition) => followers(engine, partition),
         AnyFollowerOf(partition) => one(alive(engine, followers(engine, partition)), chance),
@@ -51,7 +55,11 @@ fn of_kind(engine: &Engine<Node>, kind: NodeKind) -> Vec<NodeId> {
 
 fn clients(engine: &Engine<Node>) -> Vec<NodeId> {
     let is_client = |node: &NodeId| {
-        matches!(node.kind, NodeKind::Producer | NodeKind::Consumer) || *node == ADMINISTRATOR
+        let is_application = matches!(
+            node.kind,
+            NodeKind::Producer | NodeKind::Consumer | NodeKind::ZooKeeperClient
+        );
+        is_application || *node == ADMINISTRATOR
     };
     engine.nodes().filter(is_client).collect()
 }

@@ -27,6 +27,13 @@ impl World {
                 format!("it has applied {applied} of {end} offsets, and waits for {controller}")
             }
             Unrest::Partition { name, problem } => self.partition_waits(name, problem),
+            Unrest::NoEnsembleLeader => "a majority of the servers must vote alike".into(),
+            Unrest::OutOfEnsemble { server, leader } => {
+                format!("{server} waits for an election, or for {leader} to bring it in line")
+            }
+            Unrest::TreeBehind { server, leader } => {
+                format!("{server} waits for what {leader} commits")
+            }
             Unrest::CallsPending { client, .. } => self.client_waits(*client),
         }
     }
@@ -161,7 +168,11 @@ impl World {
                 ))
             }
             Node::Admin(admin) => admin.view().current.map(|api| format!("it waits for {api}")),
-            Node::Consumer(_) | Node::Broker(_) | Node::Controller(_) => None,
+            Node::ZooKeeperClient(client) => Some(match client.view().server {
+                Some(server) => format!("it waits for {server} to answer"),
+                None => "it waits for a server".into(),
+            }),
+            Node::Consumer(_) | Node::Broker(_) | Node::Controller(_) | Node::ZooKeeper(_) => None,
         });
         waits.unwrap_or_else(|| "nobody knows for whom".into())
     }

@@ -6,6 +6,7 @@ use crate::agenda::{Agenda, Item, LOOK_AGAIN};
 use crate::client_setup::{first_seeks, producer_setup};
 use crate::deployment::{ADMINISTRATOR, deploy};
 use crate::engine::Simulation;
+use crate::ensemble;
 use crate::hardware::latency;
 use crate::nemesis::Striker;
 use crate::node::{Node, NodeSetup, NodeView};
@@ -143,6 +144,7 @@ impl World {
         match node.kind {
             NodeKind::Producer => self.start_producer(node),
             NodeKind::Consumer => self.start_consumer(node),
+            NodeKind::ZooKeeperClient => self.start_zookeeper_client(node),
             _ => self.engine.start(node),
         }
     }
@@ -195,6 +197,9 @@ impl World {
     /// As a script that deploys would: wait for the brokers, create the topics, wait until every live
     /// broker knows them, let the clients in.
     fn deploy(&mut self) {
+        if self.scenario.zookeeper.is_some() {
+            return self.open_ensemble();
+        }
         if self.stage == Stage::Starting && self.has_brokers() {
             for request in create_topics(&self.scenario.topics) {
                 self.engine.command(ADMINISTRATOR, Command::Administer(request));
@@ -202,6 +207,16 @@ impl World {
             self.stage = Stage::CreatingTopics;
         }
         if self.stage == Stage::CreatingTopics && self.has_topics() {
+            self.stage = Stage::Running;
+            return self.let_clients_in();
+        }
+        let again = self.now() + LOOK_AGAIN;
+        self.agenda.put(again, Item::Deploy);
+    }
+
+    /// So soon as an ensemble serves, its clients are let in.
+    fn open_ensemble(&mut self) {
+        if ensemble::leader(&self.engine).is_some() {
             self.stage = Stage::Running;
             return self.let_clients_in();
         }
@@ -230,12 +245,28 @@ impl World {
         for (node, producer) in scenario.producer_nodes() {
             self.agenda.put(now.max(Time(producer.start.0)), Item::StartClient(node));
         }
+        for (node, client) in scenario.zookeeper_client_nodes() {
+            self.agenda.put(now.max(Time(client.start.0)), Item::StartClient(node));
+        }
         for (node, consumer, _) in scenario.consumer_nodes() {
             self.agenda.put(now.max(Time(consumer.start.0)), Item::StartClient(node));
             if let Some(stop) = consumer.stop {
                 self.agenda.put(now.max(Time(stop.0)), Item::StopClient(node));
             }
         }
+    }
+
+    /// Its workload ends with the run, or when the scenario says.
+    fn start_zookeeper_client(&mut self, node: NodeId) {
+        let scenario = self.scenario.clone();
+        let found = scenario.zookeeper_client_nodes().find(|(id, _)| *id == node);
+        if let (Some(ensemble), Some((_, client))) = (&scenario.zookeeper, found) {
+            let until = client.stop.unwrap_or(scenario.run_for);
+            let works_for = until.saturating_sub(Span(self.now().0));
+            let setup = ensemble::client_setup(ensemble, client, works_for);
+            self.engine.reconfigure(node, 0, setup);
+        }
+        self.engine.start(node);
     }
 
     /// A producer's workload is timed from the start of its process, in every life anew.

@@ -3,6 +3,7 @@
 mod broker;
 mod clients;
 mod controller;
+mod ensemble;
 mod quorum;
 mod table;
 
@@ -55,6 +56,8 @@ fn write_view(out: &mut String, view: &NodeView) -> fmt::Result {
         NodeView::Producer(view) => clients::write_producer(out, view),
         NodeView::Consumer(view) => clients::write_consumer(out, view),
         NodeView::Admin(view) => clients::write_admin(out, view),
+        NodeView::ZooKeeper(view) => ensemble::write_server(out, view),
+        NodeView::ZooKeeperClient(view) => ensemble::write_client(out, view),
     }
 }
 
