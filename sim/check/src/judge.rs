@@ -1,5 +1,6 @@
 //! The judge: one look at every entry, one verdict at the end.
 
+use crate::ensemble::Ensemble;
 use crate::expectation::{Expectation, ExpectationVerdict, Expectations, Expected};
 use crate::findings::Findings;
 use crate::history::History;
@@ -22,6 +23,7 @@ pub struct Judge {
     pub(crate) findings: Findings,
     pub(crate) cluster: Cluster,
     pub(crate) quorum: Quorum,
+    pub(crate) ensemble: Ensemble,
     pub(crate) history: History,
     pub(crate) decisions: Decisions,
     pub(crate) starting: Option<Starting>,
@@ -68,6 +70,7 @@ impl Judge {
             expectations: Expectations::new(expectations),
             findings: Findings::new(),
             quorum: Quorum::new(settings.voters.clone()),
+            ensemble: Ensemble::new(settings.ensemble.clone()),
             cluster: Cluster::new(settings),
             history: History::default(),
             decisions: Decisions::default(),
@@ -95,7 +98,10 @@ impl Judge {
                 self.expectations.watch(at.node, fact);
                 self.watch_fact(at, fact);
             }
-            What::Operation(operation) => self.history.watch(at, operation, &mut self.findings),
+            What::Operation(operation) => {
+                self.history.watch(at, operation, &mut self.findings);
+                self.watch_keeper(at, operation);
+            }
             What::Fate(_) => {}
         }
     }

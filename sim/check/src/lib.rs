@@ -39,6 +39,7 @@
 
 mod calls;
 mod configs;
+mod ensemble;
 mod expectation;
 mod findings;
 mod guarantee;

@@ -157,6 +157,39 @@ promises! {
     FailedSendsAreNotRead "failed-sends-are-not-read" "acks"
         "Jepsen :G1a"
         "A send that certainly failed is never read.";
+    OneEnsembleLeaderPerEpoch "one-ensemble-leader-per-epoch" "zookeeper"
+        "Zab.tla Leadership2, over all epochs"
+        "In one epoch of a ZooKeeper ensemble at most one server becomes the established leader.";
+    EnsembleEpochsAreMonotonic "ensemble-epochs-are-monotonic" "zookeeper"
+        "QuorumPeer.setAcceptedEpoch, setCurrentEpoch; ZOOKEEPER-335"
+        "The epochs that a server has told are written down and never fall, and it has no leader of an epoch that it has not accepted.";
+    PrimaryOrder "primary-order" "zookeeper"
+        "Zab.tla LocalPrimaryOrder restated for all pairs, GlobalPrimaryOrder, Integrity, PrimaryIntegrity"
+        "Only the leader of an epoch proposes in it, and every server applies what was proposed in that order, without a gap.";
+    OnlyCommittedTxnsAreApplied "only-committed-transactions-are-applied" "zookeeper"
+        "Zab.tla, the premise of delivery"
+        "A server that serves has applied nothing that is not committed.";
+    MajorityHasCommittedTxns "majority-has-committed-transactions" "zookeeper"
+        "Leader.tryToCommit; ZOOKEEPER-3911, ZOOKEEPER-4646"
+        "What a leader commits, or begins its epoch with, is on the platters of a majority of those that vote.";
+    CommittedTxnsSurvive "committed-transactions-survive" "zookeeper"
+        "Remix LeaderLogCompleteness, CommittedLogDurability"
+        "A leader begins its epoch with everything that was committed before, and nothing is committed that a later epoch lacks.";
+    ServersAgreeOnThePast "servers-agree-on-the-past" "zookeeper"
+        "Zab.tla PrefixConsistency, TotalOrder, Agreement"
+        "Servers that have come equally far have applied the same transactions and have the same znodes.";
+    EphemeralsEndWithTheirSession "ephemerals-end-with-their-session" "zookeeper"
+        "DataTree.killSession; ZOOKEEPER-2355"
+        "When a server learns that a session is over, the session's ephemeral znodes are gone there.";
+    ViewNeverGoesBack "view-never-goes-back" "zookeeper"
+        "ZooKeeper: single system image, FIFO client order"
+        "In one session requests are answered in their order, and no answer shows an older state than one before it.";
+    ZnodeWritesAreLinearizable "znode-writes-are-linearizable" "zookeeper"
+        "Hunt et al. 2010: linearizable writes"
+        "Writes of a znode take effect one after the other, each between its call and its answer, and whoever reads a version reads what was written.";
+    SyncedReadsAreFresh "synced-reads-are-fresh" "zookeeper"
+        "Hunt et al. 2010: sync followed by a read"
+        "A read behind a sync sees every write that had ended when the sync was called.";
     EveryOperationEnds "every-operation-ends" "recovery"
         "Vanlightly EventuallyWriteIsAcceptedOrRejected"
         "Every call that began before healing has ended when the run ends.";

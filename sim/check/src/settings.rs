@@ -19,6 +19,8 @@ pub struct Settings {
     pub other_producers: ProducerSettings,
     /// The voters of the metadata quorum.
     pub voters: Vec<NodeId>,
+    /// The servers of the ZooKeeper ensemble that vote.
+    pub ensemble: Vec<NodeId>,
     /// Eligible leader replicas are in force (KIP-966): an ISR may be empty, and the last replica to
     /// leave it is not trusted blindly.
     pub eligible_leader_replicas: bool,

@@ -15,6 +15,10 @@ pub fn settings(scenario: &Scenario) -> Settings {
         producers: producers(scenario),
         other_producers: ProducerSettings::default(),
         voters: scenario.cluster.voters(),
+        ensemble: scenario
+            .zookeeper
+            .as_ref()
+            .map_or(Vec::new(), |ensemble| ensemble.participants()),
         eligible_leader_replicas: eligible_leader_replicas(scenario),
         selectors_may_miss: scenario.allow_unmatched,
     }

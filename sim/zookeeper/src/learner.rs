@@ -199,7 +199,10 @@ impl Learner {
                 out.state(ZooKeeperFact::AcceptedEpochStored { epoch });
                 self.say_epoch_accepted(ack, epoch, out);
             }
-            Then::EnterEpoch => self.enter_epoch(core, out),
+            Then::EnterEpoch => {
+                out.state(ZooKeeperFact::TxnsFlushed { zxid: core.database.last_processed() });
+                self.enter_epoch(core, out);
+            }
             Then::AckNewLeader => self.acknowledge_new_leader(core, out),
             Then::Truncated => {}
         }

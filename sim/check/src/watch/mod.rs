@@ -25,7 +25,7 @@ impl Judge {
             Fact::Controller(fact) => self.watch_controller(at, fact),
             Fact::Raft(fact) => self.watch_raft(at, fact),
             Fact::World(fact) => self.watch_world(at, fact),
-            Fact::ZooKeeper(_) => {}
+            Fact::ZooKeeper(fact) => self.watch_ensemble(at, fact),
             Fact::Client(fact) => {
                 self.watch_client(at, fact);
                 self.history.watch_client(at, fact);

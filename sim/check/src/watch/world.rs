@@ -15,6 +15,7 @@ impl Judge {
             WorldFact::DiskCorrupted { .. } => {
                 self.cluster.damaged.insert(at.node);
                 self.quorum.disk_lost |= self.quorum.voters.contains(&at.node);
+                self.ensemble.lose_disk(at.node);
             }
             WorldFact::SelectorUnmatched { selector } => {
                 self.unmatched_selectors.push(selector.clone());
@@ -44,6 +45,7 @@ impl Judge {
     fn end_life(&mut self, node: NodeId) {
         self.history.abandon(node);
         self.decisions.abandon(node);
+        self.ensemble.end_life(node);
     }
 
     fn lose_disk(&mut self, at: Moment) {
@@ -51,6 +53,7 @@ impl Judge {
             self.cut(at, &name, Offset(0), CutCause::DiskLost);
         }
         self.quorum.disk_lost |= self.quorum.voters.contains(&at.node);
+        self.ensemble.lose_disk(at.node);
         self.quorum.nodes.remove(&at.node);
         if self.quorum.copies.end(at.node).is_some() {
             self.cut(at, &TopicPartition::cluster_metadata(), Offset(0), CutCause::DiskLost);

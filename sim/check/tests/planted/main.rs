@@ -4,6 +4,7 @@
 mod clients;
 mod controller;
 mod deletion;
+mod ensemble;
 mod expectations;
 mod permits;
 mod properties;
@@ -55,6 +56,17 @@ fn planted(promise: Promise) -> [Story; 2] {
         P::NoInconsistentOffsets => clients::no_inconsistent_offsets(),
         P::NoUnwrittenRecordIsRead => clients::no_unwritten_record_is_read(),
         P::FailedSendsAreNotRead => clients::failed_sends_are_not_read(),
+        P::OneEnsembleLeaderPerEpoch => ensemble::one_leader_per_epoch(),
+        P::EnsembleEpochsAreMonotonic => ensemble::epochs_are_monotonic(),
+        P::PrimaryOrder => ensemble::primary_order(),
+        P::OnlyCommittedTxnsAreApplied => ensemble::only_committed_is_applied(),
+        P::MajorityHasCommittedTxns => ensemble::majority_has_committed(),
+        P::CommittedTxnsSurvive => ensemble::committed_survives(),
+        P::ServersAgreeOnThePast => ensemble::servers_agree(),
+        P::EphemeralsEndWithTheirSession => ensemble::ephemerals_end(),
+        P::ViewNeverGoesBack => ensemble::view_never_goes_back(),
+        P::ZnodeWritesAreLinearizable => ensemble::writes_are_linearizable(),
+        P::SyncedReadsAreFresh => ensemble::synced_reads_are_fresh(),
         P::EveryOperationEnds => clients::every_operation_ends(),
         P::ClusterConverges => clients::cluster_converges(),
     }

@@ -127,6 +127,11 @@ impl Story {
         Story::of(settings(), Vec::new()).activated()
     }
 
+    pub fn of_ensemble(participants: &[NodeId]) -> Self {
+        let ensemble = participants.to_vec();
+        Story::of(Settings { ensemble, ..settings() }, Vec::new())
+    }
+
     fn activated(self) -> Self {
         self.fact(V1, ControllerFact::ControllerActivated { epoch: LeaderEpoch(1) })
     }
