@@ -108,7 +108,7 @@ impl Machine for Broker {
     ) -> Self {
         let BrokerSetup { config, switches, .. } = setup;
         let default_settings = Arc::new(TopicSettings::inherited(&config, &switches));
-        let storage = Storage::open(&identity, &default_settings.log, disk, now, out);
+        let storage = Storage::find(&identity, disk, out);
         let raft = Raft::boot(setup.quorum, &identity, disk, now, out);
         let draws = |purpose| {
             let life = [identity.node.key(), identity.incarnation.0];

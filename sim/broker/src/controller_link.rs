@@ -206,10 +206,9 @@ impl Broker {
                 out.state(ReplicationFact::BrokerRegistrationLearned { epoch });
             }
             LifecycleStep::CaughtUp => {
-                self.publish_first(now, out);
-                let next = self.lifecycle.set_ready_to_unfence();
-                self.schedule_communication(next, out);
-                self.take_early_requests(now, out);
+                if !self.storage.withdraw_marker(out) {
+                    self.go_into_service(now, out);
+                }
             }
             LifecycleStep::Unfenced => {
                 let epoch = self.lifecycle.epoch().unwrap_or_default();
@@ -218,6 +217,14 @@ impl Broker {
             LifecycleStep::Fenced => out.state(ReplicationFact::BrokerLearnedItIsFenced {}),
             LifecycleStep::MayGo => self.stop(now, out),
         }
+    }
+
+    /// The broker has caught up: it opens its logs, and may be unfenced.
+    pub(crate) fn go_into_service(&mut self, now: Now, out: &mut Outbox) {
+        self.publish_first(now, out);
+        let next = self.lifecycle.set_ready_to_unfence();
+        self.schedule_communication(next, out);
+        self.take_early_requests(now, out);
     }
 
     fn schedule_communication(&self, next: NextCommunication, out: &mut Outbox) {

@@ -54,6 +54,7 @@ impl Broker {
     pub(crate) fn publish_first(&mut self, now: Now, out: &mut Outbox) {
         self.is_published = true;
         self.apply_broker_configs();
+        self.storage.open(&self.default_settings.log, now, out);
         let mut ours = Vec::new();
         for topic in self.metadata.image().topics.topics() {
             for (index, state) in topic.partitions() {

@@ -1,7 +1,11 @@
 //! The log directory: logs opened at a start, checkpoints, fsyncs, retention, deletion, and the orderly
 //! end (`LogManager`).
 //!
-//! Facts: `HighWatermarksCheckpointed`, `ReplicaDeleted`, `LogDirFailed`, `BrokerShutDownCleanly`.
+//! The logs are opened when the metadata is published for the first time, and not before: only it tells what
+//! they are configured with (`BrokerMetadataPublisher.initializeManagers`). A broker that is told to go before
+//! that knows nothing of them, and must not swear that they are whole (KAFKA-15375).
+//!
+//! Facts: `LogDirOpened`, `HighWatermarksCheckpointed`, `ReplicaDeleted`, `LogDirFailed`, `BrokerShutDownCleanly`.
 
 use crate::Broker;
 use crate::fetch_session_cache::Moved;
@@ -16,6 +20,7 @@ use klab_machine::timer::BrokerTimer;
 use klab_machine::{
     Block, Change, DiskImage, File, FlushId, Identity, Mutant, Outbox, StorageFailure, Timer,
 };
+use klab_wire::config::switches::CleanShutdownMarker;
 use klab_wire::{BrokerEpoch, Now, Offset, Span, TopicIdPartition, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +28,11 @@ use std::sync::Arc;
 /// The log directory.
 #[derive(Clone, Debug, Default)]
 pub struct Storage {
-    /// Logs that were found at the start and that no replica has taken yet.
+    /// What the directory had when the process started, as long as nothing of it is opened.
+    unopened: Option<DiskImage>,
+    /// The fsync after which the clean-shutdown marker of the last life is gone for good.
+    withdrawal: Option<FlushId>,
+    /// Logs that were opened and that no replica has taken yet.
     found: BTreeMap<TopicIdPartition, Log>,
     /// Whose fsync is under way.
     flushes: BTreeMap<FlushId, TopicIdPartition>,
@@ -37,34 +46,47 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Opens the log directory: every log in it, recovered if the last stop was not an orderly one.
-    pub fn open(
-        identity: &Identity,
-        config: &Arc<LogConfig>,
-        disk: &DiskImage,
-        now: Now,
-        out: &mut Outbox,
-    ) -> Self {
+    /// Finds the log directory, and leaves its logs alone.
+    pub fn find(identity: &Identity, disk: &DiskImage, out: &mut Outbox) -> Self {
         if !disk.contains(File::MetaProperties) {
             let (cluster, node, directory) =
                 (identity.cluster.clone(), identity.node, identity.directory);
             let properties = MetaProperties { cluster, node, directory };
             out.store(File::MetaProperties, Change::Replace(Block::MetaProperties(properties)));
         }
-        let checkpoints = Checkpoints::read(disk);
-        delete_clean_shutdown(out);
-        delete_strays(disk, out);
-        let mut storage = Storage {
-            previous_broker_epoch: checkpoints.previous_broker_epoch,
-            ..Storage::default()
-        };
-        for (id, topic) in partitions_on(disk) {
-            let name = TopicPartition { topic, partition: id.partition };
-            let mut log = Log::load(id, name, config.clone(), disk, &checkpoints, now, out);
-            storage.claim(&mut log);
-            storage.found.insert(id, log);
+        let previous_broker_epoch = Checkpoints::read(disk).previous_broker_epoch;
+        Storage { unopened: Some(disk.clone()), previous_broker_epoch, ..Storage::default() }
+    }
+
+    /// Deletes the clean-shutdown marker of the last life, if there is one; says whether that takes an fsync. Kafka
+    /// does not wait for it (`CleanShutdownFileHandler.delete`), and a power cut may bring the marker back
+    /// when the logs have moved on.
+    pub fn withdraw_marker(&mut self, out: &mut Outbox) -> bool {
+        let is_there = |disk: &DiskImage| disk.contains(File::CleanShutdown);
+        if self.unopened.as_ref().is_some_and(is_there) {
+            self.withdrawal = Some(delete_clean_shutdown(out));
         }
-        storage
+        self.withdrawal.is_some()
+    }
+
+    /// Whether this is the fsync that the marker's deletion waited for.
+    fn is_withdrawn(&mut self, flush: FlushId) -> bool {
+        self.withdrawal.take_if(|awaited| *awaited == flush).is_some()
+    }
+
+    /// Opens every log of the directory, recovered if the last stop was not an orderly one
+    /// (`LogManager.loadLogs`).
+    pub fn open(&mut self, config: &Arc<LogConfig>, now: Now, out: &mut Outbox) {
+        let Some(disk) = self.unopened.take() else { return };
+        let checkpoints = Checkpoints::read(&disk);
+        delete_strays(&disk, out);
+        for (id, topic) in partitions_on(&disk) {
+            let name = TopicPartition { topic, partition: id.partition };
+            let mut log = Log::load(id, name, config.clone(), &disk, &checkpoints, now, out);
+            self.claim(&mut log);
+            self.found.insert(id, log);
+        }
+        out.state(ReplicationFact::LogDirOpened { logs: self.found.len() as u32 });
     }
 
     /// The registration under which the broker shut down in order, if it did (KIP-966).
@@ -136,10 +158,10 @@ impl Storage {
 impl Broker {
     /// An fsync is done.
     pub(crate) fn flush_done(&mut self, flush: FlushId, now: Now, out: &mut Outbox) {
+        if self.storage.is_withdrawn(flush) {
+            return self.go_into_service(now, out);
+        }
         if let Some(id) = self.storage.flushed(flush) {
-            if let Some(log) = self.storage.found.get_mut(&id) {
-                log.flushed(flush, out);
-            }
             if let Some(partition) = self.replicas.get_mut(id) {
                 partition.log.flushed(flush, out);
             }
@@ -244,14 +266,9 @@ impl Broker {
     }
 
     /// The orderly end: every log is flushed, then the checkpoints and the marker are written
-    /// (`LogManager.shutdown`). From here on the broker does nothing else.
+    /// (`LogManager.shutdown`). From here on the broker does nothing else. A marker of an earlier life stays if
+    /// nothing was opened since; the recovery points are those of the open logs, and may be none.
     pub(crate) fn close_logs(&mut self, now: Now, out: &mut Outbox) {
-        let mut found = std::mem::take(&mut self.storage.found);
-        for log in found.values_mut() {
-            log.close(now, out);
-            self.storage.claim(log);
-        }
-        self.storage.found = found;
         for partition in self.replicas.iter_mut() {
             partition.log.close(now, out);
             self.storage.claim_flushes(partition);
@@ -280,16 +297,21 @@ impl Broker {
             return;
         }
         self.store_recovery_points(out);
-        self.store_high_watermarks(out);
-        store_clean_shutdown(self.lifecycle.epoch(), out);
-        out.state(ReplicationFact::BrokerShutDownCleanly {});
+        if self.storage.unopened.is_none() {
+            self.store_high_watermarks(out);
+        }
+        if self.storage.unopened.is_none()
+            || self.switches.clean_shutdown_marker == CleanShutdownMarker::Always
+        {
+            store_clean_shutdown(self.lifecycle.epoch(), out);
+            out.state(ReplicationFact::BrokerShutDownCleanly {});
+        }
         out.halt();
     }
 
-    /// Every log of the directory: also what was found there, as long as no metadata has told whose it is.
+    /// Every log that is open.
     fn logs(&self) -> impl Iterator<Item = &Log> {
-        let hosted = self.replicas.iter().map(|partition| &partition.log);
-        self.storage.found.values().chain(hosted)
+        self.replicas.iter().map(|partition| &partition.log)
     }
 
     fn store_high_watermarks(&self, out: &mut Outbox) {

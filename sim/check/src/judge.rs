@@ -9,8 +9,8 @@ use crate::promise::Promise;
 use crate::settings::Settings;
 use crate::verdict::{Moment, Outcome, PromiseVerdict, Status, Verdict};
 use klab_machine::trace::{Entry, What};
-use klab_wire::{Time, TopicPartition};
-use std::collections::BTreeSet;
+use klab_wire::{NodeId, Time, TopicPartition};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Watches a run and judges it.
 ///
@@ -27,14 +27,17 @@ pub struct Judge {
     pub(crate) history: History,
     pub(crate) decisions: Decisions,
     pub(crate) starting: Option<Starting>,
+    /// Brokers that have not opened their log directory since they were started, and the logs in it that they
+    /// have.
+    pub(crate) opening: BTreeMap<NodeId, BTreeSet<TopicPartition>>,
     pub(crate) unmatched_selectors: Vec<String>,
 }
 
-/// A process that starts in the current step, and the logs that it has opened so far.
+/// A process that starts in the current step, and opens its metadata log if it has one.
 #[derive(Clone, Debug)]
 pub(crate) struct Starting {
     pub(crate) at: Moment,
-    pub(crate) opened: BTreeSet<TopicPartition>,
+    pub(crate) has_metadata: bool,
 }
 
 /// How the run ended, as its runner saw it.
@@ -75,6 +78,7 @@ impl Judge {
             history: History::default(),
             decisions: Decisions::default(),
             starting: None,
+            opening: BTreeMap::new(),
             unmatched_selectors: Vec::new(),
         }
     }

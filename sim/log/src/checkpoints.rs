@@ -4,7 +4,7 @@
 //! fsyncs: an older checkpoint is as true as a newer one, only less telling.
 
 use crate::log::Log;
-use klab_machine::{Block, Change, DiskImage, File, Mutant, Outbox};
+use klab_machine::{Block, Change, DiskImage, File, FlushId, Mutant, Outbox};
 use klab_wire::{BrokerEpoch, Offset, PartitionId, TopicId, TopicIdPartition, TopicName};
 use std::collections::BTreeMap;
 
@@ -121,9 +121,10 @@ pub fn store_clean_shutdown(epoch: Option<BrokerEpoch>, out: &mut Outbox) {
     out.flush(File::CleanShutdown);
 }
 
-/// Deletes `.kafka_cleanshutdown`: the first act of a start, before a log is opened.
-pub fn delete_clean_shutdown(out: &mut Outbox) {
+/// Deletes `.kafka_cleanshutdown`, before a log is opened; gone for good it is when this fsync is done.
+pub fn delete_clean_shutdown(out: &mut Outbox) -> FlushId {
     out.store(File::CleanShutdown, Change::Delete);
+    out.flush(File::CleanShutdown)
 }
 
 #[cfg(test)]
@@ -170,7 +171,9 @@ mod tests {
         rig.act(|_, _, out| store_clean_shutdown(Some(BrokerEpoch(9)), out));
         let read = Checkpoints::read(&rig.disk);
         assert_eq!((read.clean, read.previous_broker_epoch), (true, Some(BrokerEpoch(9))));
-        rig.act(|_, _, out| delete_clean_shutdown(out));
+        rig.act(|_, _, out| {
+            delete_clean_shutdown(out);
+        });
         assert_eq!(Checkpoints::read(&rig.disk), Checkpoints::default());
     }
 

@@ -90,9 +90,9 @@ impl<'a> Permits<'a> {
     }
 
     /// Whether a producer may have sent again, under a new epoch, what it could not know to be appended (KIP-360):
-    /// its first request came late, when the producer had given it up, or a broker that had been deposed called the
-    /// next one out of order, or a batch before it was turned down for good, and those in flight behind it get new
-    /// sequences (`TransactionManager.handleFailedBatch`).
+    /// its first request came late, when the producer had given it up; or a broker called the next one out of order
+    /// that had been deposed, or had taken a later batch for the producer's first; or a batch before it was turned
+    /// down for good, and those in flight behind it get new sequences (`TransactionManager.handleFailedBatch`).
     pub(super) fn may_send_again(&self, client: NodeId, one: Offset, other: Offset) -> bool {
         let Some(picture) = self.picture else { return false };
         let written = |at| {
@@ -110,7 +110,7 @@ impl<'a> Permits<'a> {
             let misled = refused.any(|(at, producer, epoch)| {
                 *producer == client && *epoch < batch.epoch && at.step >= appended
             });
-            given_up || misled
+            given_up || misled || picture.joined_midway
         };
         let pairs = written(one).flat_map(|a| written(other).map(move |b| (a, b)));
         let mut pairs = pairs.filter(|((a, _), (b, _))| a.id == b.id && a.epoch != b.epoch);

@@ -27,8 +27,11 @@ impl Judge {
             }
             LogFact::LogTruncated { partition, to, .. } => {
                 // What a log cuts off while it is opened, behind a hole, it lost before.
-                let opening = self.starting.as_ref().is_some_and(|start| start.at.node == at.node);
-                let cause = if opening { CutCause::Reloaded } else { CutCause::Truncated };
+                let cause = if self.is_opening(at.node, partition) {
+                    CutCause::Reloaded
+                } else {
+                    CutCause::Truncated
+                };
                 self.cut(at, partition, *to, cause);
             }
             LogFact::LogStartedAfresh { partition, at: start, .. } => {
@@ -175,22 +178,39 @@ impl Judge {
         self.findings.note(Promise::LogStartIsCommitted, at, Some(name), finding);
     }
 
-    fn open(&mut self, at: Moment, name: &TopicPartition, [start, end]: [Offset; 2]) {
-        if end > Offset(0) && !is_metadata(name) {
-            self.cluster.partition_mut(name).openings.push(Opening { at, start, end });
-        }
-        if let Some(starting) = &mut self.starting {
-            starting.opened.insert(name.clone());
+    fn is_opening(&self, node: NodeId, name: &TopicPartition) -> bool {
+        match is_metadata(name) {
+            true => self.starting.as_ref().is_some_and(|starting| starting.at.node == node),
+            false => self.opening.contains_key(&node),
         }
     }
 
-    /// A process is up. A log of which nothing had reached the platter when the power failed has no files,
-    /// and nobody opens it: it begins anew.
+    fn open(&mut self, at: Moment, name: &TopicPartition, [start, end]: [Offset; 2]) {
+        if is_metadata(name) {
+            self.starting.iter_mut().for_each(|starting| starting.has_metadata = true);
+            return;
+        }
+        if end > Offset(0) {
+            self.cluster.partition_mut(name).openings.push(Opening { at, start, end });
+        }
+        if let Some(opened) = self.opening.get_mut(&at.node) {
+            opened.insert(name.clone());
+        }
+    }
+
+    /// A process is up. If nothing of its metadata log had reached the platter when the power failed, it has
+    /// no files, and nobody opens it: it begins anew.
     pub(crate) fn end_start(&mut self) {
-        let Some(Starting { at, opened }) = self.starting.take() else { return };
-        let mut logs = self.cluster.partitions_on(at.node);
-        let observes = self.quorum.copies.end(at.node).is_some();
-        logs.extend(observes.then(TopicPartition::cluster_metadata));
+        let Some(Starting { at, has_metadata }) = self.starting.take() else { return };
+        if !has_metadata && self.quorum.copies.end(at.node).is_some() {
+            self.reload(at, &TopicPartition::cluster_metadata(), Offset(0));
+        }
+    }
+
+    /// A broker has opened its log directory: what it did not find there begins anew.
+    pub(super) fn end_opening(&mut self, at: Moment) {
+        let opened = self.opening.remove(&at.node).unwrap_or_default();
+        let logs = self.cluster.partitions_on(at.node);
         for name in logs.iter().filter(|name| !opened.contains(name)) {
             self.reload(at, name, Offset(0));
         }

@@ -25,6 +25,7 @@ impl Judge {
                 self.settle_commits(at.node, partition);
                 self.lead(at.node, partition, None);
             }
+            F::LogDirOpened { .. } => self.end_opening(at),
             F::ReplicaDeleted { partition } => {
                 self.cut(at, partition, Offset(0), CutCause::Deleted);
             }

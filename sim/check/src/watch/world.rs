@@ -22,7 +22,8 @@ impl Judge {
             }
             WorldFact::ProcessStarted { .. } => {
                 self.end_start();
-                self.starting = Some(Starting { at, opened: BTreeSet::new() });
+                self.starting = Some(Starting { at, has_metadata: false });
+                self.opening.insert(at.node, BTreeSet::new());
                 self.cluster.restarted.insert(at.node, at);
                 self.cluster.applied.remove(&at.node);
                 self.history.restart(at.node);

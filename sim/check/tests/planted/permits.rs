@@ -313,8 +313,9 @@ fn kip_360_a_producer_sends_again_what_it_has_given_up_or_a_deposed_leader_refus
 #[test]
 fn what_is_in_flight_behind_a_batch_that_is_turned_down_is_sent_again_under_a_new_epoch() {
     let twice = Promise::NoDuplicates;
-    let sequenced = |base, epoch| Told { sequence: Some((epoch, 5)), ..batch(0, base, 1, 100) };
-    let told = |error| {
+    let told = |error, sequence| {
+        let sequenced =
+            |base, epoch| Told { sequence: Some((epoch, sequence)), ..batch(0, base, 1, 100) };
         let story = Story::with(settings()).sends(100, 1);
         let story = story.replicated(B1, &[B2, B3], sequenced(0, 0));
         let failed = ClientFact::BatchFailed { partition: orders(), error, records: 5 };
@@ -324,13 +325,13 @@ fn what_is_in_flight_behind_a_batch_that_is_turned_down_is_sent_again_under_a_ne
         let story = story.replicated(B1, &[B2, B3], sequenced(1, 1)).commits(B1, 0, 0, 2);
         story.acked(100, 1).polls(C1, &[(0, 100, 1), (1, 100, 1)]).end()
     };
-    assert_eq!(
-        permitted_by(&told(ErrorCode::RecordListTooLarge), twice),
-        [Setting::NewProducerEpoch]
-    );
-    // The leader that has a batch must not call the next one out of order.
-    let wrong = told(ErrorCode::OutOfOrderSequenceNumber);
-    assert_eq!(wrong.promise(twice).status, Status::Violated);
+    let too_large = told(ErrorCode::RecordListTooLarge, 0);
+    assert_eq!(permitted_by(&too_large, twice), [Setting::NewProducerEpoch]);
+    // The leader that has a batch must not call the next one out of order, but one that took a later batch for
+    // the first knows no better.
+    let out_of_order = ErrorCode::OutOfOrderSequenceNumber;
+    assert_eq!(told(out_of_order, 0).promise(twice).status, Status::Violated);
+    assert_eq!(permitted_by(&told(out_of_order, 5), twice), [Setting::NewProducerEpoch]);
 }
 
 #[test]

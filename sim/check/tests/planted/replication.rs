@@ -240,11 +240,11 @@ fn logs_may_differ_where_their_leader_has_deleted() {
 fn a_log_that_nobody_opens_after_a_power_cut_begins_anew() {
     let story = three_committed().changes_isr(&[B1, B2], 1).power_cut(B3);
     let started = story.fact(B3, WorldFact::ProcessStarted { life: 2 });
-    let again = started.clone().appends(B3, batch(0, 0, 3, 100), false).end();
-    assert_eq!(again.promise(Promise::LogIsContiguous).status, Status::Kept);
-    let opened =
-        LogFact::LogLoaded { partition: orders(), start: Offset(0), end: Offset(3), clean: false };
-    let opened = started.and(B3, opened).appends(B3, batch(0, 0, 3, 100), false).end();
+    let caught_up = |logs| ReplicationFact::LogDirOpened { logs };
+    let again = started.clone().fact(B3, caught_up(0)).appends(B3, batch(0, 0, 3, 100), false);
+    assert_eq!(again.end().promise(Promise::LogIsContiguous).status, Status::Kept);
+    let opened = started.loaded(B3, 3).and(B3, caught_up(1));
+    let opened = opened.appends(B3, batch(0, 0, 3, 100), false).end();
     assert_eq!(opened.promise(Promise::LogIsContiguous).violations, 1);
 }
 

@@ -57,5 +57,7 @@ facts! {
         ReplicationThrottled { partition: TopicPartition } => "{partition}";
         /// High watermarks were written down.
         HighWatermarksCheckpointed { partitions: u32 } => "of {partitions} partitions";
+        /// A broker that has caught up with the metadata has opened the logs that it found.
+        LogDirOpened { logs: u32 } => "with {logs} logs";
     }
 }

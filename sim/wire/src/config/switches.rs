@@ -161,6 +161,13 @@ switches! {
         /// The last five, as many as may be in flight.
         "five" Five since (1, 0),
     }
+    /// KAFKA-15375: whether a broker that goes before it has opened its logs writes `.kafka_cleanshutdown`.
+    "clean-shutdown-marker" clean_shutdown_marker: CleanShutdownMarker in "sim/broker/src/storage.rs" {
+        /// It does, and the next start takes logs for whole that nobody has recovered.
+        "always" Always since (0, 8),
+        /// Only if all logs were opened.
+        "if-loaded" IfLoaded since (3, 6),
+    }
     /// Whether recovery cuts a log off where a segment ends before the next one begins. `LogLoader.recoverLog`
     /// does not look, in every release; klab departs from that (reports/findings.md).
     "recovery-gap" recovery_gap: RecoveryGap in "sim/log/src/recovery.rs" {
