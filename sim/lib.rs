@@ -45,4 +45,4 @@ pub use klab_scenario as scenario;
 pub use klab_wire as wire;
 pub use klab_world as world;
 
-pub use klab_lab::experiment::{Experiment, Hosting, Outcome};
+pub use klab_lab::experiment::{Experiment, Hosting, Judged, Outcome};

@@ -25,7 +25,7 @@ fn story(proof: &Proof) -> Vec<&str> {
 #[test]
 fn with_acks_1_a_failover_loses_records_that_were_acknowledged_and_the_report_names_how() {
     let experiment = experiment(&["producer.acks=1"], SEED);
-    let outcome = experiment.judge(Hosting::Bare);
+    let outcome = experiment.run(Hosting::Bare, |_| {});
     assert_eq!(outcome.verdict.outcome, Verdict::Permitted);
     let lost = outcome.verdict.promise(Promise::NoAckedRecordIsLost);
     assert_eq!(
@@ -57,7 +57,7 @@ fn with_acks_1_a_failover_loses_records_that_were_acknowledged_and_the_report_na
 
 #[test]
 fn with_acks_all_the_same_weather_loses_nothing() {
-    let outcome = experiment(&[], SEED).judge(Hosting::Bare);
+    let outcome = experiment(&[], SEED).run(Hosting::Bare, |_| {});
     assert_eq!(outcome.verdict.outcome, Verdict::AsExpected);
     assert_eq!(outcome.summary.records_polled, outcome.summary.sends.acked);
     assert!(outcome.summary.sends.max_micros > 1_000_000, "a failover is not free");

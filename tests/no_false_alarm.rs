@@ -12,7 +12,7 @@ mod in_parallel;
 
 use in_parallel::in_parallel;
 use klab::check::{Outcome as Verdict, Status};
-use klab::{Experiment, Hosting, Outcome};
+use klab::{Experiment, Hosting, Judged};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -62,7 +62,7 @@ fn run(plans: u64) -> (String, Vec<String>) {
     (table.into_inner().expect("as above").to_string(), failures)
 }
 
-fn is_alarm(outcome: &Outcome) -> bool {
+fn is_alarm(outcome: &Judged) -> bool {
     matches!(outcome.verdict.outcome, Verdict::Violated | Verdict::NotConverged)
 }
 
@@ -92,7 +92,7 @@ fn smallest(tree: &mut dyn ValueTree<Value = Plan>, number: u64) -> String {
         }
     }
     let experiment = worst.experiment();
-    let outcome = experiment.judge(Hosting::Bare);
+    let outcome = experiment.run(Hosting::Bare, |_| {});
     let text = klab::lab::report::text::outcome(&experiment, &outcome);
     format!("plan {number}, made smaller, with seed {}:\n{}\n{text}", worst.seed, worst.scenario())
 }
@@ -200,7 +200,7 @@ impl Plan {
             .unwrap_or_else(|mistake| panic!("{mistake}"))
     }
 
-    fn run(&self) -> Outcome {
+    fn run(&self) -> Judged {
         self.experiment().judge(Hosting::Bare)
     }
 
@@ -283,7 +283,7 @@ struct Row {
 }
 
 impl Table {
-    fn count(&mut self, plan: &Plan, outcome: &Outcome) {
+    fn count(&mut self, plan: &Plan, outcome: &Judged) {
         let row = self.0.entry(plan.acks).or_default();
         let is_permitted =
             outcome.verdict.promises.iter().any(|one| one.status == Status::Permitted);

@@ -31,7 +31,10 @@ fn every_scenario_is_as_it_expects() {
         let outcome = experiment.judge(Hosting::Bare);
         match outcome.verdict.exit_code {
             0 => Ok(()),
-            _ => Err(klab::lab::report::text::outcome(experiment, &outcome)),
+            _ => {
+                let read = experiment.run(Hosting::Bare, |_| {});
+                Err(klab::lab::report::text::outcome(experiment, &read))
+            }
         }
     });
 }

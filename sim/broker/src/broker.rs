@@ -28,6 +28,7 @@ use crate::producer_ids::ProducerIds;
 use crate::purgatory::Purgatory;
 use crate::replica_fetchers::ReplicaFetchers;
 use crate::replicas::Replicas;
+use crate::spares::Spares;
 use crate::storage::Storage;
 use crate::throttle::ReplicationQuota;
 use crate::topic_settings::TopicSettings;
@@ -41,7 +42,7 @@ use klab_machine::{
 use klab_metadata::Image;
 use klab_wire::config::{BrokerConfig, Switches};
 use klab_wire::{
-    BrokerEpoch, FetchRequest, FetchedPartition, NodeId, Now, Request, TopicId, TopicName,
+    BrokerEpoch, FetchRequest, FetchResponse, NodeId, Now, Request, TopicId, TopicName,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -85,10 +86,10 @@ pub struct Broker {
     pub(crate) purgatory: Purgatory,
     /// Empty: the memory of the last fetch's list, for the next one.
     pub(crate) looks: Vec<Look>,
-    /// Empty: the memory of the last answer that came to a fetcher, for the next one that leaves.
-    pub(crate) answers: Vec<FetchedPartition>,
-    /// Done: the memory of the last fetch that came, for the next one that leaves.
-    pub(crate) spare_fetch: Option<Box<FetchRequest>>,
+    /// Fetches that came and were taken up.
+    pub(crate) spare_fetches: Spares<FetchRequest>,
+    /// Answers that came to a fetcher and were taken up.
+    pub(crate) spare_answers: Spares<FetchResponse>,
     /// Who is at the other end of an accepted connection.
     clients: BTreeMap<ConnectionId, NodeId>,
     /// Requests that came before the broker was ready to take any: one per connection at the most.
@@ -141,8 +142,8 @@ impl Machine for Broker {
             follower_quota: quota(&config, config.follower_replication_throttled_rate),
             purgatory: Purgatory::new(sessions),
             looks: Vec::new(),
-            answers: Vec::new(),
-            spare_fetch: None,
+            spare_fetches: Spares::new(),
+            spare_answers: Spares::new(),
             clients: BTreeMap::new(),
             early: VecDeque::new(),
             fixed_config: config.clone(),

@@ -20,8 +20,8 @@ use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
 use klab_wire::config::BrokerConfig;
 use klab_wire::{
     AllocateProducerIdsRequest, AlterPartitionData, AlterPartitionResponse, BrokerHeartbeatRequest,
-    BrokerRegistrationRequest, EnvelopeRequest, EnvelopeResponse, ErrorCode,
-    InitProducerIdResponse, NodeId, Now, ProducerEpoch, Request, Response, Span, TopicName,
+    BrokerRegistrationRequest, EnvelopeRequest, ErrorCode, InitProducerIdResponse, NodeId, Now,
+    ProducerEpoch, Request, Response, Span, TopicName,
 };
 
 /// How long a forwarded request may wait for a controller (`NodeToControllerChannelManager` "forwarding").
@@ -286,7 +286,7 @@ impl Broker {
         for event in events {
             match event {
                 ChannelEvent::Answered { response: Response::AlterPartition(response), .. } => {
-                    self.alter_partition_answered(response, now, out);
+                    self.alter_partition_answered(*response, now, out);
                 }
                 other => unreachable!("AlterPartition is asked until it is answered: {other:?}"),
             }
@@ -339,7 +339,7 @@ impl Broker {
         now: Now,
         out: &mut Outbox,
     ) {
-        let envelope = EnvelopeRequest { request: Box::new(request) };
+        let envelope = EnvelopeRequest { request };
         let events = self.forwarding.send(envelope.into(), purpose, now, out);
         self.forwarding_events(events, now, out);
     }
@@ -378,16 +378,15 @@ impl Broker {
                 }
                 self.maybe_request_producer_ids(now, out);
             }
-            (
-                Forwarded::Client(reply_to),
-                Response::Envelope(EnvelopeResponse { response: Some(response), .. }),
-            ) => reply_to.answer(*response, out),
             (Forwarded::AutoCreation(topics), _) => {
                 self.topics_being_created.retain(|topic| !topics.contains(topic));
             }
-            (purpose, _) => {
-                self.forwarding_failed(purpose, request, ErrorCode::UnknownServerError, out);
-            }
+            (purpose, response) => match (purpose, within_envelope(response)) {
+                (Forwarded::Client(reply_to), Some(response)) => reply_to.answer(response, out),
+                (purpose, _) => {
+                    self.forwarding_failed(purpose, request, ErrorCode::UnknownServerError, out);
+                }
+            },
         }
     }
 
@@ -442,5 +441,13 @@ impl Broker {
             let events = self.forwarding.send(request.into(), Forwarded::ProducerIds, now, out);
             self.forwarding_events(events, now, out);
         }
+    }
+}
+
+/// The controller's answer to what was forwarded to it.
+fn within_envelope(response: Response) -> Option<Response> {
+    match response {
+        Response::Envelope(envelope) => envelope.response,
+        _ => None,
     }
 }

@@ -16,8 +16,8 @@ use crate::replicas::Replicas;
 use klab_machine::fact::ReplicationFact;
 use klab_machine::{Mutant, Outbox};
 use klab_wire::{
-    ErrorCode, FetchRequest, FetchResponse, FetchedPartition, FetchingReplica, IsolationLevel, Now,
-    Offset, RackId, Response, SessionEpoch, Span, Time,
+    ErrorCode, FetchRequest, FetchResponse, FetchingReplica, IsolationLevel, Now, Offset, RackId,
+    Response, SessionEpoch, Time,
 };
 
 /// What a fetch asks for beside its partitions (`FetchParams`).
@@ -71,9 +71,9 @@ impl Broker {
         let params = self.fetch_params(&request, reply_to, now);
         match self.begin_fetch(&request, now, out) {
             Ok(session) => self.fetch(session, params, now, out),
-            Err(error) => respond(reply_to, error, 0, Vec::new(), out),
+            Err(error) => refuse(reply_to, error, 0, out),
         }
-        self.spare_fetch = Some(request);
+        self.spare_fetches.keep(request);
     }
 
     /// A parked fetch may be complete, because a partition of its session moved.
@@ -171,7 +171,7 @@ impl Broker {
         if let Some(before) = before {
             // The reader gave the one before up; should it still be there, it learns why.
             let error = ErrorCode::InvalidFetchSessionEpoch;
-            respond(before.reply_to, error, id.0, Vec::new(), out);
+            refuse(before.reply_to, error, id.0, out);
         }
         Ok(handle)
     }
@@ -181,7 +181,7 @@ impl Broker {
         self.unwatch_all(&session);
         if let Some(parked) = session.parked {
             let error = ErrorCode::FetchSessionIdNotFound;
-            respond(parked.reply_to, error, 0, Vec::new(), out);
+            refuse(parked.reply_to, error, 0, out);
         }
     }
 
@@ -218,8 +218,7 @@ impl Broker {
             }
         }
         self.looks = reads.looks;
-        self.answers = reads.answers;
-        self.answers.clear();
+        self.spare_answers.keep(reads.response);
         let deadline = params.deadline;
         session.parked = Some(params);
         self.purgatory.park_fetch(handle, deadline, now, out);
@@ -230,7 +229,7 @@ impl Broker {
         &mut self,
         handle: SessionHandle,
         params: &FetchParams,
-        reads: Reads,
+        mut reads: Reads,
         now: Now,
         out: &mut Outbox,
     ) {
@@ -238,7 +237,7 @@ impl Broker {
             self.leader_quota.record(u64::from(reads.throttled_bytes), now.wall);
         }
         let session = self.purgatory.sessions.get_mut(handle).expect("the session fetches");
-        let mut answers = reads.answers.iter();
+        let mut answers = reads.response.partitions.iter();
         for look in &reads.looks {
             if look.is_news
                 && let Some(known) = session.partition_mut(look.slot)
@@ -252,8 +251,8 @@ impl Broker {
             }
         }
         self.looks = reads.looks;
-        let session = self.session_to_answer(handle, now, out);
-        respond(params.reply_to, ErrorCode::None, session, reads.answers, out);
+        reads.response.session = self.session_to_answer(handle, now, out);
+        params.reply_to.answer(Response::Fetch(reads.response), out);
     }
 
     /// The session number that the answer carries: a full fetch may have begun a session.
@@ -294,13 +293,7 @@ fn idle(replicas: &mut Replicas, session: &mut FetchSession, look: &Look) {
     }
 }
 
-fn respond(
-    reply_to: ReplyTo,
-    error: ErrorCode,
-    session: u32,
-    partitions: Vec<FetchedPartition>,
-    out: &mut Outbox,
-) {
-    let response = FetchResponse { throttle: Span::ZERO, error, session, partitions };
-    reply_to.answer(Response::Fetch(response), out);
+fn refuse(reply_to: ReplyTo, error: ErrorCode, session: u32, out: &mut Outbox) {
+    let response = FetchResponse { error, session, ..FetchResponse::default() };
+    reply_to.answer(Response::Fetch(Box::new(response)), out);
 }

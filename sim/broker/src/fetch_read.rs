@@ -18,20 +18,17 @@ use klab_machine::Outbox;
 use klab_machine::fact::ReplicationFact;
 use klab_wire::config::ReplicaSelector;
 use klab_wire::{
-    EpochEndOffset, ErrorCode, FetchPartition, FetchedPartition, Few, NodeId, Now, Offset,
-    RecordBatch, Span, TopicIdPartition,
+    EpochEndOffset, ErrorCode, FetchPartition, FetchResponse, FetchedPartition, Few, NodeId, Now,
+    Offset, RecordBatch, Span, TopicIdPartition,
 };
 use std::sync::Arc;
 
 /// What a fetch found in the dirty partitions of its session.
-#[derive(Default)]
 pub(crate) struct Reads {
     /// What the reader does not know yet.
-    pub answers: Vec<FetchedPartition>,
+    pub response: Box<FetchResponse>,
     /// All that was looked at, in turn.
     pub looks: Vec<Look>,
-    /// How many partitions there are to look at.
-    count: u32,
     pub bytes: u32,
     /// What followers outside of the ISR read of throttled partitions.
     pub throttled_bytes: u32,
@@ -72,10 +69,8 @@ impl Broker {
     ) -> Reads {
         let reader = Reader { session, params, from_purgatory, now };
         let count = self.purgatory.sessions.get(session).map_or(0, FetchSession::dirty_count);
-        let looks = std::mem::take(&mut self.looks);
-        let answers = std::mem::take(&mut self.answers);
-        let mut reads = Reads { looks, answers, count, ..Reads::default() };
-        reads.looks.clear();
+        let response = self.spare_answers.boxed(FetchResponse::default());
+        let mut reads = Reads::new(response, std::mem::take(&mut self.looks));
         for _ in 0..count {
             let fetching = self.purgatory.sessions.get_mut(session);
             let Some(slot) = fetching.and_then(FetchSession::next_dirty) else { break };
@@ -86,7 +81,7 @@ impl Broker {
 
     /// Looks at one partition.
     fn look(&mut self, reader: Reader<'_>, slot: Slot, reads: &mut Reads, out: &mut Outbox) {
-        let answers = reads.answers.len();
+        let answers = reads.response.partitions.len();
         let is_settled = match self.read_log(reader, slot, reads, out) {
             Ok(is_settled) => is_settled,
             Err(error) => {
@@ -94,7 +89,7 @@ impl Broker {
                 false
             }
         };
-        let is_news = reads.answers.len() > answers;
+        let is_news = reads.response.partitions.len() > answers;
         reads.looks.push(Look { slot, is_news, is_settled });
     }
 
@@ -233,11 +228,13 @@ impl Broker {
 }
 
 impl Reads {
+    fn new(response: Box<FetchResponse>, mut looks: Vec<Look>) -> Self {
+        looks.clear();
+        Reads { response, looks, bytes: 0, throttled_bytes: 0, is_urgent: false }
+    }
+
     fn answer(&mut self, answer: FetchedPartition) {
-        if self.answers.is_empty() {
-            self.answers.reserve(self.count as usize - self.looks.len());
-        }
-        self.answers.push(answer);
+        self.response.partitions.push(answer);
     }
 
     fn answer_at_once(&mut self, answer: FetchedPartition) {

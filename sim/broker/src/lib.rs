@@ -79,6 +79,7 @@ mod replicas;
 mod requests;
 mod setup;
 mod slots;
+mod spares;
 mod storage;
 mod system_timer;
 mod throttle;

@@ -408,7 +408,7 @@ impl DelayedProduce {
             return;
         }
         let response = ProduceResponse { responses: self.responses, throttle: Span::ZERO };
-        self.reply_to.answer(Response::Produce(response), out);
+        self.reply_to.answer(Response::Produce(Box::new(response)), out);
     }
 }
 
@@ -416,7 +416,7 @@ impl DelayedDeleteRecords {
     fn answer(self, out: &mut Outbox) {
         let partitions = self.results.into_iter().map(|(result, _)| result).collect();
         let response = DeleteRecordsResponse { partitions };
-        self.reply_to.answer(Response::DeleteRecords(response), out);
+        self.reply_to.answer(Response::DeleteRecords(Box::new(response)), out);
     }
 }
 

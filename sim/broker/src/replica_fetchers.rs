@@ -21,8 +21,8 @@ use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
 use klab_wire::config::switches::{ReplicaIncarnation, Truncation};
 use klab_wire::config::{BrokerConfig, Switches};
 use klab_wire::{
-    BrokerEpoch, EpochEndOffset, ErrorCode, FetchRequest, FetchResponse, FetchedPartition,
-    FetchingReplica, NodeId, Now, Request, Response, Span, TopicIdPartition,
+    BrokerEpoch, EpochEndOffset, ErrorCode, FetchResponse, FetchedPartition, FetchingReplica,
+    NodeId, Now, Request, Response, Span, TopicIdPartition,
 };
 use std::collections::BTreeMap;
 
@@ -206,7 +206,7 @@ impl Broker {
             out.set_timer(Timer::Broker(timer), wait);
         }
         if let Some(request) = next {
-            let request = Request::Fetch(boxed(request, self.spare_fetch.take()));
+            let request = Request::Fetch(self.spare_fetches.boxed(request));
             let opened = fetcher.send(request, FetcherRequest::Fetch, now, out);
             self.fetchers.note_connection(opened, id);
         }
@@ -279,8 +279,7 @@ impl Broker {
                 if fetcher.session_answered(&response) {
                     self.fetch_answered(id, &response, now, out);
                 }
-                self.answers = response.partitions;
-                self.answers.clear();
+                self.spare_answers.keep(response);
             }
             response => self.leader_answered(id, purpose, response, now, out),
         }
@@ -485,17 +484,6 @@ fn append_fetched(
             partition.log.append_as_follower(&answer.records, now, out).map(Some)
         }
         appended => appended.map(Some),
-    }
-}
-
-/// A request in the memory of another one that is done.
-fn boxed(request: FetchRequest, done: Option<Box<FetchRequest>>) -> Box<FetchRequest> {
-    match done {
-        Some(mut memory) => {
-            *memory = request;
-            memory
-        }
-        None => Box::new(request),
     }
 }
 

@@ -22,26 +22,30 @@ impl Broker {
         let reply_to = ReplyTo { connection, correlation };
         let answer = match request {
             Request::Produce(request) => {
-                return self.handle_produce(request, reply_to, now, out);
+                return self.handle_produce(*request, reply_to, now, out);
             }
             Request::Fetch(request) => return self.handle_fetch(request, reply_to, now, out),
             Request::DeleteRecords(request) => {
-                return self.handle_delete_records(request, reply_to, now, out);
+                return self.handle_delete_records(*request, reply_to, now, out);
             }
-            Request::ListOffsets(request) => Response::ListOffsets(self.list_offsets(&request)),
+            Request::ListOffsets(request) => {
+                Response::ListOffsets(Box::new(self.list_offsets(&request)))
+            }
             Request::OffsetForLeaderEpoch(request) => {
-                Response::OffsetForLeaderEpoch(self.offsets_for_leader_epoch(&request))
+                Response::OffsetForLeaderEpoch(Box::new(self.offsets_for_leader_epoch(&request)))
             }
             Request::Metadata(request) => {
                 Response::Metadata(Box::new(self.topic_metadata(&request, now, out)))
             }
             Request::DescribeCluster(_) => {
-                Response::DescribeCluster(self.metadata.describe_cluster())
+                Response::DescribeCluster(Box::new(self.metadata.describe_cluster()))
             }
             Request::DescribeConfigs(request) => {
-                Response::DescribeConfigs(self.describe_configs(&request))
+                Response::DescribeConfigs(Box::new(self.describe_configs(&request)))
             }
-            Request::InitProducerId(_) => Response::InitProducerId(self.init_producer_id(now, out)),
+            Request::InitProducerId(_) => {
+                Response::InitProducerId(Box::new(self.init_producer_id(now, out)))
+            }
             request @ (Request::CreateTopics(_)
             | Request::DeleteTopics(_)
             | Request::CreatePartitions(_)

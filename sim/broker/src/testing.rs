@@ -292,7 +292,7 @@ impl Bench {
 
     pub fn fetched(&mut self, connection: ConnectionId) -> Option<FetchResponse> {
         match self.answer(connection)? {
-            Response::Fetch(answer) => Some(answer),
+            Response::Fetch(answer) => Some(*answer),
             other => panic!("{other:?} answers no fetch"),
         }
     }
@@ -339,7 +339,7 @@ impl Bench {
     ) {
         let (asker, _) = self.ends[&connection];
         let answer = AlterPartitionResponse { error: ErrorCode::None, partitions };
-        let response = Response::AlterPartition(answer);
+        let response = Response::AlterPartition(Box::new(answer));
         self.queue.push_back((asker, Input::Response { connection, correlation, response }));
         self.run();
     }
@@ -414,6 +414,7 @@ impl Bench {
 
     fn carry_out(&mut self, node: NodeId) {
         let mut out = self.outs.remove(&node).expect("every broker has an outbox");
+        self.facts.extend(out.drain_facts().map(|fact| (node, fact)));
         let effects: Vec<Effect> = out.drain().collect();
         self.outs.insert(node, out);
         effects.into_iter().for_each(|effect| self.effect(node, effect));
@@ -449,9 +450,8 @@ impl Bench {
                 self.held_flushes.push_back((node, then));
             }
             Effect::Flush { then, .. } => self.queue.push_back((node, Input::Flushed(then))),
-            Effect::State(fact) => self.facts.push((node, fact)),
             Effect::Halt => drop(self.halted.insert(node)),
-            Effect::Read { .. } | Effect::Spend { .. } | Effect::Record(_) => {}
+            Effect::Read { .. } | Effect::Spend { .. } => {}
         }
     }
 
@@ -487,29 +487,35 @@ impl Bench {
             Request::BrokerRegistration(request) => {
                 let broker_epoch = Some(epoch_of(request.broker));
                 let error = ErrorCode::None;
-                Response::BrokerRegistration(BrokerRegistrationResponse { error, broker_epoch })
+                Response::BrokerRegistration(Box::new(BrokerRegistrationResponse {
+                    error,
+                    broker_epoch,
+                }))
             }
             Request::BrokerHeartbeat(request) => {
-                Response::BrokerHeartbeat(BrokerHeartbeatResponse {
+                Response::BrokerHeartbeat(Box::new(BrokerHeartbeatResponse {
                     error: ErrorCode::None,
                     is_caught_up: true,
                     is_fenced: request.want_fence,
                     should_shut_down: request.want_shut_down,
-                })
+                }))
             }
             Request::AlterPartition(request) => {
-                return self.alterations.push_back((connection, correlation, request));
+                return self.alterations.push_back((connection, correlation, *request));
             }
             Request::AllocateProducerIds(_) => {
                 let (first, length) = (ProducerId(1_000), 10);
                 let error = ErrorCode::None;
-                Response::AllocateProducerIds(AllocateProducerIdsResponse { error, first, length })
+                Response::AllocateProducerIds(Box::new(AllocateProducerIdsResponse {
+                    error,
+                    first,
+                    length,
+                }))
             }
             Request::Envelope(envelope) => {
                 let response = envelope.request.error_response(ErrorCode::PolicyViolation);
-                self.forwarded.push(*envelope.request);
-                let response = response.map(Box::new);
-                Response::Envelope(EnvelopeResponse { error: ErrorCode::None, response })
+                self.forwarded.push(envelope.request);
+                Response::Envelope(Box::new(EnvelopeResponse { error: ErrorCode::None, response }))
             }
             // The metadata log is not on this bench.
             _ => return,

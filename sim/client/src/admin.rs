@@ -227,7 +227,7 @@ impl Admin {
             Verdict::Done => self.end_if_done(out),
             Verdict::Failed(error) => self.end_with(error, out),
             Verdict::Retry(rest, error) => {
-                call.left.push_front(*rest);
+                call.left.push_front(rest);
                 // `REQUEST_TIMED_OUT`: the controller may still do it.
                 call.may_be_done |= error == ErrorCode::RequestTimedOut;
                 self.retry(error, now, out);
@@ -329,7 +329,7 @@ mod tests {
 
     fn answer(bench: &mut Bench<Admin>, asked: &Asked, error: ErrorCode) {
         let topics = vec![TopicResult { name: "a".into(), error, message: None }];
-        bench.answer(asked, Response::DeleteTopics(DeleteTopicsResponse { topics }));
+        bench.answer(asked, Response::DeleteTopics(Box::new(DeleteTopicsResponse { topics })));
     }
 
     fn ends(bench: &Bench<Admin>) -> Vec<Outcome> {
@@ -397,7 +397,7 @@ mod tests {
                 low_watermark: Some(Offset(5)),
             };
             let response = DeleteRecordsResponse { partitions: vec![deleted] };
-            bench.answer(&asked, Response::DeleteRecords(response));
+            bench.answer(&asked, Response::DeleteRecords(Box::new(response)));
         }
         assert_eq!(ends(&bench), [Outcome::Done]);
     }

@@ -11,7 +11,7 @@ pub(crate) enum Verdict {
     /// All of it is done.
     Done,
     /// This is still to be done, and may be tried again.
-    Retry(Box<Request>, ErrorCode),
+    Retry(Request, ErrorCode),
     /// At least a part of it was refused for good.
     Failed(ErrorCode),
 }
@@ -19,11 +19,13 @@ pub(crate) enum Verdict {
 /// The requests that a call is sent as. What only leaders can do goes partition by partition.
 pub(crate) fn parts(request: Request) -> Vec<Request> {
     match request {
-        Request::DeleteRecords(DeleteRecordsRequest { partitions, timeout }) => {
+        Request::DeleteRecords(request) => {
+            let DeleteRecordsRequest { partitions, timeout } = *request;
             let one = |partition| DeleteRecordsRequest { partitions: vec![partition], timeout };
             partitions.into_iter().map(|partition| one(partition).into()).collect()
         }
-        Request::ListOffsets(ListOffsetsRequest { replica, isolation, partitions }) => {
+        Request::ListOffsets(request) => {
+            let ListOffsetsRequest { replica, isolation, partitions } = *request;
             let one =
                 |partition| ListOffsetsRequest { replica, isolation, partitions: vec![partition] };
             partitions.into_iter().map(|partition| one(partition).into()).collect()
@@ -47,7 +49,7 @@ pub(crate) fn verdict(asked: &Request, response: &Response) -> Verdict {
     let (error, items) = errors(response);
     match error {
         ErrorCode::None => verdict_on_items(asked, &items),
-        error if error.is_retriable() => Verdict::Retry(Box::new(asked.clone()), error),
+        error if error.is_retriable() => Verdict::Retry(asked.clone(), error),
         error => Verdict::Failed(error),
     }
 }
@@ -59,7 +61,7 @@ fn verdict_on_items(asked: &Request, items: &[ErrorCode]) -> Verdict {
     }
     let Some(error) = items.iter().find(|error| !error.is_ok()) else { return Verdict::Done };
     let keep: Vec<bool> = items.iter().map(|error| !error.is_ok()).collect();
-    Verdict::Retry(Box::new(narrowed(asked, &keep)), *error)
+    Verdict::Retry(narrowed(asked, &keep), *error)
 }
 
 /// The answers of an election are final, retriable or not: the tool reports them. And what the controller
@@ -191,7 +193,9 @@ mod tests {
     fn deleted(errors: &[ErrorCode]) -> Response {
         let topic =
             |error: &ErrorCode| TopicResult { name: "t".into(), error: *error, message: None };
-        Response::DeleteTopics(DeleteTopicsResponse { topics: errors.iter().map(topic).collect() })
+        Response::DeleteTopics(Box::new(DeleteTopicsResponse {
+            topics: errors.iter().map(topic).collect(),
+        }))
     }
 
     #[test]
@@ -200,7 +204,7 @@ mod tests {
             None, NotController, PolicyViolation, RequestTimedOut, UnknownTopicOrPartition,
         };
         let asked = delete(&["a", "b", "c"]);
-        let retry = Verdict::Retry(Box::new(delete(&["b", "c"])), NotController);
+        let retry = Verdict::Retry(delete(&["b", "c"]), NotController);
         let cases = [
             ([None, None, None], Verdict::Done),
             ([None, NotController, RequestTimedOut], retry),
@@ -222,7 +226,10 @@ mod tests {
         let answer = |error| {
             let partition = TopicPartition::new("t", 0);
             let partitions = vec![PartitionResult { partition, error, message: None }];
-            Response::ElectLeaders(ElectLeadersResponse { error: ErrorCode::None, partitions })
+            Response::ElectLeaders(Box::new(ElectLeadersResponse {
+                error: ErrorCode::None,
+                partitions,
+            }))
         };
         assert_eq!(verdict(&asked, &answer(ErrorCode::ElectionNotNeeded)), Verdict::Done);
         let unavailable = ErrorCode::PreferredLeaderNotAvailable;

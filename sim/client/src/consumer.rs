@@ -349,7 +349,7 @@ impl Consumer {
         let (fetcher, offsets, mut with) = self.parts(now, out);
         match (purpose, response) {
             (ConsumerPurpose::Fetch, Response::Fetch(response)) => {
-                fetcher.fetched(from, response, &mut with);
+                fetcher.fetched(from, *response, &mut with);
             }
             (ConsumerPurpose::ListOffsets(asked), Response::ListOffsets(response)) => {
                 offsets.listed(&asked, &response, &mut with);

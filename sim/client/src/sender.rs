@@ -203,13 +203,13 @@ impl Sender {
         match answer {
             Answer::MetadataUpdated => self.accumulator.metadata_changed(&self.network.metadata),
             Answer::Answered { purpose: Produce(ids), response: Response::Produce(r), .. } => {
-                self.produced(&ids, r, now, out);
+                self.produced(&ids, *r, now, out);
             }
             Answer::Answered {
                 purpose: InitProducerId,
                 response: Response::InitProducerId(r),
                 ..
-            } => self.identified(r, now, out),
+            } => self.identified(*r, now, out),
             Answer::Failed { purpose: Produce(ids), error, was_sent, .. } => {
                 self.disconnected(&ids, error, was_sent, now, out);
             }

@@ -1,8 +1,9 @@
 //! A bench for one client machine: a clock, its timers, and a cluster that a test plays by hand.
 
+use klab_machine::trace::What;
 use klab_machine::{
     Address, ConnectionId, CorrelationId, DisconnectReason, DiskImage, Effect, Fact, Identity,
-    Input, Machine, Operation, OperationId, Outbox, Outcome, Timer,
+    Input, Machine, Operation, OperationId, Outbox, Outcome, Timer, Told,
 };
 use klab_wire::{
     ClusterId, DirectoryId, ErrorCode, IncarnationId, LeaderEpoch, MetadataBroker,
@@ -200,7 +201,15 @@ impl<M: Machine> Bench<M> {
     }
 
     fn carry_out(&mut self) {
-        let effects: Vec<Effect> = self.out.drain().collect();
+        let (effects, told) = self.out.drain_all();
+        for Told { what, .. } in told {
+            match what {
+                What::Operation(operation) => self.operations.push(operation),
+                What::Fact(fact) => self.facts.push(fact),
+                What::Fate(_) => unreachable!("a client knows nothing of fates"),
+            }
+        }
+        let effects: Vec<Effect> = effects.collect();
         effects.into_iter().for_each(|effect| self.carry_out_one(effect));
     }
 
@@ -217,8 +226,6 @@ impl<M: Machine> Bench<M> {
             Effect::StopTimer { timer } => {
                 self.timers.remove(&timer);
             }
-            Effect::Record(operation) => self.operations.push(operation),
-            Effect::State(fact) => self.facts.push(fact),
             Effect::Halt => self.has_halted = true,
             other => panic!("a client does not ask for {other:?}"),
         }

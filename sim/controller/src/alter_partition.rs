@@ -33,7 +33,8 @@ impl Active {
             }
         }
         let error = ErrorCode::None;
-        let response = Response::AlterPartition(AlterPartitionResponse { error, partitions });
+        let response =
+            Response::AlterPartition(Box::new(AlterPartitionResponse { error, partitions }));
         Ok(Decision { facts, ..Decision::with_response(records, response) })
     }
 

@@ -43,12 +43,12 @@ impl Active {
         };
         self.heartbeats.touch(broker, next.is_fenced(), request.current_metadata_offset, now.time);
         self.heartbeats.heard(broker, next != BrokerControlState::ShutdownNow, now.time);
-        let response = Response::BrokerHeartbeat(BrokerHeartbeatResponse {
+        let response = Response::BrokerHeartbeat(Box::new(BrokerHeartbeatResponse {
             error: ErrorCode::None,
             is_caught_up,
             is_fenced: next.is_fenced(),
             should_shut_down: next == BrokerControlState::ShutdownNow,
-        });
+        }));
         let facts = shutdown_fact(broker, next).into_iter().collect();
         let shuts_down = (next == BrokerControlState::ControlledShutdown).then_some(broker);
         Ok(Decision { facts, shuts_down, ..Decision::with_response(records, response) })

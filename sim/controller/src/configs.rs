@@ -41,7 +41,9 @@ impl Active {
             return Err(ErrorCode::PolicyViolation);
         }
         let response =
-            Response::IncrementalAlterConfigs(IncrementalAlterConfigsResponse { resources });
+            Response::IncrementalAlterConfigs(Box::new(IncrementalAlterConfigsResponse {
+                resources,
+            }));
         Ok(match request.validate_only {
             true => Decision::answer(response),
             false => Decision::atomic(records, response),

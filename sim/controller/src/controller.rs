@@ -14,8 +14,8 @@ use klab_machine::timer::ControllerTimer;
 use klab_machine::{Command, DiskImage, Identity, Input, Machine, Mutant, Outbox, Timer};
 use klab_metadata::{Delta, Image};
 use klab_wire::{
-    EnvelopeRequest, ErrorCode, LeaderEpoch, MetadataRecord, NodeId, Now, Offset, OffsetAndEpoch,
-    RecordBatch, Request, Response, Time, TopicPartition,
+    ErrorCode, LeaderEpoch, MetadataRecord, NodeId, Now, Offset, OffsetAndEpoch, RecordBatch,
+    Request, Response, Time, TopicPartition,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -317,7 +317,7 @@ impl Controller {
 /// A broker forwards its client's request in an Envelope (KIP-590).
 fn opened(request: Request) -> (Request, bool) {
     match request {
-        Request::Envelope(EnvelopeRequest { request }) => (*request, true),
+        Request::Envelope(envelope) => (envelope.request, true),
         request => (request, false),
     }
 }

@@ -31,7 +31,7 @@ impl Active {
         if records.len() > MAX_RECORDS {
             return Err(ErrorCode::PolicyViolation);
         }
-        let response = Response::CreatePartitions(CreatePartitionsResponse { topics });
+        let response = Response::CreatePartitions(Box::new(CreatePartitionsResponse { topics }));
         Ok(match request.validate_only {
             true => Decision::answer(response),
             false => Decision { facts, ..Decision::atomic(records, response) },

@@ -43,7 +43,7 @@ impl Active {
         if records.len() > MAX_RECORDS {
             return Err(ErrorCode::PolicyViolation);
         }
-        let response = Response::CreateTopics(CreateTopicsResponse { topics });
+        let response = Response::CreateTopics(Box::new(CreateTopicsResponse { topics }));
         Ok(match request.validate_only {
             true => Decision::answer(response),
             false => Decision { facts, ..Decision::atomic(records, response) },

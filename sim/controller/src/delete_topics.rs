@@ -25,7 +25,10 @@ impl Active {
             TopicResult { name: name.clone(), error, message }
         };
         let topics = request.topics.iter().zip(&found).map(answer).collect();
-        Ok(Decision::atomic(records, Response::DeleteTopics(DeleteTopicsResponse { topics })))
+        Ok(Decision::atomic(
+            records,
+            Response::DeleteTopics(Box::new(DeleteTopicsResponse { topics })),
+        ))
     }
 
     fn topic_to_delete(

@@ -12,11 +12,11 @@ impl Active {
             node,
             rack: known.rack().cloned(),
         };
-        Ok(Decision::answer(Response::DescribeCluster(DescribeClusterResponse {
+        Ok(Decision::answer(Response::DescribeCluster(Box::new(DescribeClusterResponse {
             error: ErrorCode::None,
             cluster: self.settings.identity.cluster.clone(),
             controller: Some(self.settings.identity.node),
             brokers: alive.map(described).collect(),
-        })))
+        }))))
     }
 }

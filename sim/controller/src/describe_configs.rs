@@ -22,7 +22,9 @@ impl Active {
             DescribedResource { resource: resource.clone(), error, configs }
         };
         let resources = request.resources.iter().map(described).collect();
-        Ok(Decision::answer(Response::DescribeConfigs(DescribeConfigsResponse { resources })))
+        Ok(Decision::answer(Response::DescribeConfigs(Box::new(DescribeConfigsResponse {
+            resources,
+        }))))
     }
 
     fn described(

@@ -174,6 +174,7 @@ impl Desk {
 
     fn carry_out(&mut self) -> Vec<klab_machine::FlushId> {
         let mut flushed = Vec::new();
+        self.facts.extend(self.out.drain_facts());
         let effects: Vec<Effect> = self.out.drain().collect();
         for effect in effects {
             match effect {
@@ -187,7 +188,6 @@ impl Desk {
                 Effect::StopTimer { timer } => drop(self.timers.remove(&timer)),
                 Effect::Flush { then, .. } => flushed.push(then),
                 Effect::Store { file, change } => self.store(file, change),
-                Effect::State(fact) => self.facts.push(fact),
                 Effect::Halt => self.has_halted = true,
                 Effect::Read { .. } | Effect::Spend { .. } => {}
                 other => panic!("a single voter has no need of {other:?}"),
@@ -273,7 +273,7 @@ impl Desk {
 
     pub fn heartbeat_with(&mut self, request: BrokerHeartbeatRequest) -> BrokerHeartbeatResponse {
         match self.ask(request) {
-            Response::BrokerHeartbeat(answer) => answer,
+            Response::BrokerHeartbeat(answer) => *answer,
             other => panic!("no answer to a heartbeat: {other:?}"),
         }
     }

@@ -39,7 +39,7 @@ impl Active {
             }
         }
         let error = ErrorCode::None;
-        let response = Response::ElectLeaders(ElectLeadersResponse { error, partitions });
+        let response = Response::ElectLeaders(Box::new(ElectLeadersResponse { error, partitions }));
         Ok(Decision { facts, ..Decision::with_response(records, response) })
     }
 

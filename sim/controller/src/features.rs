@@ -22,7 +22,8 @@ impl Active {
             self.check_feature(name, *level, self.version_after(request))
         });
         let (error, message) = crate::assignment::told(&checked);
-        let response = Response::UpdateFeatures(UpdateFeaturesResponse { error, message });
+        let response =
+            Response::UpdateFeatures(Box::new(UpdateFeaturesResponse { error, message }));
         if checked.is_err() || request.validate_only {
             return Ok(Decision::answer(response));
         }

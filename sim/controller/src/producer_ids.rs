@@ -26,11 +26,11 @@ impl Active {
         if next.0 > i64::MAX as u64 {
             return Err(ErrorCode::UnknownServerError);
         }
-        let response = Response::AllocateProducerIds(AllocateProducerIdsResponse {
+        let response = Response::AllocateProducerIds(Box::new(AllocateProducerIdsResponse {
             error: ErrorCode::None,
             first,
             length: BLOCK_SIZE,
-        });
+        }));
         let record = MetadataRecord::ProducerIds { broker, epoch, next };
         Ok(Decision::with_response(vec![record], response))
     }

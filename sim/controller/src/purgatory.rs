@@ -32,10 +32,10 @@ impl Reply {
     pub(crate) fn respond(self, response: Response, out: &mut Outbox) {
         let response = match self.is_enveloped {
             false => response,
-            true => Response::Envelope(EnvelopeResponse {
+            true => Response::Envelope(Box::new(EnvelopeResponse {
                 error: ErrorCode::None,
-                response: Some(Box::new(response)),
-            }),
+                response: Some(response),
+            })),
         };
         out.respond(self.connection, self.correlation, response);
     }
@@ -44,7 +44,7 @@ impl Reply {
     /// look for the right one; anything else is its client's matter.
     pub(crate) fn refuse(self, error: ErrorCode, out: &mut Outbox) {
         if self.is_enveloped && error == ErrorCode::NotController {
-            let response = Response::Envelope(EnvelopeResponse { error, response: None });
+            let response = Response::Envelope(Box::new(EnvelopeResponse { error, response: None }));
             out.respond(self.connection, self.correlation, response);
         } else if let Some(response) = self.request.error_response(error) {
             self.respond(response, out);

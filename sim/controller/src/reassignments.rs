@@ -31,7 +31,7 @@ impl Active {
         }
         let error = ErrorCode::None;
         let response = AlterPartitionReassignmentsResponse { error, partitions };
-        Ok(Decision::atomic(records, Response::AlterPartitionReassignments(response)))
+        Ok(Decision::atomic(records, Response::AlterPartitionReassignments(Box::new(response))))
     }
 
     fn alter_reassignment(
@@ -120,7 +120,7 @@ impl Active {
         };
         let error = ErrorCode::None;
         let response = ListPartitionReassignmentsResponse { error, reassignments };
-        Decision::answer(Response::ListPartitionReassignments(response))
+        Decision::answer(Response::ListPartitionReassignments(Box::new(response)))
     }
 }
 

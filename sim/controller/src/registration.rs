@@ -35,10 +35,10 @@ impl Active {
                 (records, new_registration(epoch, request))
             }
         };
-        let response = Response::BrokerRegistration(BrokerRegistrationResponse {
+        let response = Response::BrokerRegistration(Box::new(BrokerRegistrationResponse {
             error: ErrorCode::None,
             broker_epoch: Some(record.epoch),
-        });
+        }));
         records.push(MetadataRecord::RegisterBroker(Arc::new(record)));
         Ok(Decision::atomic(records, response))
     }
@@ -106,8 +106,9 @@ impl Active {
             self.image().cluster.broker(broker).ok_or(ErrorCode::BrokerIdNotRegistered)?;
         let mut records = self.changes_for(BrokerChange::Unregisters(broker));
         records.push(MetadataRecord::UnregisterBroker { broker, epoch: registration.epoch() });
-        let response =
-            Response::UnregisterBroker(UnregisterBrokerResponse { error: ErrorCode::None });
+        let response = Response::UnregisterBroker(Box::new(UnregisterBrokerResponse {
+            error: ErrorCode::None,
+        }));
         Ok(Decision::with_response(records, response))
     }
 }
@@ -259,7 +260,7 @@ mod tests {
         desk.create("orders", &[&[1, 2]]);
         let request = UnregisterBrokerRequest { broker: B1 };
         for error in [ErrorCode::None, ErrorCode::BrokerIdNotRegistered] {
-            let answer = Response::UnregisterBroker(UnregisterBrokerResponse { error });
+            let answer = Response::UnregisterBroker(Box::new(UnregisterBrokerResponse { error }));
             assert_eq!(desk.ask(request.clone()), answer);
         }
         assert_eq!(desk.partition("orders", 0).isr, nodes([2]));

@@ -69,14 +69,14 @@ fn what_was_decided_and_not_committed_is_forgotten_with_the_leadership() {
     let request =
         AllocateProducerIdsRequest { broker: NodeId::broker(1), broker_epoch: desk.epoch(1) };
     let direct = desk.send(request.clone());
-    let enveloped = desk.send(EnvelopeRequest { request: Box::new(request.into()) });
+    let enveloped = desk.send(EnvelopeRequest { request: request.into() });
     desk.give_up();
     let refused = ErrorCode::NotController;
     let Some(Response::AllocateProducerIds(answer)) = desk.answer(direct) else {
         panic!("whoever waits is sent away")
     };
     assert_eq!(answer.error, refused);
-    let answer = Response::Envelope(EnvelopeResponse { error: refused, response: None });
+    let answer = Response::Envelope(Box::new(EnvelopeResponse { error: refused, response: None }));
     assert_eq!(desk.answer(enveloped), Some(answer));
     assert!(!desk.controller.is_active());
     assert_eq!(desk.controller.image().records(), before);
@@ -92,7 +92,7 @@ fn what_no_controller_serves_is_answered_in_its_own_api() {
     let error = ErrorCode::UnsupportedVersion;
     assert_eq!(
         response,
-        Response::InitProducerId(InitProducerIdResponse { error, producer: None })
+        Response::InitProducerId(Box::new(InitProducerIdResponse { error, producer: None }))
     );
 }
 
@@ -100,11 +100,11 @@ fn what_no_controller_serves_is_answered_in_its_own_api() {
 fn an_enveloped_answer_comes_in_an_envelope() {
     let mut desk = Desk::new().with_brokers([1]);
     let request = Box::new(Request::from(DescribeClusterRequest {}));
-    let Response::Envelope(answer) = desk.ask(EnvelopeRequest { request }) else {
+    let Response::Envelope(answer) = desk.ask(EnvelopeRequest { request: *request }) else {
         panic!("an envelope answers an envelope")
     };
     assert_eq!(answer.error, ErrorCode::None);
-    let Some(Response::DescribeCluster(cluster)) = answer.response.map(|response| *response) else {
+    let Some(Response::DescribeCluster(cluster)) = answer.response else {
         panic!("the answer is in it")
     };
     assert_eq!(cluster.brokers.len(), 1);

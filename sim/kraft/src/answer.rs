@@ -106,7 +106,7 @@ impl Raft {
         match response {
             Response::Vote(answer) => self.vote_answered(from, &answer),
             Response::EndQuorumEpoch(_) => self.epoch_end_acknowledged(from),
-            Response::Fetch(answer) => self.fetched(now, from, answer, out),
+            Response::Fetch(answer) => self.fetched(now, from, *answer, out),
             Response::FetchSnapshot(answer) => self.snapshot_fetched(now, *answer, out),
             // A voter that has heard of its leader will fetch.
             _ => {}

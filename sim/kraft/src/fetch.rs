@@ -23,11 +23,11 @@ impl Raft {
         let (max_wait, replica) = (request.max_wait, request.replica);
         let partition = match self.check_fetch(request) {
             Ok(partition) => partition,
-            Err(error) => return caller.answer(Response::Fetch(refused(error)), out),
+            Err(error) => return caller.answer(Response::Fetch(Box::new(refused(error))), out),
         };
         let fetched = self.try_fetch(now, replica, &partition, out);
         if max_wait == Span::ZERO || self.has_something_to_say(&fetched, &partition) {
-            return caller.answer(Response::Fetch(answer(fetched)), out);
+            return caller.answer(Response::Fetch(Box::new(answer(fetched))), out);
         }
         let deadline = now.time + max_wait;
         let answer = answer(fetched);
@@ -42,7 +42,7 @@ impl Raft {
         for (id, fetch) in self.purgatory.complete(self.log.end(), self.leader_high_watermark()) {
             self.alarms.stop(RaftTimer::DelayedFetch(id), out);
             let fetched = self.try_fetch(now, fetch.replica, &fetch.partition, out);
-            fetch.caller.answer(Response::Fetch(answer(fetched)), out);
+            fetch.caller.answer(Response::Fetch(Box::new(answer(fetched))), out);
         }
     }
 
@@ -51,7 +51,7 @@ impl Raft {
         for (id, fetch) in self.purgatory.complete_all() {
             self.alarms.stop(RaftTimer::DelayedFetch(id), out);
             let fetched = self.fetch_error(ErrorCode::NotLeaderOrFollower);
-            fetch.caller.answer(Response::Fetch(answer(fetched)), out);
+            fetch.caller.answer(Response::Fetch(Box::new(answer(fetched))), out);
         }
     }
 
@@ -63,7 +63,7 @@ impl Raft {
             }
             _ => {
                 if let Some(fetch) = self.purgatory.expire(id) {
-                    fetch.caller.answer(Response::Fetch(fetch.answer), out);
+                    fetch.caller.answer(Response::Fetch(Box::new(fetch.answer)), out);
                 }
             }
         }
@@ -191,15 +191,10 @@ impl Raft {
 }
 
 fn answer(fetched: FetchedPartition) -> FetchResponse {
-    FetchResponse {
-        throttle: Span::ZERO,
-        error: ErrorCode::None,
-        session: 0,
-        partitions: vec![fetched],
-    }
+    FetchResponse { partitions: [fetched].into(), ..FetchResponse::default() }
 }
 
 /// A fetch that is refused before anything is looked at.
 fn refused(error: ErrorCode) -> FetchResponse {
-    FetchResponse { throttle: Span::ZERO, error, session: 0, partitions: Vec::new() }
+    FetchResponse { error, ..FetchResponse::default() }
 }

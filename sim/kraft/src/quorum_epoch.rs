@@ -55,7 +55,7 @@ impl Raft {
             // The epoch counts even when somebody else was meant (KIP-853).
             error = (request.voter != self.own).then_some(ErrorCode::InvalidVoterKey);
         }
-        caller.answer(Response::BeginQuorumEpoch(self.epoch_answer(error)), out);
+        caller.answer(Response::BeginQuorumEpoch(Box::new(self.epoch_answer(error))), out);
     }
 
     /// A leader says that it goes, and who should stand.
@@ -75,7 +75,7 @@ impl Raft {
             }
             self.succeed(now, leader, &request.preferred_candidates);
         }
-        caller.answer(Response::EndQuorumEpoch(self.epoch_answer(error)), out);
+        caller.answer(Response::EndQuorumEpoch(Box::new(self.epoch_answer(error))), out);
     }
 
     /// A voter knows that this leader goes.

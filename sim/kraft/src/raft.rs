@@ -233,8 +233,8 @@ impl Raft {
     fn request(&mut self, now: Now, caller: Caller, request: Request, out: &mut Outbox) {
         match request {
             Request::Vote(vote) => self.vote_requested(now, caller, *vote, out),
-            Request::BeginQuorumEpoch(begin) => self.epoch_begun(now, caller, begin, out),
-            Request::EndQuorumEpoch(end) => self.epoch_ended(now, caller, end, out),
+            Request::BeginQuorumEpoch(begin) => self.epoch_begun(now, caller, *begin, out),
+            Request::EndQuorumEpoch(end) => self.epoch_ended(now, caller, *end, out),
             Request::Fetch(fetch) => self.fetch_requested(now, caller, *fetch, out),
             Request::FetchSnapshot(fetch) => self.snapshot_requested(now, caller, *fetch, out),
             Request::DescribeQuorum(_) => {

@@ -116,6 +116,6 @@ impl Raft {
     fn answer_vote(&self, caller: Caller, error: ErrorCode, vote_granted: bool, out: &mut Outbox) {
         let QuorumState { leader, leader_epoch, .. } = self.quorum;
         let answer = VoteResponse { error, leader, leader_epoch, vote_granted };
-        caller.answer(Response::Vote(answer), out);
+        caller.answer(Response::Vote(Box::new(answer)), out);
     }
 }

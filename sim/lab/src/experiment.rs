@@ -44,13 +44,23 @@ pub enum Hosting {
     Bare,
 }
 
-/// What came of a run.
+/// What came of a run that somebody reads about: everything that there is of one that was only judged, and
+/// a summary.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The judge's verdict.
-    pub verdict: Verdict,
+    /// What the judge says.
+    pub judged: Judged,
     /// What a person wants to read first.
     pub summary: Summary,
+    /// What was measured, if it was.
+    pub measured: Option<Box<Measured>>,
+}
+
+/// What came of a run that was only judged: one of thousands, of which nobody reads.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The judge's verdict.
+    pub verdict: Verdict,
     /// The digest of the whole trace.
     pub fingerprint: String,
     /// How many steps the machines took.
@@ -59,8 +69,6 @@ pub struct Outcome {
     pub messages: u64,
     /// How much simulated time passed.
     pub end: Span,
-    /// What was measured, if it was.
-    pub measured: Option<Box<Measured>>,
 }
 
 impl Experiment {
@@ -182,12 +190,19 @@ impl Experiment {
     }
 
     /// Runs it to its end, showing every entry of the trace to `observe` on the way.
-    pub fn run(&self, hosting: Hosting, observe: impl FnMut(&Entry) + Send) -> Outcome {
-        self.run_world(World::new(&self.scenario, self.seed), hosting, observe)
+    pub fn run(&self, hosting: Hosting, mut observe: impl FnMut(&Entry) + Send) -> Outcome {
+        let world = World::new(&self.scenario, self.seed);
+        let mut summary = Summary::new(&judging::settings(&self.scenario));
+        let judged = self.run_world(world, hosting, |entry| {
+            summary.watch(entry);
+            observe(entry);
+        });
+        summary.finish(Time::ZERO + judged.end);
+        Outcome { judged, summary, measured: None }
     }
 
-    /// Runs it to its end for its outcome alone.
-    pub fn judge(&self, hosting: Hosting) -> Outcome {
+    /// Runs it to its end for the verdict alone.
+    pub fn judge(&self, hosting: Hosting) -> Judged {
         let world = World::new(&self.scenario, self.seed).without_fates();
         self.run_world(world, hosting, |_| {})
     }
@@ -197,7 +212,7 @@ impl Experiment {
         world: World,
         hosting: Hosting,
         observe: impl FnMut(&Entry) + Send,
-    ) -> Outcome {
+    ) -> Judged {
         let _running = Running::begin(self.command());
         let mut observer = Observer::new(&self.scenario, observe);
         let world = hosting::run(world, self.seed, hosting, |entry| observer.watch(entry));
@@ -209,19 +224,31 @@ impl Experiment {
         let _running = Running::begin(self.command());
         let mut meter = Meter::new(&self.scenario);
         let world = Gauged::new(World::new(&self.scenario, self.seed), meter.interval());
+        let mut summary = Summary::new(&judging::settings(&self.scenario));
         let mut observer = Observer::new(&self.scenario, |entry: &Entry| {
+            summary.watch(entry);
             meter.watch(entry);
             observe(entry);
         });
         let world = hosting::run(world, self.seed, hosting, |entry| observer.watch(entry));
         let end = hosting::run_end(world.world());
         let time = end.time;
-        let outcome = observer.finish(end);
-        Outcome { measured: Some(Box::new(meter.finish(time, world.into_readings()))), ..outcome }
+        let judged = observer.finish(end);
+        summary.finish(time);
+        let measured = Some(Box::new(meter.finish(time, world.into_readings())));
+        Outcome { judged, summary, measured }
     }
 }
 
-impl Outcome {
+impl std::ops::Deref for Outcome {
+    type Target = Judged;
+
+    fn deref(&self) -> &Judged {
+        &self.judged
+    }
+}
+
+impl Judged {
     /// How a command that made this run should exit.
     pub fn exit(&self) -> Exit {
         match self.verdict.exit_code {
@@ -230,7 +257,9 @@ impl Outcome {
             _ => Exit::Violated,
         }
     }
+}
 
+impl Outcome {
     /// The outcome for a program: `verdict.json`.
     pub fn json(&self, experiment: &Experiment) -> String {
         #[derive(Serialize)]
@@ -275,10 +304,9 @@ impl Outcome {
     }
 }
 
-/// Watches a run for the judge, for the summary, and for whoever else wants to see it.
+/// Watches a run for the judge, and for whoever else wants to see it.
 pub(crate) struct Observer<F> {
     judge: Judge,
-    summary: Summary,
     observe: F,
 }
 
@@ -293,29 +321,23 @@ pub(crate) struct RunEnd {
 
 impl<F: FnMut(&Entry)> Observer<F> {
     fn new(scenario: &Scenario, observe: F) -> Self {
-        let settings = judging::settings(scenario);
-        let summary = Summary::new(&settings);
-        let judge = Judge::new(settings, judging::expectations(scenario));
-        Observer { judge, summary, observe }
+        let judge = Judge::new(judging::settings(scenario), judging::expectations(scenario));
+        Observer { judge, observe }
     }
 
     pub(crate) fn watch(&mut self, entry: &Entry) {
         self.judge.watch(entry);
-        self.summary.watch(entry);
         (self.observe)(entry);
     }
 
-    fn finish(mut self, end: RunEnd) -> Outcome {
-        self.summary.finish(end.time);
+    fn finish(self, end: RunEnd) -> Judged {
         let RunEnd { time, steps, messages, fingerprint, convergence } = end;
-        Outcome {
+        Judged {
             verdict: self.judge.finish(klab_check::End { time, convergence }),
-            summary: self.summary,
             fingerprint,
             steps,
             messages,
             end: time.since(Time::ZERO),
-            measured: None,
         }
     }
 }

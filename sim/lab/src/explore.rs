@@ -2,7 +2,7 @@
 
 use crate::cli::ExploreArguments;
 use crate::error::{Exit, Mistake};
-use crate::experiment::{Experiment, Hosting, Outcome};
+use crate::experiment::{Experiment, Hosting, Judged};
 use crate::report::text::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use klab_check::{Expected, Status};
@@ -49,7 +49,7 @@ pub fn explore(arguments: &ExploreArguments) -> Result<Exit, Mistake> {
 fn outcomes(
     experiment: &Experiment,
     arguments: &ExploreArguments,
-) -> impl Iterator<Item = (u64, Outcome)> + use<> {
+) -> impl Iterator<Item = (u64, Judged)> + use<> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = arguments.jobs.unwrap_or(cores).max(1);
     let (sender, receiver) = mpsc::channel();
@@ -84,7 +84,7 @@ fn progress_bar(total: u64) -> ProgressBar {
     ProgressBar::new(total).with_style(style)
 }
 
-fn kind(outcome: &Outcome) -> Kind {
+fn kind(outcome: &Judged) -> Kind {
     let verdict = &outcome.verdict;
     let broken = verdict.promises.iter().filter_map(|promise| match promise.status {
         Status::Violated => Some(format!("{} violated", promise.promise)),
@@ -101,7 +101,7 @@ fn kind(outcome: &Outcome) -> Kind {
     Kind { exit: outcome.exit(), what: format!("{:?}: {what}", verdict.outcome) }
 }
 
-fn print_json(seed: u64, outcome: &Outcome) {
+fn print_json(seed: u64, outcome: &Judged) {
     let line = serde_json::json!({
         "seed": seed,
         "exit_code": outcome.exit() as u8,

@@ -57,11 +57,10 @@ impl Rig {
     fn settle(&mut self) {
         self.flushes.extend(self.log.claim_flushes());
         self.reads = 0;
-        self.facts.clear();
+        self.facts = self.out.drain_facts().collect();
         for effect in self.out.drain() {
             match effect {
                 Effect::Store { file, change } => self.disk.apply(file, change),
-                Effect::State(fact) => self.facts.push(fact),
                 Effect::Read { .. } => self.reads += 1,
                 _ => {}
             }

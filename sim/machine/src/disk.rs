@@ -5,6 +5,8 @@
 //! the last write perhaps torn. A torn or corrupted batch is seen by its checksum
 //! ([`RecordBatch::is_valid`]), never by a label.
 
+use crate::fingerprint::Fingerprint;
+use indexmap::IndexMap;
 use klab_wire::zookeeper::{Snapshot, Txn, Zxid};
 use klab_wire::{
     BrokerEpoch, ClusterId, DirectoryId, LeaderEpoch, NodeId, Offset, OffsetAndEpoch,
@@ -12,8 +14,9 @@ use klab_wire::{
     TopicName,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 /// A file in a log directory.
@@ -200,7 +203,10 @@ pub struct FlushId(pub u64);
 /// What a machine finds on its disk when it starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiskImage {
-    files: BTreeMap<File, Vec<Block>>,
+    /// Looked up with every store.
+    files: IndexMap<File, Vec<Block>, BuildHasherDefault<Fingerprint>>,
+    /// The same files, in their order.
+    names: BTreeSet<File>,
 }
 
 impl DiskImage {
@@ -221,7 +227,7 @@ impl DiskImage {
 
     /// Every file, in the order of [`File`].
     pub fn files(&self) -> impl Iterator<Item = File> + '_ {
-        self.files.keys().copied()
+        self.names.iter().copied()
     }
 
     /// Every file of this range, in order: all segments of a partition, for example.
@@ -229,7 +235,7 @@ impl DiskImage {
         &self,
         range: std::ops::RangeInclusive<File>,
     ) -> impl Iterator<Item = File> + '_ {
-        self.files.range(range).map(|(file, _)| *file)
+        self.names.range(range).copied()
     }
 
     /// Bytes of all files.
@@ -240,9 +246,9 @@ impl DiskImage {
     /// Gives a file this content, or takes it away: what a disk does, not a machine.
     pub fn put(&mut self, file: File, content: Option<Vec<Block>>) {
         match content {
-            Some(blocks) => self.files.insert(file, blocks),
-            None => self.files.remove(&file),
-        };
+            Some(blocks) => *self.content_mut(file) = blocks,
+            None => self.remove(file),
+        }
     }
 
     /// Appends to a file that is there. Tells how many blocks it had before; none, and nothing is done, if
@@ -256,19 +262,28 @@ impl DiskImage {
     /// Carries out a change.
     pub fn apply(&mut self, file: File, change: Change) {
         match change {
-            Change::Append(block) => self.files.entry(file).or_default().push(block),
-            Change::Create => drop(self.files.entry(file).or_default()),
+            Change::Append(block) => self.content_mut(file).push(block),
+            Change::Create => drop(self.content_mut(file)),
             Change::Truncate(blocks) => {
                 if let Some(content) = self.files.get_mut(&file) {
                     content.truncate(blocks as usize);
                 }
             }
-            Change::Replace(block) => {
-                self.files.insert(file, vec![block]);
-            }
-            Change::Delete => {
-                self.files.remove(&file);
-            }
+            Change::Replace(block) => *self.content_mut(file) = vec![block],
+            Change::Delete => self.remove(file),
         }
+    }
+
+    /// The content of a file, which is there from now on.
+    fn content_mut(&mut self, file: File) -> &mut Vec<Block> {
+        self.files.entry(file).or_insert_with(|| {
+            self.names.insert(file);
+            Vec::new()
+        })
+    }
+
+    fn remove(&mut self, file: File) {
+        self.files.swap_remove(&file);
+        self.names.remove(&file);
     }
 }

@@ -1,7 +1,9 @@
-//! What a machine asks of the world, in order.
+//! What a machine asks of the world, in order, and what it tells of itself in between.
 
+use crate::trace::What;
 use crate::{Address, Change, ConnectionId, CorrelationId, Fact, File, FlushId, Operation, Timer};
 use klab_wire::{Frame, Request, Response, Span};
+use std::vec::Drain;
 
 /// A request to the world. The machine never learns how it was carried out.
 #[derive(Clone, Debug)]
@@ -84,21 +86,28 @@ pub enum Effect {
         /// How much.
         cpu: Span,
     },
-    /// A client call begins or ends.
-    Record(Operation),
-    /// State a fact.
-    State(Fact),
     /// End this process at once (`Exit.halt`): nothing more is written.
     Halt,
 }
 
-/// The effects of one step, in the order in which they are carried out.
+/// A fact or an operation that a step tells, for the trace.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// After how many of the step's effects.
+    pub after: u32,
+    /// What is told.
+    pub what: What,
+}
+
+/// The effects of one step, in the order in which they are carried out, and what it tells.
 ///
 /// Effects leave the host when the step's service time has passed. Order is structural: "persist,
-/// then send" is `flush` now and `send` when the flush is reported done.
+/// then send" is `flush` now and `send` when the flush is reported done. What is told waits in a list of its
+/// own, each with its place: it is several times as large as an effect, and only observers take it up.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     effects: Vec<Effect>,
+    told: Vec<Told>,
     connections: u64,
     flushes: u64,
     is_quiet: bool,
@@ -185,14 +194,20 @@ impl Outbox {
 
     /// Records the beginning or the end of a client call.
     pub fn record(&mut self, operation: Operation) {
-        self.effects.push(Effect::Record(operation));
+        self.tell(What::Operation(operation));
     }
 
     /// States a fact, where the change is made.
+    #[inline]
     pub fn state(&mut self, fact: impl Into<Fact>) {
         if !self.is_quiet {
-            self.effects.push(Effect::State(fact.into()));
+            self.tell(What::Fact(fact.into()));
         }
+    }
+
+    #[inline]
+    fn tell(&mut self, what: What) {
+        self.told.push(Told { after: self.effects.len() as u32, what });
     }
 
     /// Does something, and if `quiet`, without stating the facts of it: for a part that the modelled
@@ -216,7 +231,20 @@ impl Outbox {
     }
 
     /// Takes the effects out, in order; the outbox keeps its memory and its numbering.
-    pub fn drain(&mut self) -> std::vec::Drain<'_, Effect> {
+    pub fn drain(&mut self) -> Drain<'_, Effect> {
         self.effects.drain(..)
+    }
+
+    /// Takes the effects out together with what is told between them.
+    pub fn drain_all(&mut self) -> (Drain<'_, Effect>, Drain<'_, Told>) {
+        (self.effects.drain(..), self.told.drain(..))
+    }
+
+    /// Takes out the facts that were stated, for a test; operations are forgotten.
+    pub fn drain_facts(&mut self) -> impl Iterator<Item = Fact> {
+        self.told.drain(..).filter_map(|told| match told.what {
+            What::Fact(fact) => Some(fact),
+            _ => None,
+        })
     }
 }

@@ -85,6 +85,7 @@ macro_rules! widened {
 
 impl Hasher for Fingerprint {
     /// Whole words, then one with the bytes left over and how many they are.
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
         let mut words = bytes.chunks_exact(WORD);
         for word in &mut words {

@@ -21,7 +21,7 @@ pub mod trace;
 pub mod value;
 
 pub use disk::{Block, Change, DiskImage, File, FlushId};
-pub use effect::{Effect, Outbox};
+pub use effect::{Effect, Outbox, Told};
 pub use fact::Fact;
 pub use input::{
     Address, Command, ConnectionId, CorrelationId, DisconnectReason, Input, Listener,

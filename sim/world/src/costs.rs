@@ -4,6 +4,7 @@
 //! step knows (how much a fetch found, how many records an application sent) is paid for afterwards, and
 //! the step's own messages leave when that has passed.
 
+use klab_machine::trace::What;
 use klab_machine::{Call, Effect, Input, Operation};
 use klab_wire::{FetchResponse, FetchedPartition, MetadataResponse, Request, Response, Span};
 
@@ -129,10 +130,17 @@ impl Costs {
             Effect::Send { request: Request::Produce(produce), .. } => {
                 self.sender.of(Load::parts(produce.data.len()))
             }
-            Effect::Record(Operation::Began { call: Call::Send { count, .. }, .. }) => {
+            Effect::Spend { cpu } if self.spends => *cpu,
+            _ => Span::ZERO,
+        }
+    }
+
+    /// What a step has done when it tells this: an application's send is work too.
+    pub(crate) fn telling(&self, what: &What) -> Span {
+        match what {
+            What::Operation(Operation::Began { call: Call::Send { count, .. }, .. }) => {
                 self.producer.record.times(u64::from(*count))
             }
-            Effect::Spend { cpu } if self.spends => *cpu,
             _ => Span::ZERO,
         }
     }

@@ -4,9 +4,11 @@
 //! heap's whims.
 
 use crate::queue::Queue;
+use klab_machine::Told;
 use klab_machine::fingerprint::Fingerprint;
 use klab_machine::trace::{Entry, Fate, What};
 use klab_wire::{NodeId, Time};
+use std::vec::Drain;
 
 /// What is planned. Small on purpose: messages travel in their connection, not in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,19 +146,45 @@ impl Timeline {
 
     /// Tells something: it enters the trace and the fingerprint.
     pub(crate) fn tell(&mut self, node: NodeId, what: What) {
-        self.digest_step();
-        self.fingerprint.add(&(node, &what));
+        self.digest(node, &what);
         self.entries.push(Entry { step: self.step, time: self.now, node, what });
     }
 
+    /// Tells the first of what a machine tells: what comes after so many of its effects at the most.
+    #[inline]
+    pub(crate) fn tell_first(&mut self, node: NodeId, told: &mut Drain<'_, Told>, effects: u32) {
+        while told.as_slice().first().is_some_and(|first| first.after <= effects) {
+            self.tell_next(node, told);
+        }
+    }
+
+    fn tell_next(&mut self, node: NodeId, told: &mut Drain<'_, Told>) {
+        // It is digested where it is, and moved once.
+        self.digest(node, &told.as_slice()[0].what);
+        let moved = told.next().map(|told| told.what);
+        let (step, time) = (self.step, self.now);
+        self.entries.extend(moved.map(|what| Entry { step, time, node, what }));
+    }
+
+    fn digest(&mut self, node: NodeId, what: &What) {
+        self.digest_step();
+        self.fingerprint.add(&(node, what));
+    }
+
     /// Tells what became of a message or a connection: half of a trace.
+    #[inline]
     pub(crate) fn tell_fate(&mut self, node: NodeId, fate: Fate) {
         self.digest_step();
         self.fingerprint.add(&(node, &fate));
         if self.shows_fates {
-            let what = What::Fate(fate);
-            self.entries.push(Entry { step: self.step, time: self.now, node, what });
+            self.show_fate(node, fate);
         }
+    }
+
+    /// Out of line: whoever judges a thousand runs sees no fates.
+    #[cold]
+    fn show_fate(&mut self, node: NodeId, fate: Fate) {
+        self.entries.push(Entry { step: self.step, time: self.now, node, what: What::Fate(fate) });
     }
 
     /// From now on nobody is shown what became of messages; the fingerprint has it all the same.

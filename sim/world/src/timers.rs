@@ -17,7 +17,9 @@ pub(crate) struct Timers {
     /// in every run.
     by_name: IndexMap<Timer, u32, BuildHasherDefault<Fingerprint>>,
     slots: Vec<Slot>,
-    free: Vec<u32>,
+    /// Slots whose timer has run out, and some whose timer was set again since. A slot keeps its name until
+    /// another timer needs it: most timers are set again as soon as they have run out.
+    idle: Vec<u32>,
     /// Grows with every event planned, over all lives: what an event must show to be the one meant.
     armed: u32,
 }
@@ -25,11 +27,14 @@ pub(crate) struct Timers {
 #[derive(Clone, Debug)]
 struct Slot {
     timer: Timer,
-    /// None once the timer was stopped; its event is still in the queue.
+    /// None once the timer was stopped or has run out.
     deadline: Option<Time>,
-    /// When that event is due: never after the deadline.
+    /// When its event in the queue is due: never after the deadline.
     queued: Time,
+    /// What that event shows; 0 if there is none.
     armed: u32,
+    /// It is among the idle ones.
+    is_listed: bool,
 }
 
 /// What setting or stopping a timer asks of the queue.
@@ -60,7 +65,7 @@ impl Timers {
         };
         let slot = &mut self.slots[index as usize];
         let was_stopped = slot.deadline.replace(deadline).is_none();
-        if deadline >= slot.queued {
+        if slot.armed > 0 && deadline >= slot.queued {
             return Rearm::Keep { revives: was_stopped };
         }
         self.armed += 1;
@@ -80,17 +85,13 @@ impl Timers {
         else {
             return Fired::Dead;
         };
-        match slot.deadline {
-            Some(deadline) if deadline > now => {
-                slot.queued = deadline;
-                Fired::Later(deadline)
-            }
-            Some(_) => Fired::Due(self.remove(index)),
-            None => {
-                self.remove(index);
-                Fired::Dead
-            }
+        if let Some(deadline) = slot.deadline.filter(|deadline| *deadline > now) {
+            slot.queued = deadline;
+            return Fired::Later(deadline);
         }
+        let (timer, is_due) = (slot.timer, slot.deadline.take().is_some());
+        self.idle(index);
+        if is_due { Fired::Due(timer) } else { Fired::Dead }
     }
 
     /// Whether an event still means something; if not, what it kept is let go.
@@ -98,7 +99,7 @@ impl Timers {
         match self.slots.get(index as usize) {
             Some(slot) if slot.armed == armed && slot.deadline.is_some() => true,
             Some(slot) if slot.armed == armed => {
-                self.remove(index);
+                self.idle(index);
                 false
             }
             _ => false,
@@ -109,15 +110,17 @@ impl Timers {
     pub(crate) fn clear(&mut self) {
         self.by_name.clear();
         self.slots.clear();
-        self.free.clear();
+        self.idle.clear();
     }
 
     fn insert(&mut self, timer: Timer, deadline: Time) -> Rearm {
         self.armed += 1;
         let armed = self.armed;
-        let slot = Slot { timer, deadline: Some(deadline), queued: deadline, armed };
-        let index = match self.free.pop() {
+        let slot =
+            Slot { timer, deadline: Some(deadline), queued: deadline, armed, is_listed: false };
+        let index = match self.take_idle() {
             Some(index) => {
+                self.by_name.swap_remove(&self.slots[index as usize].timer);
                 self.slots[index as usize] = slot;
                 index
             }
@@ -130,12 +133,25 @@ impl Timers {
         Rearm::Plan { slot: index, armed, buries: false }
     }
 
-    fn remove(&mut self, index: u32) -> Timer {
+    /// The slot has no event any more.
+    fn idle(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
-        slot.armed = 0; // No event is armed with 0.
-        self.by_name.swap_remove(&slot.timer);
-        self.free.push(index);
-        slot.timer
+        slot.armed = 0;
+        if !std::mem::replace(&mut slot.is_listed, true) {
+            self.idle.push(index);
+        }
+    }
+
+    /// A slot that has no event.
+    fn take_idle(&mut self) -> Option<u32> {
+        while let Some(index) = self.idle.pop() {
+            let slot = &mut self.slots[index as usize];
+            slot.is_listed = false;
+            if slot.armed == 0 {
+                return Some(index);
+            }
+        }
+        None
     }
 }
 

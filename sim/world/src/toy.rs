@@ -262,7 +262,10 @@ impl Toy {
 }
 
 fn response() -> Response {
-    Response::InitProducerId(InitProducerIdResponse { error: ErrorCode::None, producer: None })
+    Response::InitProducerId(Box::new(InitProducerIdResponse {
+        error: ErrorCode::None,
+        producer: None,
+    }))
 }
 
 fn is_valid(block: &Block) -> bool {

@@ -51,7 +51,7 @@ fn next(fetcher: &mut Fetcher, quota: bool, now: Time) -> Option<(Vec<u32>, Vec<
 }
 
 fn answered(fetcher: &mut Fetcher, error: ErrorCode, session: u32) {
-    let response = FetchResponse { throttle: Span::ZERO, error, session, partitions: vec![] };
+    let response = FetchResponse { error, session, ..FetchResponse::default() };
     fetcher.session_answered(&response);
 }
 

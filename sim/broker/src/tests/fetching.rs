@@ -2,7 +2,7 @@
 
 use crate::testing::*;
 use klab_wire::{
-    Acks, ErrorCode, FetchRequest, FetchSession, FetchedPartition, RackId, SessionEpoch, Span,
+    Acks, ErrorCode, FetchRequest, FetchSession, FetchedPartition, RackId, SessionEpoch,
 };
 
 fn offsets(partition: &FetchedPartition) -> Vec<u64> {
@@ -73,14 +73,14 @@ fn kip_227_a_session_is_told_only_what_changed() {
         bench.ask_on(connection, consumer_fetch(session, partitions, 0));
         bench.fetched(connection).unwrap()
     };
-    assert_eq!(next(&mut bench, 1, vec![]).partitions, []);
+    assert_eq!(next(&mut bench, 1, vec![]).partitions.len(), 0);
     bench.produce(b(1), 1, Acks::All, 2);
     let answer = next(&mut bench, 2, vec![]);
     assert_eq!(answer.partitions.len(), 1);
     assert_eq!(answer.partitions[0].partition, partition(1));
     let again = next(&mut bench, 3, vec![]);
     assert_eq!(again.partitions.len(), 1, "the reader has not moved on");
-    assert_eq!(next(&mut bench, 4, vec![fetch(1, 2)]).partitions, []);
+    assert_eq!(next(&mut bench, 4, vec![fetch(1, 2)]).partitions.len(), 0);
     let error = next(&mut bench, 4, vec![]).error;
     assert_eq!(error, ErrorCode::InvalidFetchSessionEpoch);
     let stranger = FetchSession { id: first.session ^ 1, epoch: SessionEpoch::Incremental(1) };
@@ -117,12 +117,10 @@ fn kip_227_a_fetcher_whose_session_is_lost_starts_another() {
     let lost = sessions.remove(id).unwrap();
     let parked = lost.parked.expect("the follower's fetch waits");
     let answer = klab_wire::FetchResponse {
-        throttle: Span::ZERO,
         error: ErrorCode::FetchSessionIdNotFound,
-        session: 0,
-        partitions: vec![],
+        ..klab_wire::FetchResponse::default()
     };
-    bench.respond_to_peer(b(2), parked.reply_to, klab_wire::Response::Fetch(answer));
+    bench.respond_to_peer(b(2), parked.reply_to, klab_wire::Response::Fetch(Box::new(answer)));
     let all = bench.produce(b(1), 0, Acks::All, 1);
     assert_eq!(bench.produced(all), Some((ErrorCode::None, Some(1))));
 }

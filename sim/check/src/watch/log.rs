@@ -91,7 +91,7 @@ impl Judge {
             }
             &mut partition.copies
         };
-        let end = copies.append(at.node, batch);
+        let end = copies.append(at.node, &batch);
         if !as_leader && !is_metadata(name) {
             let finding = shared_past::check(copies, at.node, base);
             self.findings.note(Promise::SameBatchSamePast, at, Some(name), finding);

@@ -45,7 +45,7 @@ fn list(bench: &mut Bench<Consumer>, asked: &Sent, offset: Option<u64>) {
         leader_epoch: None,
     };
     let partitions = request.partitions.iter().map(listed).collect();
-    bench.answer(asked, Response::ListOffsets(ListOffsetsResponse { partitions }));
+    bench.answer(asked, Response::ListOffsets(Box::new(ListOffsetsResponse { partitions })));
 }
 
 fn spec_of(asked: &Sent) -> OffsetSpec {
@@ -83,9 +83,9 @@ fn fetched(records: Vec<Arc<RecordBatch>>) -> FetchedPartition {
 }
 
 fn give(bench: &mut Bench<Consumer>, asked: &Sent, partitions: Vec<FetchedPartition>) {
-    let (throttle, error, session) = (Span::ZERO, ErrorCode::None, 9);
-    let response = FetchResponse { throttle, error, session, partitions };
-    bench.answer(asked, Response::Fetch(response));
+    let partitions = partitions.into();
+    let response = FetchResponse { session: 9, partitions, ..FetchResponse::default() };
+    bench.answer(asked, Response::Fetch(Box::new(response)));
 }
 
 fn refuse(bench: &mut Bench<Consumer>, asked: &Sent, error: ErrorCode) {
@@ -233,7 +233,7 @@ fn tell_end(bench: &mut Bench<Consumer>, asked: &Sent, end: Option<(u32, u64)>) 
         end_offset: end.map(|(_, offset)| Offset(offset)),
     }];
     let response = OffsetForLeaderEpochResponse { partitions };
-    bench.answer(asked, Response::OffsetForLeaderEpoch(response));
+    bench.answer(asked, Response::OffsetForLeaderEpoch(Box::new(response)));
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Soak {
                 current_leader: None,
             });
         }
-        Response::Produce(ProduceResponse { responses, throttle: Span::ZERO })
+        Response::Produce(Box::new(ProduceResponse { responses, throttle: Span::ZERO }))
     }
 
     fn with_error(response: Response, error: ErrorCode) -> Response {
@@ -127,7 +127,7 @@ impl Soak {
         if let Request::InitProducerId(_) = asked.request {
             let producer = Some((ProducerId(1), ProducerEpoch(0)));
             let response = InitProducerIdResponse { error: ErrorCode::None, producer };
-            return self.bench.answer(&asked, Response::InitProducerId(response));
+            return self.bench.answer(&asked, Response::InitProducerId(Box::new(response)));
         }
         match if hostile { self.dice.below(20) } else { 20 } {
             0 => {
@@ -156,7 +156,7 @@ impl Soak {
                 });
                 let responses = refused.collect();
                 let response = ProduceResponse { responses, throttle: Span::ZERO };
-                self.bench.answer(&asked, Response::Produce(response));
+                self.bench.answer(&asked, Response::Produce(Box::new(response)));
             }
             // It is appended, and the answer never comes.
             5 => drop(self.append(&asked)),

@@ -48,7 +48,7 @@ fn identify(bench: &mut Bench<Producer>) {
     let asked = bench.asked();
     let producer = Some((ProducerId(1000), ProducerEpoch(0)));
     let response = InitProducerIdResponse { error: ErrorCode::None, producer };
-    bench.answer(&asked, Response::InitProducerId(response));
+    bench.answer(&asked, Response::InitProducerId(Box::new(response)));
 }
 
 fn produce(asked: &Asked) -> &ProduceRequest {
@@ -80,7 +80,7 @@ fn answer(bench: &mut Bench<Producer>, asked: &Asked, error: ErrorCode, base: Op
     };
     let responses = produce(asked).data.iter().map(one).collect();
     let response = ProduceResponse { responses, throttle: Span::ZERO };
-    bench.answer(asked, Response::Produce(response));
+    bench.answer(asked, Response::Produce(Box::new(response)));
 }
 
 fn ok(bench: &mut Bench<Producer>, asked: &Asked, base: u64) {
@@ -348,7 +348,7 @@ fn kip_951_a_retry_goes_to_the_leader_that_the_error_names_without_back_off() {
     };
     let response = ProduceResponse { responses: vec![response], throttle: Span::ZERO };
     bench.cluster.leaders = vec![(Some(2), 1)];
-    bench.answer(&asked, Response::Produce(response));
+    bench.answer(&asked, Response::Produce(Box::new(response)));
     assert_eq!(bench.asked().to, NodeId::broker(2));
 }
 

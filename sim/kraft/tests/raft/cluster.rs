@@ -339,6 +339,7 @@ impl Cluster {
     /// Carries out what a node asked for, lets its host learn, and looks at the invariants.
     fn after(&mut self, id: NodeId) {
         let node = self.nodes.get_mut(&id).expect("a known node");
+        self.facts.extend(node.out.drain_facts().map(|fact| (self.now, id, fact)));
         let effects: Vec<Effect> = node.out.drain().collect();
         if let Some(raft) = &mut node.raft {
             while let Some(event) = raft.next_event() {
@@ -385,10 +386,9 @@ impl Cluster {
                 let takes = self.random.between(100_000, 5_000_000);
                 self.later(id, takes, What::Flushed(file, then));
             }
-            Effect::State(fact) => self.facts.push((self.now, id, fact)),
             Effect::Frame { .. } => panic!("{id} speaks ZooKeeper"),
             Effect::Halt => panic!("{id} halted"),
-            Effect::Read { .. } | Effect::Spend { .. } | Effect::Record(_) => {}
+            Effect::Read { .. } | Effect::Spend { .. } => {}
         }
     }
 

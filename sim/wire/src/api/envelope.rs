@@ -7,7 +7,7 @@ use crate::ErrorCode;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EnvelopeRequest {
     /// The request.
-    pub request: Box<Request>,
+    pub request: Request,
 }
 
 /// The controller's answer to it.
@@ -16,5 +16,5 @@ pub struct EnvelopeResponse {
     /// What went wrong.
     pub error: ErrorCode,
     /// The answer; none if the receiver is not the controller.
-    pub response: Option<Box<Response>>,
+    pub response: Option<Response>,
 }

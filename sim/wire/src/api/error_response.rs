@@ -1,7 +1,7 @@
 //! An error in place of an answer (`AbstractRequest.getErrorResponse`).
 
 use super::*;
-use crate::{ErrorCode, Offset, PartitionEpoch, ProducerId, Span, TopicId};
+use crate::{ErrorCode, Few, Offset, PartitionEpoch, ProducerId, Span, TopicId};
 
 impl Request {
     /// The response that says no more than what went wrong, for everything that was asked.
@@ -9,83 +9,96 @@ impl Request {
     /// None where no response is expected (`acks=0`).
     pub fn error_response(&self, error: ErrorCode) -> Option<Response> {
         let response = match self {
-            Request::Produce(ProduceRequest { acks: Acks::None, .. }) => return None,
-            Request::Produce(request) => Response::Produce(request.refused(error)),
-            Request::Fetch(request) => Response::Fetch(request.refused(error)),
-            Request::ListOffsets(request) => Response::ListOffsets(request.refused(error)),
+            Request::Produce(produce) if produce.acks == Acks::None => return None,
+            Request::Produce(request) => Response::Produce(Box::new(request.refused(error))),
+            Request::Fetch(request) => Response::Fetch(Box::new(request.refused(error))),
+            Request::ListOffsets(request) => {
+                Response::ListOffsets(Box::new(request.refused(error)))
+            }
             Request::Metadata(request) => Response::Metadata(Box::new(request.refused(error))),
-            Request::CreateTopics(request) => Response::CreateTopics(request.refused(error)),
-            Request::DeleteTopics(request) => Response::DeleteTopics(request.refused(error)),
-            Request::DeleteRecords(request) => Response::DeleteRecords(request.refused(error)),
+            Request::CreateTopics(request) => {
+                Response::CreateTopics(Box::new(request.refused(error)))
+            }
+            Request::DeleteTopics(request) => {
+                Response::DeleteTopics(Box::new(request.refused(error)))
+            }
+            Request::DeleteRecords(request) => {
+                Response::DeleteRecords(Box::new(request.refused(error)))
+            }
             Request::InitProducerId(_) => {
-                Response::InitProducerId(InitProducerIdResponse { error, producer: None })
+                Response::InitProducerId(Box::new(InitProducerIdResponse { error, producer: None }))
             }
             Request::OffsetForLeaderEpoch(request) => {
-                Response::OffsetForLeaderEpoch(request.refused(error))
+                Response::OffsetForLeaderEpoch(Box::new(request.refused(error)))
             }
-            Request::DescribeConfigs(request) => Response::DescribeConfigs(request.refused(error)),
+            Request::DescribeConfigs(request) => {
+                Response::DescribeConfigs(Box::new(request.refused(error)))
+            }
             Request::CreatePartitions(request) => {
-                Response::CreatePartitions(request.refused(error))
+                Response::CreatePartitions(Box::new(request.refused(error)))
             }
-            Request::ElectLeaders(_) => {
-                Response::ElectLeaders(ElectLeadersResponse { error, partitions: Vec::new() })
-            }
+            Request::ElectLeaders(_) => Response::ElectLeaders(Box::new(ElectLeadersResponse {
+                error,
+                partitions: Vec::new(),
+            })),
             Request::IncrementalAlterConfigs(request) => {
-                Response::IncrementalAlterConfigs(request.refused(error))
+                Response::IncrementalAlterConfigs(Box::new(request.refused(error)))
             }
-            Request::AlterPartitionReassignments(_) => {
-                Response::AlterPartitionReassignments(AlterPartitionReassignmentsResponse {
-                    error,
-                    partitions: Vec::new(),
-                })
-            }
+            Request::AlterPartitionReassignments(_) => Response::AlterPartitionReassignments(
+                Box::new(AlterPartitionReassignmentsResponse { error, partitions: Vec::new() }),
+            ),
             Request::ListPartitionReassignments(_) => {
-                Response::ListPartitionReassignments(ListPartitionReassignmentsResponse {
+                Response::ListPartitionReassignments(Box::new(ListPartitionReassignmentsResponse {
                     error,
                     reassignments: Vec::new(),
-                })
+                }))
             }
-            Request::Vote(request) => Response::Vote(request.refused(error)),
+            Request::Vote(request) => Response::Vote(Box::new(request.refused(error))),
             Request::BeginQuorumEpoch(_) => {
-                Response::BeginQuorumEpoch(QuorumEpochResponse::refused(error))
+                Response::BeginQuorumEpoch(Box::new(QuorumEpochResponse::refused(error)))
             }
             Request::EndQuorumEpoch(_) => {
-                Response::EndQuorumEpoch(QuorumEpochResponse::refused(error))
+                Response::EndQuorumEpoch(Box::new(QuorumEpochResponse::refused(error)))
             }
             Request::DescribeQuorum(_) => {
                 Response::DescribeQuorum(Box::new(DescribeQuorumResponse::refused(error)))
             }
             Request::AlterPartition(_) => {
-                Response::AlterPartition(AlterPartitionResponse { error, partitions: Vec::new() })
+                Response::AlterPartition(Box::new(AlterPartitionResponse {
+                    error,
+                    partitions: Vec::new(),
+                }))
             }
             Request::UpdateFeatures(_) => {
-                Response::UpdateFeatures(UpdateFeaturesResponse { error, message: None })
+                Response::UpdateFeatures(Box::new(UpdateFeaturesResponse { error, message: None }))
             }
-            Request::Envelope(_) => Response::Envelope(EnvelopeResponse { error, response: None }),
+            Request::Envelope(_) => {
+                Response::Envelope(Box::new(EnvelopeResponse { error, response: None }))
+            }
             Request::FetchSnapshot(request) => {
                 Response::FetchSnapshot(Box::new(request.refused(error)))
             }
             Request::DescribeCluster(_) => {
-                Response::DescribeCluster(DescribeClusterResponse::refused(error))
+                Response::DescribeCluster(Box::new(DescribeClusterResponse::refused(error)))
             }
             Request::BrokerRegistration(_) => {
-                Response::BrokerRegistration(BrokerRegistrationResponse {
+                Response::BrokerRegistration(Box::new(BrokerRegistrationResponse {
                     error,
                     broker_epoch: None,
-                })
+                }))
             }
             Request::BrokerHeartbeat(_) => {
-                Response::BrokerHeartbeat(BrokerHeartbeatResponse::refused(error))
+                Response::BrokerHeartbeat(Box::new(BrokerHeartbeatResponse::refused(error)))
             }
             Request::UnregisterBroker(_) => {
-                Response::UnregisterBroker(UnregisterBrokerResponse { error })
+                Response::UnregisterBroker(Box::new(UnregisterBrokerResponse { error }))
             }
             Request::AllocateProducerIds(_) => {
-                Response::AllocateProducerIds(AllocateProducerIdsResponse {
+                Response::AllocateProducerIds(Box::new(AllocateProducerIdsResponse {
                     error,
                     first: ProducerId(0),
                     length: 0,
-                })
+                }))
             }
         };
         Some(response)
@@ -112,7 +125,7 @@ impl FetchRequest {
             throttle: Span::ZERO,
             error,
             session: self.session.id,
-            partitions: Vec::new(),
+            partitions: Few::new(),
         }
     }
 }

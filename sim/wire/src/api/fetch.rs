@@ -103,7 +103,7 @@ pub struct FetchPartition {
 }
 
 /// One answer per partition with something to say.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FetchResponse {
     /// How long the client was (or should be) held back.
     pub throttle: Span,
@@ -112,7 +112,7 @@ pub struct FetchResponse {
     /// The session to go on with; 0 for none.
     pub session: u32,
     /// The answers.
-    pub partitions: Vec<FetchedPartition>,
+    pub partitions: Few<FetchedPartition>,
 }
 
 /// What one partition answers (`FetchResponse.PartitionData`).

@@ -72,18 +72,18 @@ pub struct ReplicaKey {
 
 macro_rules! apis {
     ($($variant:ident($request:ty, $response:ty) = $key:literal;)*) => {
-        /// Every request there is. The large ones are boxed: a request is moved many times on its way.
+        /// Every request there is. They are boxed: a request is moved many times on its way.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "each variant is the API of its name")]
         pub enum Request {
-            $($variant($request),)*
+            $($variant(Box<$request>),)*
         }
 
-        /// Every response there is. The large ones are boxed, as among the requests.
+        /// Every response there is, boxed as well.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "each variant is the API of its name")]
         pub enum Response {
-            $($variant($response),)*
+            $($variant(Box<$response>),)*
         }
 
         /// An API, by Kafka's name and key (`ApiKeys`).
@@ -130,7 +130,7 @@ macro_rules! apis {
     (@from $variant:ident $request:ty) => {
         impl From<$request> for Request {
             fn from(request: $request) -> Self {
-                Request::$variant(request)
+                Request::$variant(Box::new(request))
             }
         }
     };
@@ -138,9 +138,9 @@ macro_rules! apis {
 
 apis! {
     Produce(ProduceRequest, ProduceResponse) = 0;
-    Fetch(Box<FetchRequest>, FetchResponse) = 1;
+    Fetch(FetchRequest, FetchResponse) = 1;
     ListOffsets(ListOffsetsRequest, ListOffsetsResponse) = 2;
-    Metadata(MetadataRequest, Box<MetadataResponse>) = 3;
+    Metadata(MetadataRequest, MetadataResponse) = 3;
     CreateTopics(CreateTopicsRequest, CreateTopicsResponse) = 19;
     DeleteTopics(DeleteTopicsRequest, DeleteTopicsResponse) = 20;
     DeleteRecords(DeleteRecordsRequest, DeleteRecordsResponse) = 21;
@@ -152,49 +152,25 @@ apis! {
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse) = 44;
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse) = 45;
     ListPartitionReassignments(ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse) = 46;
-    Vote(Box<VoteRequest>, VoteResponse) = 52;
+    Vote(VoteRequest, VoteResponse) = 52;
     BeginQuorumEpoch(BeginQuorumEpochRequest, QuorumEpochResponse) = 53;
     EndQuorumEpoch(EndQuorumEpochRequest, QuorumEpochResponse) = 54;
-    DescribeQuorum(DescribeQuorumRequest, Box<DescribeQuorumResponse>) = 55;
+    DescribeQuorum(DescribeQuorumRequest, DescribeQuorumResponse) = 55;
     AlterPartition(AlterPartitionRequest, AlterPartitionResponse) = 56;
     UpdateFeatures(UpdateFeaturesRequest, UpdateFeaturesResponse) = 57;
     Envelope(EnvelopeRequest, EnvelopeResponse) = 58;
-    FetchSnapshot(Box<FetchSnapshotRequest>, Box<FetchSnapshotResponse>) = 59;
+    FetchSnapshot(FetchSnapshotRequest, FetchSnapshotResponse) = 59;
     DescribeCluster(DescribeClusterRequest, DescribeClusterResponse) = 60;
-    BrokerRegistration(Box<BrokerRegistrationRequest>, BrokerRegistrationResponse) = 62;
+    BrokerRegistration(BrokerRegistrationRequest, BrokerRegistrationResponse) = 62;
     BrokerHeartbeat(BrokerHeartbeatRequest, BrokerHeartbeatResponse) = 63;
     UnregisterBroker(UnregisterBrokerRequest, UnregisterBrokerResponse) = 64;
     AllocateProducerIds(AllocateProducerIdsRequest, AllocateProducerIdsResponse) = 67;
 }
 
-impl From<FetchRequest> for Request {
-    fn from(request: FetchRequest) -> Self {
-        Request::Fetch(Box::new(request))
-    }
-}
-
-impl From<BrokerRegistrationRequest> for Request {
-    fn from(request: BrokerRegistrationRequest) -> Self {
-        Request::BrokerRegistration(Box::new(request))
-    }
-}
-
-impl From<VoteRequest> for Request {
-    fn from(request: VoteRequest) -> Self {
-        Request::Vote(Box::new(request))
-    }
-}
-
-impl From<FetchSnapshotRequest> for Request {
-    fn from(request: FetchSnapshotRequest) -> Self {
-        Request::FetchSnapshot(Box::new(request))
-    }
-}
-
 impl Request {
     /// A response will come; only a produce request with `acks=0` gets none.
     pub fn expects_response(&self) -> bool {
-        !matches!(self, Request::Produce(ProduceRequest { acks: Acks::None, .. }))
+        !matches!(self, Request::Produce(produce) if produce.acks == Acks::None)
     }
 }
 

@@ -16,12 +16,15 @@ mod unwritten;
 use crate::pauses::Pauses;
 use crate::timeline::{Event, Timeline};
 use crate::usage::Resource;
+use indexmap::IndexMap;
+use klab_machine::fingerprint::Fingerprint;
 use klab_machine::random::{Stream, stream};
 use klab_machine::{Block, Change, DiskImage, File, FlushId, StorageFailure};
 use klab_wire::{RecordBatch, Span, Time, TopicIdPartition};
 use page_cache::PageCache;
 use spindle::{Operation, Spindle};
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use unwritten::{Unwritten, is_of_the_journal};
 
@@ -85,7 +88,7 @@ pub(crate) struct Disk {
     /// What a process sees.
     image: DiskImage,
     /// The files of which the platter does not have everything.
-    unwritten: BTreeMap<File, Unwritten>,
+    unwritten: IndexMap<File, Unwritten, BuildHasherDefault<Fingerprint>>,
     /// How many changes of the file system there have been.
     journaled: u64,
     /// Those that the platter does not have, in order: their numbers and the files they are of.
@@ -137,7 +140,7 @@ impl Disk {
             profile,
             weather,
             image: DiskImage::default(),
-            unwritten: BTreeMap::new(),
+            unwritten: IndexMap::default(),
             journaled: 0,
             journal: VecDeque::new(),
             spindles,
@@ -324,7 +327,7 @@ impl Disk {
         if let Some(unwritten) = self.unwritten.get_mut(&file) {
             what(unwritten);
             if unwritten.is_none() {
-                self.unwritten.remove(&file);
+                self.unwritten.swap_remove(&file);
             }
         }
     }
@@ -353,7 +356,9 @@ impl Disk {
         let arrived = self.weather.between(0, self.journal.len() as u64);
         let journal = self.journaled - (self.journal.len() as u64 - arrived);
         self.commit(journal);
-        for (file, unwritten) in std::mem::take(&mut self.unwritten) {
+        let mut unwritten = std::mem::take(&mut self.unwritten);
+        unwritten.sort_unstable_keys();
+        for (file, unwritten) in unwritten {
             let (content, lost) =
                 unwritten.after_power_cut(self.image.blocks(file), journal, &mut self.weather);
             loss.blocks += lost.blocks;

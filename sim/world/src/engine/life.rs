@@ -114,13 +114,11 @@ impl<M: Machine> Engine<M> {
         self.say(index, WorldFact::DiskReplaced {});
     }
 
-    /// A machine ends its process; one that goes in order only when it is the last to go.
+    /// A machine ends its process, unless another one has yet to leave.
     pub(super) fn halt(&mut self, machine: u32) {
         let index = self.machines[machine as usize].process;
-        let process = &self.processes[index as usize];
-        let place = machine - process.range().start as u32;
-        if process.leaving == Some(place) && place as usize + 1 < process.range().len() {
-            return self.shut_down_machine(index, place + 1);
+        if let Some(next) = self.processes[index as usize].next_to_leave(machine) {
+            return self.shut_down_machine(index, next);
         }
         self.say(index, WorldFact::ProcessHalted {});
         self.end_process(index);

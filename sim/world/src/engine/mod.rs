@@ -15,7 +15,7 @@ mod service;
 pub use life::directory;
 pub use process::ProcessPlan;
 
-use crate::network::{Network, NetworkProfile};
+use crate::network::{Delivery, Network, NetworkProfile};
 use crate::timeline::{Event, Timeline};
 use crate::timers::Fired;
 use klab_machine::fact::{Fact, WorldFact};
@@ -169,47 +169,45 @@ impl<M: Machine> Engine<M> {
     }
 
     fn handle(&mut self, event: Event) {
-        match event {
+        let Engine { network, timeline, .. } = self;
+        let delivery = match event {
             Event::Arrival { connection, generation, way } => {
-                let input = self.network.arrival(connection, generation, way, &mut self.timeline);
-                self.deliver_some(input);
+                network.arrival(connection, generation, way, timeline)
             }
             Event::Retransmission { connection, generation, way } => {
-                let network = &mut self.network;
-                let input = network.retransmission(connection, generation, way, &mut self.timeline);
-                self.deliver_some(input);
+                network.retransmission(connection, generation, way, timeline)
             }
             Event::ResetArrival { connection, generation, end } => {
-                let network = &mut self.network;
-                let input = network.reset_arrival(connection, generation, end, &mut self.timeline);
-                self.deliver_some(input);
+                network.reset_arrival(connection, generation, end, timeline)
             }
             Event::Handshake { connection, generation, leg } => {
-                let input = self.network.handshake(connection, generation, leg, &mut self.timeline);
-                self.deliver_some(input);
+                network.handshake(connection, generation, leg, timeline)
             }
             Event::Timer { machine, slot, armed } => self.fire(machine, slot, armed),
+            Event::DiskDone { machine, directory, generation } => {
+                self.disk_done(machine, directory, generation)
+            }
             Event::Chunk { connection, generation, way } => {
-                self.network.chunk_arrived(connection, generation, way, &mut self.timeline);
+                return network.chunk_arrived(connection, generation, way, timeline);
             }
             Event::WindowOpened { connection, generation, way } => {
-                self.network.window_opened(connection, generation, way, &mut self.timeline);
+                return network.window_opened(connection, generation, way, timeline);
             }
-            Event::Staged { machine, serial } => self.staged(machine, serial),
-            Event::Thaw { process } => self.thaw(process),
-            Event::DiskDone { machine, directory, generation } => {
-                self.disk_done(machine, directory, generation);
-            }
+            Event::Staged { machine, serial } => return self.staged(machine, serial),
+            Event::Thaw { process } => return self.thaw(process),
             Event::WriteBack { machine, generation } => {
                 let disk = &mut self.machines[machine as usize].disk;
-                disk.write_back(generation, &mut self.timeline);
+                return disk.write_back(generation, timeline);
             }
+        };
+        if let Some((machine, input)) = delivery {
+            self.deliver(machine, input);
         }
     }
 
-    fn fire(&mut self, machine: u32, slot: u32, armed: u32) {
+    fn fire(&mut self, machine: u32, slot: u32, armed: u32) -> Delivery {
         match self.machines[machine as usize].timers.fire(slot, armed, self.timeline.now()) {
-            Fired::Due(timer) => self.deliver(machine, Input::Timer(timer)),
+            Fired::Due(timer) => return Some((machine, Input::Timer(timer))),
             Fired::Later(at) => {
                 self.timeline.take_step_back();
                 self.timeline.plan(at, Event::Timer { machine, slot, armed });
@@ -219,22 +217,14 @@ impl<M: Machine> Engine<M> {
                 self.timeline.unbury();
             }
         }
+        None
     }
 
-    fn disk_done(&mut self, machine: u32, directory: u16, generation: u32) {
+    fn disk_done(&mut self, machine: u32, directory: u16, generation: u32) -> Delivery {
         let hosted = &mut self.machines[machine as usize];
         let life = self.processes[hosted.process as usize].life;
-        if let Some(done) = hosted.disk.done(directory, generation)
-            && done.life == life
-        {
-            self.deliver(machine, Input::Flushed(done.flush));
-        }
-    }
-
-    fn deliver_some(&mut self, delivery: Option<(u32, Input)>) {
-        if let Some((machine, input)) = delivery {
-            self.deliver(machine, input);
-        }
+        let done = hosted.disk.done(directory, generation).filter(|done| done.life == life)?;
+        Some((machine, Input::Flushed(done.flush)))
     }
 
     /// Gives an input to a machine: at once if it can be stepped now, else it waits in line.
@@ -289,7 +279,9 @@ impl<M: Machine> Engine<M> {
         self.machines[machine as usize].is_stepping = false;
         if let Some(connection) = unanswered {
             let next = self.network.unmute(connection, &mut self.timeline);
-            self.deliver_some(next);
+            if let Some((machine, input)) = next {
+                self.deliver(machine, input);
+            }
         }
         self.wake(machine);
     }

@@ -130,6 +130,13 @@ impl Process {
         self.state == ProcessState::Running
     }
 
+    /// Which of its machines is asked to go when this one has gone; none if its going ends the process. One
+    /// that goes in order ends with its last machine.
+    pub(super) fn next_to_leave(&self, machine: u32) -> Option<u32> {
+        let place = machine - self.first_machine;
+        (self.leaving == Some(place) && place + 1 < self.machines).then_some(place + 1)
+    }
+
     /// The places of its machines in the engine.
     pub(super) fn range(&self) -> Range<usize> {
         self.first_machine as usize..(self.first_machine + self.machines) as usize

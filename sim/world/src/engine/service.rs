@@ -85,7 +85,7 @@ impl<M: Machine> Engine<M> {
                 self.release(machine, lane);
                 self.go_on(machine, lane);
             }
-            Stage::Leaving(effect) => self.carry_out_now(machine, effect),
+            Stage::Leaving(effect) => self.carry_out_one(machine, effect),
         }
     }
 
@@ -198,7 +198,9 @@ impl<M: Machine> Engine<M> {
         }
         if let Some(connection) = unanswered {
             let next = self.network.unmute(connection, &mut self.timeline);
-            self.deliver_some(next);
+            if let Some((machine, input)) = next {
+                self.deliver(machine, input);
+            }
         }
         self.machines[machine as usize].is_stepping = false;
         self.start_all_but(machine, lane);
@@ -220,22 +222,29 @@ impl<M: Machine> Engine<M> {
         let process = hosted.process as usize;
         let node = self.processes[process].node;
         let (mut cost, mut wait, mut messages) = (Span::ZERO, Span::ZERO, Vec::new());
-        for effect in outbox.drain() {
+        let (effects, mut told) = outbox.drain_all();
+        for told in told.as_slice() {
+            cost += self.processes[process].host.costs.telling(&told.what);
+        }
+        for (before, effect) in (0..).zip(effects) {
+            self.timeline.tell_first(node, &mut told, before);
             cost += self.processes[process].host.costs.after(&effect);
             match effect {
                 Effect::Read { file, position, bytes } => {
                     let disk = &mut self.machines[machine as usize].disk;
                     wait = wait.max(disk.read(file, position, bytes, self.timeline.now()));
-                    self.carry_out_one(machine, node, Effect::Read { file, position, bytes });
+                    self.carry_out_one(machine, Effect::Read { file, position, bytes });
                 }
                 Effect::Send { .. }
                 | Effect::Frame { .. }
                 | Effect::Respond { .. }
                 | Effect::Close { .. }
                 | Effect::Halt => messages.push(effect),
-                effect => self.carry_out_one(machine, node, effect),
+                effect => self.carry_out_one(machine, effect),
             }
         }
+        self.timeline.tell_first(node, &mut told, u32::MAX);
+        drop(told);
         let hosted = &mut self.machines[machine as usize];
         hosted.outbox = outbox;
         let Appended { until } = hosted.disk.appended();
@@ -255,12 +264,7 @@ impl<M: Machine> Engine<M> {
         };
         match at > self.timeline.now() {
             true => self.stage(machine, at, Stage::Leaving(message)),
-            false => self.carry_out_now(machine, message),
+            false => self.carry_out_one(machine, message),
         }
-    }
-
-    fn carry_out_now(&mut self, machine: u32, effect: Effect) {
-        let node = self.processes[self.machines[machine as usize].process as usize].node;
-        self.carry_out_one(machine, node, effect);
     }
 }

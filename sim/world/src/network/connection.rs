@@ -3,7 +3,7 @@
 use super::way::Way;
 use super::{Delivery, Network};
 use crate::timeline::Timeline;
-use klab_machine::trace::{Message, Outcome};
+use klab_machine::trace::{Fate, Message, Outcome};
 use klab_machine::{Address, ConnectionId, DisconnectReason, Input};
 use klab_wire::{NodeId, Time};
 use std::collections::VecDeque;
@@ -55,6 +55,33 @@ impl Connection {
         self.state == State::Established
     }
 
+    /// What became of a message, as of nearly all: sent or delivered. `end` is the one that sent it.
+    #[inline]
+    pub(super) fn tell_message(
+        &self,
+        end: u8,
+        message: Message,
+        fate: Outcome,
+        timeline: &mut Timeline,
+    ) {
+        let [node, peer] = [end, 1 - end].map(|end| self.ends[usize::from(end)].node);
+        let message = Some(message);
+        timeline.tell_fate(node, Fate { peer, connection: self.id, message, fate });
+    }
+
+    /// What became of a message, or of the connection itself. `end` is the one that sent it, or that
+    /// learns it.
+    pub(super) fn tell(
+        &self,
+        end: u8,
+        message: Option<Message>,
+        fate: Outcome,
+        timeline: &mut Timeline,
+    ) {
+        let [node, peer] = [end, 1 - end].map(|end| self.ends[usize::from(end)].node);
+        timeline.tell_fate(node, Fate { peer, connection: self.id, message, fate });
+    }
+
     /// Which end is this machine's.
     pub(super) fn end_of(&self, machine: u32) -> u8 {
         u8::from(self.ends[0].machine != machine)
@@ -79,6 +106,7 @@ impl End {
 impl Network {
     /// Gives something that arrived to the machine at this end, or lets it wait behind the request
     /// that the machine has in hand.
+    #[inline]
     pub(super) fn receive(
         &mut self,
         index: u32,
@@ -95,6 +123,7 @@ impl Network {
     }
 
     /// What was read goes to the machine at this end.
+    #[inline]
     pub(super) fn hand_over(
         &mut self,
         index: u32,

@@ -48,6 +48,7 @@ impl Link {
     }
 
     /// When a message that enters the link at `at` has come through.
+    #[inline]
     pub(super) fn travel(&mut self, at: Time, bytes: u32) -> Time {
         self.lane.pass(at, bytes, self.bandwidth) + self.latency.draw(&mut self.travel) + self.extra
     }
@@ -60,8 +61,11 @@ impl Link {
     /// Whether one of a message's packets is lost.
     pub(super) fn loses(&mut self, bytes: u32) -> bool {
         let loss = u64::from(self.loss_ppm) + u64::from(self.extra_loss_ppm);
+        if loss == 0 {
+            return false;
+        }
         let segments = u64::from(bytes.div_ceil(SEGMENT).max(1));
-        loss > 0 && self.losses.chance_ppm((loss * segments).min(MILLION) as u32)
+        self.losses.chance_ppm((loss * segments).min(MILLION) as u32)
     }
 
     /// Whether the one packet that is sent again is lost as well.

@@ -21,7 +21,7 @@ use crate::timeline::Timeline;
 use crate::usage::Resource;
 use card::Card;
 use connection::Connection;
-use klab_machine::trace::{Fate, Message, MessageKind, Outcome};
+use klab_machine::trace::{Message, MessageKind, Outcome};
 use klab_machine::{Address, ConnectionId, CorrelationId, DisconnectReason, Input};
 use klab_wire::{Frame, NodeId, Request, Response, Span, Time};
 use link::Link;
@@ -303,8 +303,7 @@ impl Network {
         self.release_if_over(index, timeline);
     }
 
-    /// What became of a message, or of the connection itself. `end` is the one that sent it, or that
-    /// learns it.
+    /// See [`Connection::tell`].
     fn tell(
         &self,
         index: u32,
@@ -313,10 +312,6 @@ impl Network {
         fate: Outcome,
         timeline: &mut Timeline,
     ) {
-        let connection = &self.connections[index as usize];
-        let node = connection.ends[end as usize].node;
-        let peer = connection.ends[1 - end as usize].node;
-        let fate = Fate { peer, connection: connection.id, message, fate };
-        timeline.tell_fate(node, fate);
+        self.connections[index as usize].tell(end, message, fate, timeline);
     }
 }

@@ -110,6 +110,7 @@ impl Way {
 
 impl Network {
     /// Sends a message with everything that links and faults do to it.
+    #[inline]
     pub(super) fn dispatch(
         &mut self,
         index: u32,
@@ -122,13 +123,25 @@ impl Network {
         if !connection.is_established() || !connection.ends[usize::from(way)].is_open {
             return;
         }
+        connection.tell_message(way, message, Outcome::Sent, timeline);
         let Way { link, hangs, .. } = connection.ways[usize::from(way)];
-        self.tell(index, way, Some(message), Outcome::Sent, timeline);
-        let tampering = match (hangs, self.links[link as usize].tampers.is_empty()) {
-            (true, _) => Some(Tampering::Drop),
-            (false, true) => None,
-            (false, false) => self.tampered(link, &message),
-        };
+        match hangs || !self.links[link as usize].tampers.is_empty() {
+            true => self.dispatch_tampered(index, way, message, input, timeline),
+            false => self.post(index, way, message.bytes, Some(message), input, timeline),
+        }
+    }
+
+    /// Sends a message on a way that a fault tampers with.
+    fn dispatch_tampered(
+        &mut self,
+        index: u32,
+        way: u8,
+        message: Message,
+        input: Input,
+        timeline: &mut Timeline,
+    ) {
+        let Way { link, hangs, .. } = self.connections[index as usize].ways[usize::from(way)];
+        let tampering = if hangs { Some(Tampering::Drop) } else { self.tampered(link, &message) };
         if tampering == Some(Tampering::Drop) {
             self.connections[index as usize].ways[usize::from(way)].hangs = true;
             return self.tell(index, way, Some(message), Outcome::Dropped, timeline);
@@ -140,6 +153,7 @@ impl Network {
     }
 
     /// Puts something on the way.
+    #[inline]
     pub(super) fn post(
         &mut self,
         index: u32,
@@ -225,8 +239,8 @@ impl Network {
         timeline: &mut Timeline,
     ) -> Delivery {
         let connection = &mut self.connections[index as usize];
-        let receiver = usize::from(1 - way);
         let sender = &mut connection.ways[usize::from(way)];
+        let receiver = &connection.ends[usize::from(1 - way)];
         if connection.generation != generation || sender.is_blocked() {
             return None;
         }
@@ -234,27 +248,28 @@ impl Network {
         if oldest.arrives > timeline.now() {
             return None;
         }
+        let site = &mut self.sites[receiver.site as usize];
         if !oldest.is_in {
             // The bytes come in one behind the other through the receiver's card.
             oldest.is_in = true;
-            let site = connection.ends[receiver].site;
-            let complete = self.sites[site as usize].card.arrive(timeline.now(), oldest.bytes);
+            let complete = site.card.arrive(timeline.now(), oldest.bytes);
             if complete > timeline.now() {
                 oldest.arrives = complete;
                 timeline.plan(complete, Event::Arrival { connection: index, generation, way });
                 return None;
             }
         }
-        if oldest.is_lost || !self.is_open(index, way) {
+        if oldest.is_lost || !site.has_power || self.links[sender.link as usize].is_cut {
             self.did_not_arrive(index, way, timeline);
             return None;
         }
-        if !self.connections[index as usize].ends[receiver].is_open {
+        if !receiver.is_open {
             self.arrived_at_nobody(index, way, timeline);
             return None;
         }
+        let is_acknowledged = self.is_open(index, 1 - way);
         let delivery = self.deliver_oldest(index, way, timeline);
-        if self.lives(index, generation) && !self.is_open(index, 1 - way) {
+        if !is_acknowledged && self.lives(index, generation) {
             self.stall(index, way, false, timeline);
         }
         delivery
@@ -310,6 +325,7 @@ impl Network {
     }
 
     /// Packets pass this way: the link is not cut, and the receiver's host has power.
+    #[inline]
     pub(super) fn is_open(&self, index: u32, way: u8) -> bool {
         let receiver = &self.connections[index as usize].ends[usize::from(1 - way)];
         !self.is_cut(index, way) && self.sites[receiver.site as usize].has_power
@@ -325,12 +341,13 @@ impl Network {
         self.connections[index as usize].generation == generation
     }
 
+    #[inline]
     fn deliver_oldest(&mut self, index: u32, way: u8, timeline: &mut Timeline) -> Delivery {
-        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
-        let transit = sender.on_the_way.pop_front()?;
-        if transit.message.is_some() {
+        let connection = &mut self.connections[index as usize];
+        let transit = connection.ways[usize::from(way)].on_the_way.pop_front()?;
+        if let Some(message) = transit.message {
             self.delivered += 1;
-            self.tell(index, way, transit.message, Outcome::Delivered, timeline);
+            connection.tell_message(way, message, Outcome::Delivered, timeline);
         }
         self.receive(index, 1 - way, transit.input, timeline)
     }

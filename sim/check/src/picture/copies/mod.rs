@@ -83,7 +83,7 @@ impl Copies {
     }
 
     /// A replica appends. Gives back where its log ended before, if that is known.
-    pub(crate) fn append(&mut self, node: NodeId, batch: Batch) -> Option<Offset> {
+    pub(crate) fn append(&mut self, node: NodeId, batch: &Batch) -> Option<Offset> {
         let slot = self.slot(node)?;
         let replica = &mut self.replicas[usize::from(slot)];
         let end = replica.end.replace(batch.last.next());
@@ -95,7 +95,7 @@ impl Copies {
     }
 
     /// Notes that a replica holds a batch: one that others have, or a new one.
-    fn hold(&mut self, slot: u8, batch: Batch) {
+    fn hold(&mut self, slot: u8, batch: &Batch) {
         let begin = self.first_at(batch.base);
         let mut place = begin;
         while let Some(known) = self.batches.get_mut(place)
@@ -113,7 +113,7 @@ impl Copies {
             }
             place += 1;
         }
-        self.insert(begin, Batch { holders: 1 << slot, ..batch });
+        self.insert(begin, Batch { holders: 1 << slot, ..batch.clone() });
     }
 
     /// Puts a new batch in its place, and notes whether others claim the same offsets.

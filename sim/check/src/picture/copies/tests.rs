@@ -46,7 +46,7 @@ fn act(copies: &mut Copies, logs: &mut Logs, act: Act) {
             let base = end_of(&logs[replica]);
             logs[replica].push((base, base + count - 1, epoch * 10 + count as u32));
             let told = batch(base, count, epoch * 10 + count as u32);
-            copies.append(NodeId::broker(replica as u16 + 1), told);
+            copies.append(NodeId::broker(replica as u16 + 1), &told);
         }
         Act::Cut { replica, back } => {
             let log = &mut logs[replica];
@@ -102,7 +102,7 @@ fn what_was_flushed_is_not_counted_as_lost_with_the_page_cache() {
     let node = NodeId::broker(1);
     let mut copies = Copies::default();
     for base in [0, 1, 2] {
-        copies.append(node, batch(base, 1, 0));
+        copies.append(node, &batch(base, 1, 0));
     }
     copies.commit(node, Offset(0), Offset(2), 1);
     copies.replica_mut(node).expect("it has a slot").flushed = Offset(1);
@@ -116,8 +116,8 @@ fn what_was_flushed_is_not_counted_as_lost_with_the_page_cache() {
 fn what_every_replica_has_deleted_is_forgotten() {
     let mut copies = Copies::default();
     for node in [NodeId::broker(1), NodeId::broker(2)] {
-        copies.append(node, batch(0, 3, 0));
-        copies.append(node, batch(3, 3, 0));
+        copies.append(node, &batch(0, 3, 0));
+        copies.append(node, &batch(3, 3, 0));
     }
     copies.start_at(NodeId::broker(1), Offset(3));
     assert_eq!(copies.batches.len(), 2);
