@@ -1,7 +1,7 @@
 //! The command line: what can be asked, and who answers.
 
 use crate::error::{Exit, Mistake};
-use crate::{check, explain, explore, fingerprints, list, run, show};
+use crate::{check, explain, explore, fingerprints, list, published, run, show};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -35,6 +35,8 @@ enum Command {
     Explain(ExplainArguments),
     /// Print (or check) the fingerprint of every scenario under its own seed
     Fingerprints(FingerprintsArguments),
+    /// Run published measurements and show klab's figures beside them
+    Published(PublishedArguments),
 }
 
 const CHECK_HELP: &str = concat!(
@@ -168,6 +170,22 @@ pub struct FingerprintsArguments {
     pub check: Option<PathBuf>,
 }
 
+/// `klab published`
+#[derive(Debug, Args)]
+pub struct PublishedArguments {
+    /// Only one publication, such as kreps-2014
+    pub only: Option<String>,
+    /// Where their scenarios are
+    #[arg(long, value_name = "DIR", default_value = "scenarios/published")]
+    pub scenarios: PathBuf,
+    /// Write the pages into this folder
+    #[arg(long, value_name = "DIR", default_value = "reports/published")]
+    pub report: PathBuf,
+    /// Write no pages
+    #[arg(long, conflicts_with = "report")]
+    pub no_report: bool,
+}
+
 impl Cli {
     /// Does what was asked.
     ///
@@ -183,6 +201,7 @@ impl Cli {
             Command::List(arguments) => list::list(&arguments),
             Command::Explain(arguments) => explain::explain(&arguments),
             Command::Fingerprints(arguments) => fingerprints::fingerprints(&arguments),
+            Command::Published(arguments) => published::published(&arguments),
         }
     }
 }

@@ -154,6 +154,14 @@ pub const CONCEPTS: &[Concept] = &[
         source: "klab's own world; SocketServer mutes a channel while it serves a request of it",
         file: "sim/world/src/network/link.rs",
     },
+    Concept {
+        name: "published",
+        sentence: "What others measured on real hardware, beside what the same settings come to on \
+                   klab's: throughput and latency come from requests, cards, disks, buffers and \
+                   windows, by one set of constants for each hardware profile.",
+        source: "Kreps 2014; OpenMessaging benchmarks of 2019 to 2021",
+        file: "sim/scenario/src/hardware.rs",
+    },
 ];
 
 /// The concept of this name.

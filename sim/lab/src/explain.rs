@@ -8,7 +8,7 @@ use crate::list;
 use crate::promises;
 use klab_check::{ANOMALIES, PROMISES};
 use klab_machine::Fact;
-use klab_scenario::Expectation;
+use klab_scenario::{CONSTANTS, Expectation, Profile};
 use klab_wire::ErrorCode;
 use klab_wire::config::{ConfigKind, Release, SWITCHES, Switches};
 
@@ -62,6 +62,7 @@ fn entries(word: &str, experiments: &[Experiment]) -> Vec<Entry> {
         explain_fact(word, experiments),
         explain_error(word),
         explain_switch(word, experiments),
+        explain_hardware(word, experiments),
     ]
     .into_iter()
     .flatten()
@@ -70,6 +71,35 @@ fn entries(word: &str, experiments: &[Experiment]) -> Vec<Entry> {
         ConfigKind::ALL.into_iter().filter_map(|kind| explain_config(word, kind, experiments)),
     );
     entries
+}
+
+/// A profile with its file, or a constant with its value in every profile; `hardware` for what profiles there are.
+fn explain_hardware(word: &str, experiments: &[Experiment]) -> Option<Entry> {
+    let runs_on = |profile: Profile| {
+        let on = experiments.iter().filter(move |one| one.scenario.hardware.profile == profile);
+        on.map(|one| one.path.display().to_string()).collect::<Vec<_>>()
+    };
+    let entry = |name: &str, lines, scenarios| {
+        Some(Entry { kind: "hardware", name: name.to_string(), lines, scenarios })
+    };
+    if word == "hardware" {
+        let mut lines =
+            vec!["What everything costs: [hardware] profile = \"cloud-nvme\". Profiles:".into()];
+        lines.extend(Profile::ALL.map(|profile| format!("  klab explain {}", profile.name())));
+        lines.extend(CONSTANTS.iter().map(|one| format!("{}: {}", one.name, one.meaning)));
+        return entry(word, lines, Vec::new());
+    }
+    if let Some(profile) = Profile::ALL.into_iter().find(|profile| profile.name() == word) {
+        let lines = profile.text().lines().map(String::from).collect();
+        let is_default = profile == Profile::default();
+        return entry(word, lines, if is_default { Vec::new() } else { runs_on(profile) });
+    }
+    let place = CONSTANTS.iter().position(|constant| constant.name == word)?;
+    let mut lines = vec![CONSTANTS[place].meaning.to_string()];
+    for profile in Profile::ALL {
+        lines.push(format!("{}: {}", profile.name(), profile.hardware().values()[place]));
+    }
+    entry(word, lines, Vec::new())
 }
 
 fn explain_concept(word: &str, experiments: &[Experiment]) -> Option<Entry> {

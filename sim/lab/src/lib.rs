@@ -23,6 +23,7 @@ pub mod list;
 pub mod measure;
 mod own_mistake;
 pub mod promises;
+pub mod published;
 pub mod report;
 pub mod run;
 pub mod show;

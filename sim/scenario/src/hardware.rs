@@ -96,7 +96,7 @@ constants! {
     other_request_ns "other-request-ns" = 0,
         "A request handler's work on any other request, and a controller's on each of its own.";
     gc_interval_ns "gc-interval-ns" = 0,
-        "How long it is, on average, from one stop-the-world garbage collection of a broker to the next; drawn evenly from half of that to one and a half. 0 switches them off.";
+        "How long it is, on average, from one stop-the-world garbage collection of a broker to the next one; drawn evenly from half of that to one and a half. 0 switches them off.";
     gc_pause_min_ns "gc-pause-min-ns" = 0,
         "The shortest such pause; each is drawn evenly.";
     gc_pause_max_ns "gc-pause-max-ns" = 0,

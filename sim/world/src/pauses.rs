@@ -10,7 +10,7 @@ use klab_wire::{Span, Time};
 /// How often there are pauses, and how long they are. An average interval of zero is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pauses {
-    /// From one to the next, on average; each is drawn evenly from half of it to one and a half.
+    /// From the end of one to the next, on average; each is drawn evenly from half of it to one and a half.
     pub interval: Span,
     /// The shortest.
     pub shortest: Span,
@@ -43,7 +43,7 @@ impl Paused {
             let length = Span(self.weather.between(shortest.0, longest.0.max(shortest.0)));
             self.until = self.next + length;
             let interval = self.interval();
-            self.next += interval;
+            self.next = self.until + interval;
         }
         (now < self.until).then_some(self.until)
     }

@@ -266,11 +266,12 @@ impl Disk {
         }
         let unwritten = self.unwritten.get(&file);
         let (bytes, upto) = unwritten.map_or((0, 0), |file| (file.bytes(), file.noted()));
-        let time = self.profile.fsync + self.transfer(bytes);
         let files = if unwritten.is_some() { vec![(file, upto)] } else { Vec::new() };
         let operation = Operation { files, journal: self.journaled, then: Some(then) };
         let directory = self.directory_of(file);
-        self.spindles[usize::from(directory)].flushed(bytes);
+        let spindle = &mut self.spindles[usize::from(directory)];
+        let bytes = spindle.flush(&self.profile, timeline.now(), bytes);
+        let time = self.profile.fsync + self.transfer(bytes);
         self.begin(directory, operation, (time, bytes), timeline);
         Ok(())
     }

@@ -84,9 +84,16 @@ impl Spindle {
         stalled.max(now + transfer_time(above, Some(speed)))
     }
 
-    /// Bytes were brought to the disk by an fsync.
-    pub(super) fn flushed(&mut self, bytes: u64) {
-        self.dirty = self.dirty.saturating_sub(bytes);
+    /// Begins to bring a file's bytes to the disk. Tells how many of them the system has not written back already: a
+    /// disk that writes back all the time has few left.
+    pub(super) fn flush(&mut self, profile: &DiskProfile, now: Time, bytes: u64) -> u64 {
+        let Some(speed) = profile.throughput.filter(|_| profile.dirty_background > 0) else {
+            return bytes;
+        };
+        self.write_back(profile, speed, now);
+        let left = bytes.min(self.dirty);
+        self.dirty -= left;
+        left
     }
 
     /// What the disk has written since somebody last looked.

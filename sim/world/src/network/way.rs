@@ -246,6 +246,11 @@ impl Network {
         }
         let oldest = sender.on_the_way.front_mut()?;
         if oldest.arrives > timeline.now() {
+            if oldest.is_in && !oldest.is_unsent() {
+                // This came for one of those behind it, which is let in when the oldest is.
+                let event = Event::Arrival { connection: index, generation, way };
+                timeline.plan(oldest.arrives, event);
+            }
             return None;
         }
         let site = &mut self.sites[receiver.site as usize];

@@ -4,6 +4,7 @@
 mod acts;
 mod clusters;
 mod deployment;
+mod hardware;
 mod network;
 mod storage;
 mod time_and_chance;

@@ -1,0 +1,128 @@
+//! What is read off a run for a published number.
+
+#![allow(clippy::float_arithmetic, reason = "ratios are for people, and made in the lab")]
+
+use crate::measure::Measured;
+use crate::measure::latency::Percentiles;
+use klab_scenario::Scenario;
+use klab_wire::Span;
+use std::fmt;
+
+/// What a published number is a number of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// Acknowledged records a second.
+    Records,
+    /// Acknowledged bytes of values a second, in 10⁶.
+    Megabytes,
+    /// Records a second that consumers read while there are enough to read.
+    Consumed,
+    /// From `send()` to the acknowledgement, in milliseconds: the mean.
+    PublishMean,
+    /// The median.
+    PublishP50,
+    /// 95 of 100.
+    PublishP95,
+    /// 99 of 100.
+    PublishP99,
+    /// 999 of 1000.
+    PublishP999,
+    /// From `send()` to the poll that returned the record, in milliseconds: the median.
+    EndToEndP50,
+    /// 95 of 100.
+    EndToEndP95,
+    /// 99 of 100.
+    EndToEndP99,
+    /// Records in a batch, on the average.
+    RecordsPerBatch,
+    /// Little's law in saturation: latency times throughput over what the producers' `buffer.memory` holds.
+    Memory,
+}
+
+impl Quantity {
+    /// What it is called, with its unit.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quantity::Records => "records/s",
+            Quantity::Megabytes => "MB/s",
+            Quantity::Consumed => "consumed records/s",
+            Quantity::PublishMean => "publish mean, ms",
+            Quantity::PublishP50 => "publish p50, ms",
+            Quantity::PublishP95 => "publish p95, ms",
+            Quantity::PublishP99 => "publish p99, ms",
+            Quantity::PublishP999 => "publish p99.9, ms",
+            Quantity::EndToEndP50 => "end to end p50, ms",
+            Quantity::EndToEndP95 => "end to end p95, ms",
+            Quantity::EndToEndP99 => "end to end p99, ms",
+            Quantity::RecordsPerBatch => "records/batch",
+            Quantity::Memory => "latency x throughput / buffer.memory",
+        }
+    }
+
+    /// By how many hundredths klab may be off: latencies are harder.
+    pub fn tolerance(self) -> f64 {
+        match self {
+            Quantity::Records
+            | Quantity::Megabytes
+            | Quantity::Consumed
+            | Quantity::RecordsPerBatch => 0.15,
+            _ => 0.25,
+        }
+    }
+
+    /// What a run says of it.
+    pub fn of(self, measured: &Measured, scenario: &Scenario) -> f64 {
+        let publish = |pick: fn(&Percentiles) -> u64| millis(measured.publish.as_ref(), pick);
+        let end_to_end = |pick: fn(&Percentiles) -> u64| millis(measured.end_to_end.as_ref(), pick);
+        match self {
+            Quantity::Records => measured.rates.acked,
+            Quantity::Megabytes => measured.rates.acked_mb,
+            Quantity::Consumed => plateau(measured),
+            Quantity::PublishMean => publish(|all| all.mean),
+            Quantity::PublishP50 => publish(|all| all.p50),
+            Quantity::PublishP95 => publish(|all| all.p95),
+            Quantity::PublishP99 => publish(|all| all.p99),
+            Quantity::PublishP999 => publish(|all| all.p999),
+            Quantity::EndToEndP50 => end_to_end(|all| all.p50),
+            Quantity::EndToEndP95 => end_to_end(|all| all.p95),
+            Quantity::EndToEndP99 => end_to_end(|all| all.p99),
+            Quantity::RecordsPerBatch => measured.rates.records_per_batch,
+            Quantity::Memory => {
+                let held = measured.rates.acked_mb * 1e3 * publish(|all| all.mean);
+                held / memory(scenario)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn millis(percentiles: Option<&Percentiles>, pick: fn(&Percentiles) -> u64) -> f64 {
+    percentiles.map_or(0.0, |all| pick(all) as f64 / 1e3)
+}
+
+/// The bytes that all producers together can hold.
+fn memory(scenario: &Scenario) -> f64 {
+    let release = scenario.kafka.release;
+    let each = scenario
+        .producer_nodes()
+        .map(|(_, producer)| producer.resolved_config(release).buffer_memory as f64);
+    each.sum()
+}
+
+/// The rate of the middle half of the intervals in which something was read.
+fn plateau(measured: &Measured) -> f64 {
+    let polled: Vec<u64> =
+        measured.rows.iter().map(|row| row.polled).filter(|polled| *polled > 0).collect();
+    let quarter = polled.len() / 4;
+    let middle = &polled[quarter..polled.len() - quarter];
+    let seconds = measured.interval.times(middle.len() as u64);
+    match seconds {
+        Span::ZERO => 0.0,
+        seconds => middle.iter().sum::<u64>() as f64 * 1e9 / seconds.0 as f64,
+    }
+}

@@ -1,0 +1,171 @@
+//! `klab published`: published measurements of Kafka beside klab's figures, by one set of constants for each hardware
+//! profile.
+//!
+//! [`rows`] has them as data; the pages and tables below `reports/published/` follow from them and from nothing else. A
+//! row that is off is shown with its misfit: no constant is tuned for a row.
+
+#![allow(clippy::float_arithmetic, reason = "ratios are for people, and made in the lab")]
+
+pub mod measure;
+mod page;
+pub mod rows;
+
+use crate::cli::{PublishedArguments, Subject};
+use crate::error::{Exit, Mistake};
+use crate::experiment::{Experiment, Hosting};
+use measure::Quantity;
+use rows::{Figure, PUBLICATIONS, Publication, Row};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// A published number with klab's.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared {
+    /// The published one.
+    pub figure: Figure,
+    /// klab's.
+    pub klab: f64,
+}
+
+/// A row with klab's figures.
+#[derive(Clone, Debug)]
+pub struct ComparedRow {
+    /// The row.
+    pub row: Row,
+    /// Its figures, in its order.
+    pub figures: Vec<Compared>,
+    /// The line that repeats its first run.
+    pub command: String,
+}
+
+impl Compared {
+    /// klab's figure over the published one.
+    pub fn ratio(&self) -> f64 {
+        self.klab / self.figure.published
+    }
+
+    /// Whether it is as near as it shall be.
+    pub fn is_near(&self) -> bool {
+        (self.ratio() - 1.0).abs() <= self.figure.quantity.tolerance()
+    }
+}
+
+/// Runs every published row, prints the comparison, and writes the pages.
+///
+/// # Errors
+///
+/// There is no such publication, a scenario cannot be read, or a page cannot be written.
+pub fn published(arguments: &PublishedArguments) -> Result<Exit, Mistake> {
+    let chosen: Vec<&Publication> = match &arguments.only {
+        None => PUBLICATIONS.iter().collect(),
+        Some(name) => vec![find(name)?],
+    };
+    for publication in chosen {
+        let compared = compare(publication, &arguments.scenarios)?;
+        anstream::print!("{}", page::text(publication, &compared));
+        if !arguments.no_report {
+            write(&arguments.report, publication, &compared)?;
+        }
+    }
+    if arguments.only.is_none() && !arguments.no_report {
+        write_file(&arguments.report.join("index.md"), &page::index())?;
+    }
+    Ok(Exit::AsExpected)
+}
+
+/// The publication of this name.
+///
+/// # Errors
+///
+/// There is none.
+pub fn find(name: &str) -> Result<&'static Publication, Mistake> {
+    PUBLICATIONS.iter().find(|publication| publication.name == name).ok_or_else(|| {
+        let names: Vec<_> = PUBLICATIONS.iter().map(|publication| publication.name).collect();
+        Mistake::new(format!("there is no publication `{name}`: say one of {}", names.join(", ")))
+    })
+}
+
+/// Runs the rows of a publication, as many at once as there are cores.
+///
+/// # Errors
+///
+/// A scenario cannot be read.
+pub fn compare(publication: &Publication, scenarios: &Path) -> Result<Vec<ComparedRow>, Mistake> {
+    let rows = publication.rows;
+    let next = Mutex::new(rows.iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            #[allow(clippy::disallowed_methods, reason = "each run is one thread; rows are many")]
+            scope.spawn(|| {
+                loop {
+                    let taken = next.lock().expect("no row panics while it is taken").next();
+                    let Some((place, row)) = taken else { return };
+                    let compared = compare_row(publication, row, scenarios);
+                    done.lock().expect("no row panics while it is put").push((place, compared));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no row has panicked");
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, compared)| compared).collect()
+}
+
+/// Runs a row under its seeds; of each figure the median counts.
+///
+/// # Errors
+///
+/// The scenario cannot be read.
+pub fn compare_row(
+    publication: &Publication,
+    row: &Row,
+    scenarios: &Path,
+) -> Result<ComparedRow, Mistake> {
+    let name = row.scenario.unwrap_or(publication.name);
+    let subject = Subject {
+        scenario: scenarios.join(format!("{name}.toml")),
+        run: None,
+        settings: row.settings.iter().map(ToString::to_string).collect(),
+    };
+    let experiment = Experiment::load(&subject, None)?;
+    let quantities: Vec<Quantity> = row.figures.iter().map(|figure| figure.quantity).collect();
+    let runs: Vec<Vec<f64>> = (0..row.seeds)
+        .map(|nth| {
+            let experiment = experiment.with_seed(experiment.seed + nth);
+            let outcome = experiment.measure(Hosting::Bare, |_| {});
+            let measured = outcome.measured.expect("a run that is measured has measures");
+            quantities.iter().map(|one| one.of(&measured, &experiment.scenario)).collect()
+        })
+        .collect();
+    let figures = row.figures.iter().enumerate().map(|(place, figure)| {
+        let klab = median(runs.iter().map(|run| run[place]).collect());
+        Compared { figure: *figure, klab }
+    });
+    Ok(ComparedRow { row: *row, figures: figures.collect(), command: experiment.command() })
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+fn write(
+    folder: &Path,
+    publication: &Publication,
+    compared: &[ComparedRow],
+) -> Result<(), Mistake> {
+    let path = |ending: &str| -> PathBuf { folder.join(format!("{}.{ending}", publication.name)) };
+    write_file(&path("md"), &page::page(publication, compared))?;
+    write_file(&path("csv"), &page::table(publication, compared))
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), Mistake> {
+    let cannot = |error: std::io::Error| Mistake::of_path(path, "it cannot be written", &error);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(cannot)?;
+    }
+    fs::write(path, text).map_err(cannot)
+}

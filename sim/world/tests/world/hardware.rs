@@ -1,0 +1,153 @@
+//! Threads, cores, hand-offs, windows and shared cards.
+
+use crate::toys::*;
+use klab_machine::Command;
+use klab_wire::{InitProducerIdRequest, NodeId, Span};
+use klab_world::toy::ToyConfig;
+use klab_world::{
+    Buffers, Costs, HostPlan, Latency, NetworkProfile, Pauses, ProcessPlan, ResourceKind, Sockets,
+    Threads,
+};
+
+const ALL: [NodeId; 4] =
+    [NodeId::producer(1), NodeId::producer(2), NodeId::producer(3), NodeId::producer(4)];
+
+/// A server whose requests take 10 ms, and four clients, each of which sends one request; all come in at 3 ms.
+fn four_requests_at(host: HostPlan) -> ToyWorld {
+    let server = ProcessPlan { host, ..plan(SERVER, ToyConfig::server()) };
+    let clients = ALL.map(|node| plan(node, ToyConfig::client(&[SERVER], 1)));
+    world_of(1, steady(), [vec![server], clients.to_vec()].concat())
+}
+
+fn broker(cores: u32, io: u32) -> HostPlan {
+    let costs = Costs { other: millis(10), ..Costs::default() };
+    let threads = Threads::Broker { network: 1, io };
+    HostPlan { cores, threads, costs, ..HostPlan::ideal() }
+}
+
+#[test]
+fn as_many_requests_are_in_service_as_there_are_request_handlers() {
+    let mut world = four_requests_at(broker(8, 2));
+    run(&mut world, millis(24));
+    assert_eq!(when(&world, SERVER, is_request), [13, 13, 23, 23]);
+}
+
+#[test]
+fn threads_share_the_cores() {
+    let mut world = four_requests_at(broker(1, 8));
+    run(&mut world, millis(42));
+    assert_eq!(when(&world, SERVER, is_request), [13, 23, 33]);
+    let usage = world.usage();
+    let cores = usage[0].resources.iter().find(|resource| resource.kind == ResourceKind::Cores);
+    assert_eq!(cores.map(|cores| (cores.capacity, cores.busy)), Some((1, millis(40))));
+}
+
+#[test]
+fn a_hand_off_delays_a_request_and_its_answer_and_keeps_nobody_busy() {
+    let host = broker(8, 2);
+    let costs = Costs { hand_off: millis(5), ..host.costs };
+    let mut world = four_requests_at(HostPlan { costs, ..host });
+    run(&mut world, millis(100));
+    assert_eq!(when(&world, SERVER, is_request)[..4], [18, 18, 28, 28]);
+    // 10 ms of service, 5 ms of hand-off and 1 ms of wire later.
+    assert_eq!(when(&world, ALL[0], is_response)[0], 24);
+}
+
+#[test]
+fn a_paused_process_takes_up_its_requests_where_it_left_them() {
+    let mut world = four_requests_at(broker(8, 2));
+    run(&mut world, millis(8));
+    world.pause(SERVER);
+    run(&mut world, millis(50));
+    assert!(when(&world, SERVER, is_request).is_empty());
+    world.resume(SERVER);
+    run(&mut world, millis(61));
+    assert_eq!(when(&world, SERVER, is_request), [50, 50, 60, 60]);
+}
+
+#[test]
+fn a_process_that_collects_its_garbage_does_nothing_else() {
+    let collections = Pauses { interval: millis(4), shortest: secs(1), longest: secs(1) };
+    let mut world = four_requests_at(HostPlan { collections, ..broker(8, 2) });
+    run(&mut world, millis(900));
+    assert!(when(&world, SERVER, is_request).is_empty());
+    run(&mut world, secs(60));
+    assert!(when(&world, SERVER, is_request).len() >= 4);
+}
+
+#[test]
+fn a_crash_ends_what_is_in_service() {
+    let mut world = four_requests_at(broker(8, 2));
+    run(&mut world, millis(8));
+    world.crash(SERVER);
+    world.start(SERVER);
+    run(&mut world, secs(1));
+    assert!(when(&world, SERVER, is_request).is_empty(), "nobody has asked again");
+}
+
+/// Hosts whose sockets take so many bytes.
+fn sockets(receive: u64) -> HostPlan {
+    let buffers = Buffers { receive, ..Buffers::OF_THE_SYSTEM };
+    HostPlan { sockets: Sockets { accepted: buffers, opened: buffers }, ..HostPlan::ideal() }
+}
+
+fn with_sockets(node: NodeId, config: ToyConfig, receive: u64) -> ProcessPlan<ToyConfig> {
+    ProcessPlan { host: sockets(receive), ..plan(node, config) }
+}
+
+/// The client sends one request to each of its servers.
+fn send_to_each(world: &mut ToyWorld) {
+    let request = InitProducerIdRequest { current: None }.into();
+    world.command(CLIENT, Command::Administer(request));
+}
+
+#[test]
+fn a_window_bounds_a_connection_to_one_window_for_each_round_trip() {
+    // A request has 78 bytes: a window of two lets two of them be on their way.
+    let network = NetworkProfile { chunk: 78, bandwidth: Some(1_000_000_000), ..steady() };
+    let server = with_sockets(SERVER, ToyConfig::server(), 156);
+    let client = with_sockets(CLIENT, ToyConfig::client(&[SERVER], 0), 156);
+    let mut world = world_of(1, network, vec![server, client]);
+    run(&mut world, secs(1));
+    (0..6).for_each(|_| send_to_each(&mut world));
+    run(&mut world, secs(2));
+    // Two at once, and the next two when the first are acknowledged: a round trip has 2 ms.
+    assert_eq!(when(&world, SERVER, is_request), [1_001, 1_001, 1_003, 1_003, 1_005, 1_005]);
+}
+
+#[test]
+fn connections_share_a_card_chunk_by_chunk() {
+    // At 7,800 bytes a second a request of 78 takes 10 ms, in six chunks.
+    const OTHER: NodeId = NodeId::broker(2);
+    let latency = Latency::constant(Span::from_micros(1));
+    let network =
+        NetworkProfile { latency, chunk: 13, bandwidth: Some(7_800), ..NetworkProfile::default() };
+    let servers = [SERVER, OTHER].map(|node| with_sockets(node, ToyConfig::server(), 13));
+    let client = with_sockets(CLIENT, ToyConfig::client(&[SERVER, OTHER], 0), 13);
+    let mut world = world_of(1, network, [servers.to_vec(), vec![client]].concat());
+    run(&mut world, secs(1));
+    send_to_each(&mut world);
+    run(&mut world, secs(2));
+    // One after the other they would be there after 10 and 20 ms and what the receiver's card takes.
+    let (first, second) = (when(&world, SERVER, is_request)[0], when(&world, OTHER, is_request)[0]);
+    assert!((1_018..=1_022).contains(&first), "{first}");
+    assert!((1_020..=1_024).contains(&second), "{second}");
+}
+
+#[test]
+fn what_a_cut_link_swallows_of_a_message_in_chunks_is_sent_again() {
+    let network = NetworkProfile { chunk: 13, bandwidth: Some(78_000), ..steady() };
+    let server = with_sockets(SERVER, ToyConfig::server(), 1_000);
+    let client = with_sockets(CLIENT, ToyConfig::client(&[SERVER], 0), 1_000);
+    let mut world = world_of(1, network, vec![server, client]);
+    run(&mut world, secs(1));
+    world.cut(CLIENT, SERVER);
+    (0..3).for_each(|_| send_to_each(&mut world));
+    run(&mut world, millis(1_300));
+    assert!(requests(&world).is_empty());
+    world.heal(CLIENT, SERVER);
+    run(&mut world, secs(3));
+    send_to_each(&mut world);
+    run(&mut world, secs(4));
+    assert_eq!(requests(&world), [0, 1, 2, 3]);
+}
