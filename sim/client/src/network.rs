@@ -200,6 +200,12 @@ impl<P> ClientNetwork<P> {
         self.network.has_room(Address::broker(node), self.max_in_flight)
     }
 
+    /// Whether this broker takes no request until one is answered.
+    pub(crate) fn is_full(&self, node: NodeId) -> bool {
+        let to = Address::broker(node);
+        self.network.is_connected(to) && !self.network.has_room(to, self.max_in_flight)
+    }
+
     /// Whether connecting to this broker has to wait for a back-off (`isUnavailable`).
     pub(crate) fn is_backing_off(&self, node: NodeId, now: Now) -> bool {
         self.network.is_backing_off(Address::broker(node), now)

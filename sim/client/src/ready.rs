@@ -130,6 +130,14 @@ impl ReadyQueues {
         self.nodes.iter().find(is_next).map(|queues| queues.node)
     }
 
+    /// Whether there are brokers with something to send, all of them of a kind, and no partition without one.
+    pub(crate) fn all_leaders(&self, are: impl Fn(NodeId) -> bool) -> bool {
+        let mut leaders = self.nodes.iter().filter(|queues| !queues.slots.is_empty()).peekable();
+        leaders.peek().is_some()
+            && self.leaderless.is_empty()
+            && leaders.all(|queues| are(queues.node))
+    }
+
     /// A broker has something ripe.
     pub(crate) fn is_ripe(&self, node: NodeId) -> bool {
         self.place(node).is_ok_and(|place| self.nodes[place].ripe > 0)

@@ -152,8 +152,13 @@ impl Sender {
         self.set_alarms(now, out);
     }
 
-    /// Runs soon if there is something to do, or when there will be.
+    /// Runs soon if there is something to do, or when there will be. While no broker takes another request, the next
+    /// answer is soon enough.
     pub(crate) fn wake(&mut self, now: Now, out: &mut Outbox) {
+        let is_full = |node| self.network.is_full(node);
+        if self.granted.is_empty() && self.accumulator.ready.all_leaders(is_full) {
+            return;
+        }
         match self.is_idle(now) && self.granted.is_empty() && !self.network.wants_metadata(now) {
             true => self.set_alarms(now, out),
             false => self.alarm.ring_by(now.time, now, out),

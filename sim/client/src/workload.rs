@@ -108,12 +108,18 @@ impl Workload {
         self.next_topic = (topic + 1) % self.spec.topics.len() as u32;
         self.left -= count;
         self.sent += u64::from(count);
-        let first_value = match partition {
-            Some(partition) => self.number_of((topic, partition), count),
-            None => self.numbers.take(count),
+        // Calls are numbered in their order, whatever numbers their values have.
+        let (operation, first_value) = match partition {
+            Some(partition) => {
+                (self.numbers.operation(), self.number_of((topic, partition), count))
+            }
+            None => {
+                let first_value = self.numbers.take(count);
+                (OperationId(first_value), first_value)
+            }
         };
         let content = self.content(first_value, count);
-        Some(Append { topic, content, operation: OperationId(first_value), partition })
+        Some(Append { topic, content, operation, partition })
     }
 
     /// Round robin goes from call to call: a counted call stands for records that would have gone to all.
