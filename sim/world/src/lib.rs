@@ -6,16 +6,18 @@
 //!
 //! # What is left out
 //!
-//! - Flow control: a receiver's socket buffer has no bound, so a paused process stalls nobody by it.
-//!   It would take windows per way and a partial delivery of messages.
+//! - Flow control by a reader that does not read: windows bound what is on its way, but a paused process takes in
+//!   whole messages all the same. It would take a partial delivery of messages.
 //! - Fast retransmission and selective acknowledgement: every loss costs a retransmission time-out.
-//! - Sharing of a card between connections is first come, first served by whole messages, not by
-//!   packets.
-//! - The pools of network and request-handler threads: a machine is stepped by one core at a time.
-//! - Hardware profiles: what a step, a record and a byte cost is set by [`Costs`], and a scenario's `hardware` knows
-//!   only `ideal`, which costs nothing. Another takes measured constants and a name.
-//! - A limit of the page cache in scenarios: a disk's profile has one, but no key of a file sets it, so memory keeps
-//!   everything. Pages that are dirty for too long throttle nobody either.
+//! - Locks between the threads of a broker: requests for one partition wait for each other in Kafka, here for threads and
+//!   cores only. It would take the partitions of an input before it is served.
+//! - An fsync keeps no request handler waiting, only the answer; an append keeps one waiting when too many pages are
+//!   dirty. In Kafka the handler itself calls fsync.
+//! - Congestion control: a window is a constant, from the first packet on. Messages that a stalled connection sends
+//!   again are sent whole, without windows.
+//! - The journal of a host's file systems is one for all its log directories.
+//! - The costs of a controller for each election and of a start for each log: both cost what their messages cost. They
+//!   would be `Spend`s of those steps.
 //! - Kafka in ZooKeeper mode: a scenario may ask for it, and is told that it is not built yet; an ensemble without
 //!   Kafka is. It takes brokers that register as znodes, and the controller's other host.
 

@@ -161,8 +161,8 @@ const KREPS_2014: Publication = Publication {
         "The sizes are a chart without numbers in the publication, and the batch sizes are not in it at all: the figures \
          beside klab's are those of an independent small simulation of the same mechanisms, which takes the text's word \
          that 10 bytes are bound by the processor and 100 and more by the network.",
-        "acks=-1 runs fast because the model has no garbage on its way: klab counts no time for the producer's own \
-         collections, and a round of replication is as fast as its constants every time.",
+        "acks=-1 is a little fast: a round of replication takes what its constants say, every time, and collections of the \
+         producers are not in the model.",
     ],
 };
 
@@ -208,7 +208,7 @@ const PRAVEGA_2020: Publication = Publication {
         row(
             "100 partitions, 1 producer: 256 buffers, nearly one record in each",
             &["run-for=4s", "producer.rate=250000/s", "topic.partitions=100"],
-            &[check(Records, 33_409.0), check(PublishP95, 12.6)],
+            &[fit(Records, 33_409.0), check(PublishP95, 12.6)],
         ),
         row(
             "100 partitions, 50 producers",
@@ -247,14 +247,16 @@ const PRAVEGA_2020: Publication = Publication {
         ),
     ],
     misfits: &[
-        "Ten partitions: the runs do not tell their instances, and keyed records come in an even stream here, with OMB in \
-         bursts of its rate limiter.",
-        "A hundred partitions, one producer: the law of the 256 buffers holds (throughput times latency is 256 batches), \
-         but klab's batches hold more than one record and its latency is shorter than the published: the wait of a batch \
-         for its turn on a connection lets others join it. The published runs must have lost that time where nothing \
-         can join: in the brokers.",
-        "A hundred partitions, fifty producers: klab's brokers cost less for a tiny batch than the real ones. The cost of a \
-         partition in a request (10 us) is not calibrated against any row.",
+        "Ten partitions: the runs do not tell their instances, and p95 of a few milliseconds depends on every wait of the \
+         system. With one producer klab is slower, because what is published hides the pause of a millisecond between \
+         OMB's bursts; with fifty it is faster, because nothing disturbs fifty clients on hosts of their own.",
+        "A hundred partitions, one producer: the law of the 256 buffers holds (throughput times latency is what 256 batches \
+         hold), but klab's batches hold 1.3 records where the published throughput wants one, and its latency is shorter. \
+         This row chose the cost of a partition in a request (25 us); a higher one would fit it better and every row with \
+         few partitions worse.",
+        "A hundred partitions, fifty producers: a quarter of a million batches of one record a second use most of the \
+         brokers' cores in klab too, but its queues in front of them stay short: arrivals are even, and threads wake up \
+         without a delay of their own.",
         "fsync: one constant for every disk of every run; the disks of these runs are not known.",
     ],
 };
@@ -331,15 +333,15 @@ const STREAMNATIVE_2020: Publication = Publication {
         Row {
             name: "latency at 200,000 a second, 100 partitions, acks=1",
             scenario: Some("confluent-2020"),
-            settings: &["run-for=7s", "producer.rate=50000/s", "producer.acks=1"],
-            seeds: 3,
+            settings: &["run-for=20s", "producer.rate=50000/s", "producer.acks=1"],
+            seeds: 1,
             figures: &[check(PublishP50, 1.62), check(PublishP99, 3.06), check(PublishP999, 9.91)],
         },
         Row {
             name: "latency at 200,000 a second, 100 partitions, acks=all",
             scenario: Some("confluent-2020"),
-            settings: &["run-for=7s", "producer.rate=50000/s"],
-            seeds: 3,
+            settings: &["run-for=28s", "producer.rate=50000/s"],
+            seeds: 1,
             figures: &[
                 check(PublishMean, 3.01),
                 check(PublishP50, 2.77),
@@ -370,7 +372,7 @@ const CONFLUENT_2020: Publication = Publication {
         Row {
             name: "200,000 a second",
             scenario: None,
-            settings: &["run-for=8s", "producer.rate=50000/s"],
+            settings: &["run-for=28s", "producer.rate=50000/s"],
             seeds: 3,
             figures: &[
                 check(Records, 200_076.0),

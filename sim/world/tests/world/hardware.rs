@@ -1,12 +1,13 @@
 //! Threads, cores, hand-offs, windows and shared cards.
 
+use crate::clusters::scenario;
 use crate::toys::*;
 use klab_machine::Command;
-use klab_wire::{InitProducerIdRequest, NodeId, Span};
+use klab_wire::{InitProducerIdRequest, NodeId, Span, Time};
 use klab_world::toy::ToyConfig;
 use klab_world::{
-    Buffers, Costs, HostPlan, Latency, NetworkProfile, Pauses, ProcessPlan, ResourceKind, Sockets,
-    Threads,
+    Buffers, Costs, HostPlan, Latency, NetworkProfile, NodeView, Pauses, ProcessPlan, ResourceKind,
+    Sockets, Threads, World,
 };
 
 const ALL: [NodeId; 4] =
@@ -150,4 +151,27 @@ fn what_a_cut_link_swallows_of_a_message_in_chunks_is_sent_again() {
     send_to_each(&mut world);
     run(&mut world, secs(4));
     assert_eq!(requests(&world), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_producer_that_finds_its_pool_full_waits_in_send_and_never_holds_more_than_its_memory() {
+    // 32 buffers of 16 KiB, each with some hundred records of a hundred bytes.
+    let fast = "[hardware]\nprofile = \"cloud-nvme\"\n[[producer]]\ntopic = \"orders\"\nrate = \"max\"\n\
+                config = { \"buffer.memory\" = 524288, \"batch.size\" = 16384, \"linger.ms\" = 0 }\n";
+    let mut world = World::new(&scenario("4s", fast), 1);
+    let fast = NodeId::producer(2);
+    let mut most = 0;
+    for millis in 2_500..3_500 {
+        world.run(Time(millis * 1_000_000), &mut |_| {});
+        for view in world.views(fast) {
+            let NodeView::Producer(producer) = view else { panic!("p2 is a producer") };
+            assert!(producer.buffered_bytes <= 524_288, "{}", producer.buffered_bytes);
+            assert!(producer.blocked <= 1, "one thread waits in one call");
+            most = most.max(producer.buffered_bytes);
+        }
+    }
+    assert_eq!(most, 524_288, "it sends faster than it is answered");
+    let busy = world.usage().into_iter().find(|usage| usage.node == fast).expect("it has meters");
+    let thread = busy.resources.iter().find(|one| one.kind == ResourceKind::UserThread);
+    assert!(thread.is_some_and(|thread| thread.busy > Span::ZERO));
 }
