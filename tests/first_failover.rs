@@ -56,6 +56,17 @@ fn with_acks_1_a_failover_loses_records_that_were_acknowledged_and_the_report_na
 }
 
 #[test]
+fn a_judge_who_is_not_shown_the_steps_of_each_batch_says_the_same() {
+    for settings in [&["producer.acks=1"][..], &[]] {
+        let experiment = experiment(settings, SEED);
+        let (shown, unshown) =
+            (experiment.run(Hosting::Bare, |_| {}), experiment.judge(Hosting::Bare));
+        assert_eq!(format!("{:?}", shown.verdict), format!("{:?}", unshown.verdict));
+        assert_eq!(shown.fingerprint, unshown.fingerprint);
+    }
+}
+
+#[test]
 fn with_acks_all_the_same_weather_loses_nothing() {
     let outcome = experiment(&[], SEED).run(Hosting::Bare, |_| {});
     assert_eq!(outcome.verdict.outcome, Verdict::AsExpected);

@@ -69,8 +69,7 @@ impl Broker {
     ) -> Reads {
         let reader = Reader { session, params, from_purgatory, now };
         let count = self.purgatory.sessions.get(session).map_or(0, FetchSession::dirty_count);
-        let response = self.spare_answers.boxed(FetchResponse::default());
-        let mut reads = Reads::new(response, std::mem::take(&mut self.looks));
+        let mut reads = Reads::new(self.spare_answers.take(), std::mem::take(&mut self.looks));
         for _ in 0..count {
             let fetching = self.purgatory.sessions.get_mut(session);
             let Some(slot) = fetching.and_then(FetchSession::next_dirty) else { break };
@@ -228,7 +227,9 @@ impl Broker {
 }
 
 impl Reads {
-    fn new(response: Box<FetchResponse>, mut looks: Vec<Look>) -> Self {
+    fn new(mut response: Box<FetchResponse>, mut looks: Vec<Look>) -> Self {
+        response.error = ErrorCode::None;
+        response.partitions.clear();
         looks.clear();
         Reads { response, looks, bytes: 0, throttled_bytes: 0, is_urgent: false }
     }

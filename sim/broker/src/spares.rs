@@ -24,6 +24,14 @@ impl<T> Spares<T> {
         }
     }
 
+    /// A box with what some message has left in it, or with nothing.
+    pub(crate) fn take(&mut self) -> Box<T>
+    where
+        T: Default,
+    {
+        self.boxes.pop().unwrap_or_default()
+    }
+
     /// Puts a message that will leave into a box.
     pub(crate) fn boxed(&mut self, message: T) -> Box<T> {
         match self.boxes.pop() {

@@ -72,6 +72,16 @@ pub enum Expected {
     Vacuous,
 }
 
+/// What every batch brings about, for those who follow a record through the trace: no promise is about it.
+const STEPS_OF_A_BATCH: [&str; 4] =
+    ["BatchSent", "ProduceParked", "FollowerFetched", "BatchAcknowledged"];
+
+/// The facts, by their numbers, that a judge with these expectations need not be shown.
+pub fn disregarded(expectations: &[Expectation]) -> Vec<bool> {
+    let is_wanted = |name| expectations.iter().any(|one| one.fact() == Some(name));
+    Fact::names().map(|name| STEPS_OF_A_BATCH.contains(&name) && !is_wanted(name)).collect()
+}
+
 /// Counts the facts that expectations name.
 #[derive(Clone, Debug)]
 pub(crate) struct Expectations {

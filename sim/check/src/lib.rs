@@ -54,7 +54,7 @@ mod summary;
 mod verdict;
 mod watch;
 
-pub use expectation::{Expectation, ExpectationVerdict, Expected, Filter};
+pub use expectation::{Expectation, ExpectationVerdict, Expected, Filter, disregarded};
 pub use guarantee::{Guarantee, Survives, Terms, guarantees};
 pub use history::{
     ANOMALIES, Anomaly, AnomalyInfo, Event, HistoryJudge, HistoryVerdict, Micro, RecordedSettings,

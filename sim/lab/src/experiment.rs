@@ -203,7 +203,8 @@ impl Experiment {
 
     /// Runs it to its end for the verdict alone.
     pub fn judge(&self, hosting: Hosting) -> Judged {
-        let world = World::new(&self.scenario, self.seed).without_fates();
+        let unseen = klab_check::disregarded(&judging::expectations(&self.scenario));
+        let world = World::new(&self.scenario, self.seed).without(unseen);
         self.run_world(world, hosting, |_| {})
     }
 

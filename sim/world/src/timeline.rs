@@ -66,6 +66,8 @@ pub(crate) struct Timeline {
     digested: u64,
     /// Whether somebody wants to see what became of messages.
     shows_fates: bool,
+    /// The facts that nobody wants to see, by their numbers.
+    hidden: Vec<bool>,
 }
 
 /// Below this many events the queue is not worth tidying.
@@ -83,6 +85,7 @@ impl Timeline {
             fingerprint: Fingerprint::new(),
             digested: 0,
             shows_fates: true,
+            hidden: Vec::new(),
         }
     }
 
@@ -159,11 +162,21 @@ impl Timeline {
     }
 
     fn tell_next(&mut self, node: NodeId, told: &mut Drain<'_, Told>) {
-        // It is digested where it is, and moved once.
-        self.digest(node, &told.as_slice()[0].what);
-        let moved = told.next().map(|told| told.what);
+        // It is digested where it is, and moved once, if somebody wants to see it.
+        let what = &told.as_slice()[0].what;
+        self.digest(node, what);
+        let is_hidden = self.hides(what);
+        let moved = told.next().filter(|_| !is_hidden);
         let (step, time) = (self.step, self.now);
-        self.entries.extend(moved.map(|what| Entry { step, time, node, what }));
+        self.entries.extend(moved.map(|told| Entry { step, time, node, what: told.what }));
+    }
+
+    #[inline]
+    fn hides(&self, what: &What) -> bool {
+        match what {
+            What::Fact(fact) if !self.hidden.is_empty() => self.hidden[fact.number() as usize],
+            _ => false,
+        }
     }
 
     fn digest(&mut self, node: NodeId, what: &What) {
@@ -187,9 +200,11 @@ impl Timeline {
         self.entries.push(Entry { step: self.step, time: self.now, node, what: What::Fate(fate) });
     }
 
-    /// From now on nobody is shown what became of messages; the fingerprint has it all the same.
-    pub(crate) fn hide_fates(&mut self) {
+    /// From now on nobody is shown what became of messages, nor these facts of machines, by their numbers; the
+    /// fingerprint has it all the same.
+    pub(crate) fn hide(&mut self, facts: Vec<bool>) {
         self.shows_fates = false;
+        self.hidden = facts;
     }
 
     #[inline]

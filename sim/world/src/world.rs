@@ -76,10 +76,10 @@ impl World {
         world
     }
 
-    /// The same world for an observer who does not look at what becomes of messages; its fingerprint has it
-    /// all the same.
-    pub fn without_fates(mut self) -> Self {
-        self.engine.hide_fates();
+    /// The same world for an observer who looks neither at what becomes of messages nor at these facts of
+    /// machines, by their numbers; its fingerprint has it all the same.
+    pub fn without(mut self, facts: Vec<bool>) -> Self {
+        self.engine.hide(facts);
         self
     }
 

@@ -80,15 +80,23 @@ impl<M: Machine> Engine<M> {
     }
 
     /// What effects have left to do.
+    #[inline]
     fn settle(&mut self, machine: u32) {
+        if !self.machines[machine as usize].inbox.is_empty() {
+            self.admit_what_waits(machine);
+        }
+        if self.timeline.wants_tidying() {
+            self.tidy();
+        }
+    }
+
+    /// On a host where a step takes time nothing waits in front of the threads.
+    fn admit_what_waits(&mut self, machine: u32) {
         let hosted = &mut self.machines[machine as usize];
         if !self.processes[hosted.process as usize].host.is_ideal() {
             for input in std::mem::take(&mut hosted.inbox) {
                 self.admit(machine, input);
             }
-        }
-        if self.timeline.wants_tidying() {
-            self.tidy();
         }
     }
 }

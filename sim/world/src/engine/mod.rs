@@ -21,7 +21,7 @@ use crate::timers::Fired;
 use klab_machine::fact::{Fact, WorldFact};
 use klab_machine::fingerprint::Fingerprint;
 use klab_machine::trace::{Entry, What};
-use klab_machine::{Command, DiskImage, Input, Machine};
+use klab_machine::{Command, ConnectionId, DiskImage, Input, Machine};
 use klab_wire::{ClusterId, NodeId, Time};
 use process::{Hosted, Process, unanswered_request};
 use std::collections::{BTreeMap, VecDeque};
@@ -89,10 +89,10 @@ impl<M: Machine> Engine<M> {
         self.network.delivered()
     }
 
-    /// From now on nobody is shown what became of messages: half of a trace. The fingerprint has it all the
-    /// same.
-    pub fn hide_fates(&mut self) {
-        self.timeline.hide_fates();
+    /// From now on nobody is shown what became of messages, half of a trace, nor these facts of machines, by
+    /// their numbers. The fingerprint has it all the same.
+    pub fn hide(&mut self, facts: Vec<bool>) {
+        self.timeline.hide(facts);
     }
 
     /// Runs until a time, that time included, and shows every entry of the trace.
@@ -276,7 +276,17 @@ impl<M: Machine> Engine<M> {
         stepped.step(process.clock.now(self.timeline.now()), input, &mut hosted.outbox);
         hosted.is_stepping = true;
         self.carry_out(machine);
-        self.machines[machine as usize].is_stepping = false;
+        let hosted = &mut self.machines[machine as usize];
+        hosted.is_stepping = false;
+        let is_done = hosted.inbox.is_empty() && unanswered.is_none();
+        if !is_done {
+            self.follow_up(machine, unanswered);
+        }
+    }
+
+    /// A step is over, and there is more to do: another request of a connection whose last one gets no answer,
+    /// or whatever waits.
+    fn follow_up(&mut self, machine: u32, unanswered: Option<ConnectionId>) {
         if let Some(connection) = unanswered {
             let next = self.network.unmute(connection, &mut self.timeline);
             if let Some((machine, input)) = next {
