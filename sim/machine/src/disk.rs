@@ -251,12 +251,9 @@ impl DiskImage {
         }
     }
 
-    /// Appends to a file that is there. Tells how many blocks it had before; none, and nothing is done, if
-    /// there is no such file.
-    pub fn append(&mut self, file: File, block: Block) -> Option<u64> {
-        let content = self.files.get_mut(&file)?;
-        content.push(block);
-        Some(content.len() as u64 - 1)
+    /// The content of a file that is there, to be appended to.
+    pub fn open(&mut self, file: File) -> Option<&mut Vec<Block>> {
+        self.files.get_mut(&file)
     }
 
     /// Carries out a change.

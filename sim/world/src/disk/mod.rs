@@ -184,12 +184,14 @@ impl Disk {
 
     /// Appends in the page cache, where nearly every change is: one look-up in each layer.
     fn append(&mut self, file: File, block: Block) {
-        let before = self.image.append(file, block.clone()).unwrap_or_else(|| {
+        let Some(content) = self.image.open(file) else {
             self.note(file, Change::Create);
-            self.image.append(file, block.clone()).expect("the file was created just now")
-        });
+            return self.append(file, block);
+        };
+        let before = content.len() as u64;
         let unwritten = self.unwritten.entry(file).or_insert_with(|| Unwritten::of(before, true));
-        unwritten.note(&[], Change::Append(block), self.journaled);
+        unwritten.append(&block, self.journaled);
+        content.push(block);
     }
 
     /// Carries out a change in the page cache, and notes that the platter does not have it.
@@ -217,9 +219,10 @@ impl Disk {
         if self.is_failing {
             return Err(StorageFailure::Failing);
         }
-        let unwritten = self.unwritten.get(&file);
-        let (bytes, upto) = unwritten.map_or((0, 0), |file| (file.bytes(), file.noted()));
-        let files = if unwritten.is_some() { vec![(file, upto)] } else { Vec::new() };
+        let unwritten = self.unwritten.get_mut(&file);
+        let is_unwritten = unwritten.is_some();
+        let (bytes, upto) = unwritten.map_or((0, 0), |file| (file.bytes(), file.seal()));
+        let files = if is_unwritten { vec![(file, upto)] } else { Vec::new() };
         let operation = Operation { files, journal: self.journaled, then: Some(then) };
         let directory = self.directory_of(file);
         let spindle = &mut self.spindles[usize::from(directory)];
@@ -295,7 +298,8 @@ impl Disk {
         if self.unwritten.is_empty() || self.is_failing {
             return;
         }
-        let files = self.unwritten.iter().map(|(file, dirty)| (*file, dirty.noted())).collect();
+        let dirty = self.unwritten.iter_mut();
+        let files = dirty.map(|(file, dirty)| (*file, dirty.seal())).collect();
         let bytes = self.unwritten.values().map(Unwritten::bytes).sum();
         let operation = Operation { files, journal: self.journaled, then: None };
         // Where disks write back all the time, little is left to write.

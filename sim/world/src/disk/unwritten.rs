@@ -13,6 +13,9 @@ use std::collections::VecDeque;
 /// Appended data reaches the platter in the order of the file. What changes the file system itself goes
 /// through its journal, and may get there before data that was appended earlier; data that is gone by
 /// then is never written.
+///
+/// Nearly every change is an append behind appends. As long as nothing else came behind it, what was appended is
+/// the end of the page cache's content: it is only counted.
 #[derive(Clone, Debug)]
 pub(super) struct Unwritten {
     exists: bool,
@@ -20,10 +23,15 @@ pub(super) struct Unwritten {
     stale: Vec<Block>,
     /// The changes that the platter does not have, oldest first.
     changes: VecDeque<Noted>,
-    /// How many of them are not appends.
+    /// The appends behind them, which are the end of the page cache's content. There are some only if none of
+    /// the changes is destructive.
+    appends: VecDeque<Appends>,
+    /// How many of the changes are not appends.
     destructive: u32,
     /// How many changes there have been, counted from when the layers were equal.
     noted: u64,
+    /// How many there had been when the last operation began: it ends with them.
+    sealed: u64,
     bytes: u64,
 }
 
@@ -38,6 +46,16 @@ struct Noted {
     change: Change,
 }
 
+/// Appends that were noted one after the other, under one entry of the journal, and are written together.
+#[derive(Clone, Copy, Debug)]
+struct Appends {
+    /// The number of the last one.
+    last: u64,
+    journal: u64,
+    count: u64,
+    bytes: u64,
+}
+
 /// How likely a power cut tears the write it interrupts, in a million.
 const TORN_PPM: u32 = 500_000;
 
@@ -49,8 +67,10 @@ impl Unwritten {
             kept: blocks,
             stale: Vec::new(),
             changes: VecDeque::new(),
+            appends: VecDeque::new(),
             destructive: 0,
             noted: 0,
+            sealed: 0,
             bytes: 0,
         }
     }
@@ -58,6 +78,7 @@ impl Unwritten {
     /// Takes note of a change to the page cache's content, which was `before`, and of the last entry of
     /// the disk's journal.
     pub(super) fn note(&mut self, before: &[Block], change: Change, journal: u64) {
+        self.spell_out(before);
         let still_there = match &change {
             Change::Append(_) | Change::Create => self.kept,
             Change::Truncate(blocks) => self.kept.min(*blocks),
@@ -74,8 +95,44 @@ impl Unwritten {
         self.changes.push_back(Noted { number: self.noted, journal, change });
     }
 
+    /// Takes note of an append.
+    pub(super) fn append(&mut self, block: &Block, journal: u64) {
+        if self.destructive > 0 {
+            return self.note(&[], Change::Append(block.clone()), journal);
+        }
+        let bytes = u64::from(block.size_in_bytes());
+        self.noted += 1;
+        self.bytes += bytes;
+        match self.appends.back_mut().filter(|appends| appends.journal == journal) {
+            Some(appends) if appends.last > self.sealed => {
+                appends.last = self.noted;
+                appends.count += 1;
+                appends.bytes += bytes;
+            }
+            _ => self.appends.push_back(Appends { last: self.noted, journal, count: 1, bytes }),
+        }
+    }
+
+    /// Makes changes of the appends that were only counted; `content` is the page cache's.
+    fn spell_out(&mut self, content: &[Block]) {
+        if self.appends.is_empty() {
+            return;
+        }
+        let is_append = |noted: &&Noted| matches!(noted.change, Change::Append(_));
+        let mut place = self.kept as usize + self.changes.iter().filter(is_append).count();
+        for appends in std::mem::take(&mut self.appends) {
+            let first = appends.last + 1 - appends.count;
+            for number in first..=appends.last {
+                let change = Change::Append(content[place].clone());
+                self.changes.push_back(Noted { number, journal: appends.journal, change });
+                place += 1;
+            }
+        }
+    }
+
     /// How many changes there have been: what an operation that starts now will bring to the platter.
-    pub(super) fn noted(&self) -> u64 {
+    pub(super) fn seal(&mut self) -> u64 {
+        self.sealed = self.noted;
         self.noted
     }
 
@@ -86,13 +143,18 @@ impl Unwritten {
 
     /// The layers are equal.
     pub(super) fn is_none(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && self.appends.is_empty()
     }
 
     /// The first changes, up to this number, are on the platter.
     pub(super) fn reach_platter(&mut self, upto: u64) {
         while self.changes.front().is_some_and(|noted| noted.number <= upto) {
             self.first_reaches_platter();
+        }
+        while let Some(appends) = self.appends.pop_front_if(|appends| appends.last <= upto) {
+            self.exists = true;
+            self.kept += appends.count;
+            self.bytes -= appends.bytes;
         }
     }
 
@@ -145,6 +207,7 @@ impl Unwritten {
         journal: u64,
         weather: &mut Stream,
     ) -> (Option<Vec<Block>>, Loss) {
+        self.spell_out(cached);
         let possible = self.changes.iter().take_while(|noted| noted.journal <= journal).count();
         let arrived = weather.between(0, possible as u64);
         (0..arrived).for_each(|_| self.first_reaches_platter());
@@ -214,6 +277,21 @@ mod tests {
         Block::CleanShutdown(Some(BrokerEpoch(number)))
     }
 
+    /// As the disk does it.
+    fn take_note(unwritten: &mut Unwritten, before: &[Block], change: &Change, journal: u64) {
+        match change {
+            Change::Append(block) => unwritten.append(block, journal),
+            change => unwritten.note(before, change.clone(), journal),
+        }
+    }
+
+    impl Unwritten {
+        fn pending(&self) -> u64 {
+            let counted: u64 = self.appends.iter().map(|appends| appends.count).sum();
+            self.changes.len() as u64 + counted
+        }
+    }
+
     fn any_change() -> impl Strategy<Value = Change> {
         prop_oneof![
             4 => (0..1000_u64).prop_map(|number| Change::Append(block(number))),
@@ -232,15 +310,19 @@ mod tests {
         ) {
             const FILE: File = File::CleanShutdown;
             let (mut cache, mut platter) = (DiskImage::default(), DiskImage::default());
-            let mut lagging = VecDeque::new();
+            let (mut lagging, mut begins) = (VecDeque::new(), VecDeque::new());
             let mut unwritten = Unwritten::of(0, false);
             for (change, arriving) in steps {
-                unwritten.note(cache.blocks(FILE), change.clone(), 0);
+                take_note(&mut unwritten, cache.blocks(FILE), &change, 0);
                 cache.apply(FILE, change.clone());
                 lagging.push_back(change);
-                let reached = unwritten.noted() - unwritten.changes.len() as u64;
-                unwritten.reach_platter(reached + arriving);
-                for change in lagging.drain(..lagging.len() - unwritten.changes.len()) {
+                // Some operations began a while ago.
+                let begun = unwritten.seal();
+                begins.push_back(begun);
+                if let Some(upto) = begins.drain(..(arriving as usize).min(begins.len())).last() {
+                    unwritten.reach_platter(upto);
+                }
+                for change in lagging.drain(..lagging.len() - unwritten.pending() as usize) {
                     platter.apply(FILE, change);
                 }
             }
@@ -271,7 +353,7 @@ mod tests {
                     cache.apply(FILE, Change::Create);
                 }
                 journal += u64::from(is_of_the_journal(&change));
-                unwritten.note(cache.blocks(FILE), change.clone(), journal);
+                take_note(&mut unwritten, cache.blocks(FILE), &change, journal);
                 cache.apply(FILE, change);
                 if commits {
                     unwritten.commit(journal);
@@ -279,7 +361,8 @@ mod tests {
                 }
             }
             unwritten.commit(journal);
-            unwritten.reach_platter(unwritten.noted());
+            let all = unwritten.seal();
+            unwritten.reach_platter(all);
             prop_assert!(unwritten.is_none() && unwritten.bytes == 0);
             let mut weather = stream(seed, "test", []);
             let (content, _) = unwritten.after_power_cut(cache.blocks(FILE), journal, &mut weather);
