@@ -172,7 +172,7 @@ impl Producer {
         if self.phase != Phase::Open {
             return;
         }
-        self.workload.begin_in_turn();
+        self.workload.begin_in_turn(now);
         while self.producer.blocked() == 0 {
             let producer = &self.producer;
             let Some(append) = self.workload.next_in_turn(

@@ -144,9 +144,10 @@ impl Workload {
         })
     }
 
-    /// A burst of a thread that sends in turn begins, unless the last one has not ended.
-    pub(crate) fn begin_in_turn(&mut self) {
-        if self.left == 0 {
+    /// A burst of a thread that sends in turn begins, unless the last one has not ended or the thread's time is over: it
+    /// may have been held up until then.
+    pub(crate) fn begin_in_turn(&mut self, now: Now) {
+        if self.left == 0 && now.time < self.stops_at {
             self.left = self.spec.burst;
         }
     }

@@ -1,7 +1,7 @@
 //! The command line: what can be asked, and who answers.
 
 use crate::error::{Exit, Mistake};
-use crate::{check, explain, explore, fingerprints, list, published, run, show};
+use crate::{check, explain, explore, fingerprints, list, plot, published, run, show};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -24,6 +24,10 @@ enum Command {
     Run(RunArguments),
     /// Run a scenario under many seeds and list the distinct failures
     Explore(ExploreArguments),
+    /// Draw a curve: a measure against a key of the scenario, over several seeds
+    Plot(PlotArguments),
+    /// Make the curated pages of reports/performance anew, or check them
+    Report(ReportArguments),
     /// Judge a history from a file: a run's, or one that was recorded from a real cluster
     #[command(after_long_help = CHECK_HELP)]
     Check(CheckArguments),
@@ -104,6 +108,56 @@ pub struct ExploreArguments {
     /// Print one JSON object per seed
     #[arg(long)]
     pub json: bool,
+}
+
+/// `klab plot`
+#[derive(Debug, Args)]
+pub struct PlotArguments {
+    /// Which run
+    #[command(flatten)]
+    pub subject: Subject,
+    /// A key and its values from left to right, such as topic.partitions=1,2,4,..,64; a second sweep makes a line of each
+    /// of its values; without one the plot is that of one run against time
+    #[arg(long = "sweep", value_name = "KEY=VALUE,VALUE,..")]
+    pub sweeps: Vec<String>,
+    /// What is drawn; may be given more than once [default: throughput and latency]
+    #[arg(long = "measure", value_name = "WORD")]
+    pub measures: Vec<String>,
+    /// The seeds of each point, from the first up to (not including) the last [default: 1..4; against time the
+    /// scenario's]
+    #[arg(long, value_name = "FIRST..LAST", value_parser = seeds)]
+    pub seeds: Option<std::ops::Range<u64>>,
+    /// How many runs at a time [default: one per core]
+    #[arg(long)]
+    pub jobs: Option<usize>,
+    /// Write the page's folder below this one
+    #[arg(long, value_name = "DIR", default_value = "reports/runs")]
+    pub out: PathBuf,
+    /// Write the pictures as PNG as well
+    #[arg(long)]
+    pub png: bool,
+}
+
+/// `klab report`
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// The pages [default: all]
+    pub names: Vec<String>,
+    /// List them
+    #[arg(long)]
+    pub list: bool,
+    /// Write nothing, and say which files are not what their runs give now
+    #[arg(long, conflicts_with_all = ["list", "png"])]
+    pub check: bool,
+    /// How many runs at a time [default: one per core]
+    #[arg(long)]
+    pub jobs: Option<usize>,
+    /// Write the pages below this folder
+    #[arg(long, value_name = "DIR", default_value = plot::curated::FOLDER)]
+    pub out: PathBuf,
+    /// Write the pictures as PNG as well
+    #[arg(long)]
+    pub png: bool,
 }
 
 /// `klab check`
@@ -196,6 +250,8 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Explore(arguments) => explore::explore(&arguments),
+            Command::Plot(arguments) => plot::plot(&arguments),
+            Command::Report(arguments) => plot::curated::report(&arguments),
             Command::Check(arguments) => check::check(&arguments),
             Command::Show(arguments) => show::show(&arguments),
             Command::List(arguments) => list::list(&arguments),

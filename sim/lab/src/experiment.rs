@@ -178,10 +178,6 @@ impl Experiment {
 
     /// The one line that repeats this run.
     pub fn command(&self) -> String {
-        let quoted = |text: &str| match text.contains([' ', '"', '\'', '*', '[', '{', ',']) {
-            true => format!("'{}'", text.replace('\'', r"'\''")),
-            false => text.to_string(),
-        };
         let settings: String =
             self.settings.iter().map(|setting| format!(" --set {}", quoted(setting))).collect();
         let path = quoted(&self.path.display().to_string());
@@ -371,6 +367,14 @@ fn no_such_run(path: &Path, name: &str, scenario: &Scenario) -> Mistake {
         false => format!("it has {}", names.join(", ")),
     };
     Mistake::new(format!("{} has no run `{name}`; {has}", path.display()))
+}
+
+/// As a shell takes it for one word.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.contains([' ', '"', '\'', '*', '[', '{', ',']) {
+        true => format!("'{}'", text.replace('\'', r"'\''")),
+        false => text.to_string(),
+    }
 }
 
 /// Many settings as the beginning of their text and a number: file systems have a limit.

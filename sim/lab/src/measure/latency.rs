@@ -57,11 +57,6 @@ impl Latencies {
         self.micros = 0;
     }
 
-    /// The time that all records took together.
-    pub fn total_micros(&self) -> u128 {
-        self.micros
-    }
-
     /// The mean in microseconds, if there was a record at all.
     pub fn mean(&self) -> Option<u64> {
         let mean = self.micros.checked_div(u128::from(self.histogram.len()))?;

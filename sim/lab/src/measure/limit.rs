@@ -1,11 +1,14 @@
 //! What the limit was: why there were not more records a second.
 //!
 //! 1. Something was busy nearly all the time: the busiest resource, from nine tenths of what it can do.
-//! 2. Else, if everything that the scenario asks for came through: the producers' rate.
-//! 3. Else, if producers waited for memory (`buffer.memory`) or for their batches to leave: what kept a batch for most
-//!    of its time. If that is the way from the leader's append to the high watermark, it is the latency of
-//!    replication: a broker has one request of a connection in service at a time, and with `acks=all` each waits for
-//!    two rounds of the followers' fetches. Else it is the buffer pool, or the requests in flight.
+//! 2. Else, if everything that the scenario asks for came through: the producers' rate; or the consumers, if they read
+//!    less than that.
+//! 3. Else, if the connections' requests waited for followers at least half of the time: the latency of replication. A
+//!    broker has one request of a connection in service at a time (`SocketServer` mutes the channel), and with `acks=all`
+//!    each waits for two rounds of the followers' fetches.
+//! 4. Else, if about as many requests were in flight as there may be: the time that a request takes, one after the other.
+//! 5. Else, if `send()` had to wait for memory: the buffer pool. A batch holds a whole buffer however full it is, so that
+//!    many partitions use up `buffer.memory` with batches that are nearly empty.
 
 #![allow(clippy::float_arithmetic, reason = "rates are for people, and made in the lab")]
 
@@ -20,8 +23,10 @@ use std::fmt;
 pub const BUSY: u64 = 900;
 /// From how many thousandths of the offered rate on the producers' rate is the limit.
 const ENOUGH: f64 = 0.98;
-/// From how many thousandths of the way on replication is the limit.
+/// From how many thousandths of the connections' time on replication is the limit.
 const MOST: u64 = 500;
+/// From how many thousandths of the requests that may be in flight on they are the limit.
+const FULL: u64 = 800;
 
 /// What the limit was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,15 +46,19 @@ pub enum Limit {
     },
     /// The producers sent no more.
     ProducersRate,
-    /// Batches waited for the followers.
+    /// The consumers read less than was written.
+    Consumers,
+    /// Requests waited for the followers.
     Replication {
-        /// How much of the way that was, in thousandths.
+        /// How much of the connections' time that was, in thousandths.
         permille: u64,
     },
+    /// As many requests were in flight as there may be.
+    RequestsInFlight,
     /// Producers waited for memory.
     BufferPool,
-    /// Batches waited at their producers for the requests before them.
-    RequestsInFlight,
+    /// None of these.
+    Nothing,
 }
 
 impl fmt::Display for Limit {
@@ -63,11 +72,17 @@ impl fmt::Display for Limit {
                 write!(f, ", {} % busy", permille / 10)
             }
             Limit::ProducersRate => f.write_str("the producers' rate"),
+            Limit::Consumers => f.write_str("the consumers' own work"),
             Limit::Replication { permille } => {
-                write!(f, "the latency of replication, {} % of the way", permille / 10)
+                write!(
+                    f,
+                    "the latency of replication, {} % of each connection's time",
+                    permille / 10
+                )
             }
+            Limit::RequestsInFlight => f.write_str("the time of a request, one after the other"),
             Limit::BufferPool => f.write_str("the producers' buffer pool"),
-            Limit::RequestsInFlight => f.write_str("the requests in flight"),
+            Limit::Nothing => f.write_str("nothing that stands out"),
         }
     }
 }
@@ -83,7 +98,11 @@ impl Limit {
                     klab_wire::NodeKind::Broker => "a broker",
                     _ => "a controller",
                 };
-                format!("{} of {whose}", words(*resource))
+                // Which of several disks it was is chance.
+                match resource {
+                    ResourceKind::Disk(_) => format!("a disk of {whose}"),
+                    _ => format!("{} of {whose}", words(*resource)),
+                }
             }
             Limit::Replication { .. } => "the latency of replication".to_string(),
             other => other.to_string(),
@@ -97,12 +116,14 @@ impl Limit {
             rates.called >= rates.offered * ENOUGH && rates.acked >= rates.called * ENOUGH;
         match busiest(&measured.utilisations) {
             Some(resource) => resource,
+            None if came_through && rates.polled < rates.to_poll * ENOUGH => Limit::Consumers,
             None if came_through => Limit::ProducersRate,
             None if measured.way.replicating >= MOST => {
                 Limit::Replication { permille: measured.way.replicating.min(1_000) }
             }
+            None if measured.way.in_flight >= FULL => Limit::RequestsInFlight,
             None if measured.way.blocked > 0 => Limit::BufferPool,
-            None => Limit::RequestsInFlight,
+            None => Limit::Nothing,
         }
     }
 }
@@ -151,25 +172,26 @@ mod tests {
 
     #[test]
     fn the_limit_is_what_was_busy_or_else_what_was_waited_for() {
-        let way = |replicating, blocked| Way { replicating, blocked };
+        let way = |replicating, in_flight, blocked| Way { replicating, in_flight, blocked };
         let cases = [
-            (1_000.0, 1_000.0, way(900, 0), vec![(1, 500)], "the producers' rate"),
+            (1_000.0, 1_000.0, way(900, 0, 0), vec![(1, 500)], "the producers' rate"),
             (
                 1_000.0,
                 990.0,
-                way(0, 0),
+                way(0, 0, 0),
                 vec![(1, 890), (2, 970), (3, 930)],
                 "the network card (in) of b2 and 1 more, 97 % busy",
             ),
             (
                 600.0,
                 600.0,
-                way(730, 4),
+                way(730, 900, 4),
                 vec![(1, 400)],
-                "the latency of replication, 73 % of the way",
+                "the latency of replication, 73 % of each connection's time",
             ),
-            (600.0, 600.0, way(100, 4), vec![], "the producers' buffer pool"),
-            (1_000.0, 600.0, way(100, 0), vec![], "the requests in flight"),
+            (600.0, 600.0, way(100, 900, 4), vec![], "the time of a request, one after the other"),
+            (600.0, 600.0, way(100, 300, 4), vec![], "the producers' buffer pool"),
+            (1_000.0, 600.0, way(100, 0, 0), vec![], "nothing that stands out"),
         ];
         for (called, acked, way, busy, wanted) in cases {
             assert_eq!(Limit::of(&measured(called, acked, way, &busy)).to_string(), wanted);

@@ -24,8 +24,10 @@ pub struct Measured {
     pub interval: Span,
     /// When the measured time begins: the warm-up is over.
     pub from: Time,
-    /// When it ends: the load stops.
+    /// When it ends: the last whole window of the load.
     pub to: Time,
+    /// When the load stops.
+    pub load_end: Time,
     /// Whether the rate of acknowledgements is steady within it.
     pub throughput: Steadiness,
     /// Whether the mean time from `send()` to the acknowledgement is.
@@ -36,7 +38,7 @@ pub struct Measured {
     pub publish: Option<Percentiles>,
     /// From `send()` to the poll that returned the record.
     pub end_to_end: Option<Percentiles>,
-    /// Where the time goes on the way to the acknowledgement.
+    /// What the producers' connections did.
     pub way: Way,
     /// Every column of `metrics.csv` over the measured time: of what is counted the rate per second, of a gauge the
     /// mean and the maximum.
@@ -68,6 +70,8 @@ pub struct Rates {
     pub acked: f64,
     /// Their bytes, keys and overhead not counted, in megabytes (10⁶).
     pub acked_mb: f64,
+    /// Records that polls would return if every application read all that is acknowledged.
+    pub to_poll: f64,
     /// Records that polls returned.
     pub polled: f64,
     /// Their bytes.
@@ -78,11 +82,14 @@ pub struct Rates {
     pub batches_per_request: f64,
 }
 
-/// Where the time goes between `send()` and the acknowledgement, of the mean in thousandths.
+/// What the producers' connections did, in thousandths of the measured time; means over all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Way {
-    /// Between the leader's append and the high watermark: rounds of replication. With `acks=1` it is beside the way.
+    /// A request waited in the purgatory for its followers: a broker takes the next one of the connection only when it
+    /// has answered.
     pub replicating: u64,
+    /// The requests in flight, of as many as there may be (`max.in.flight.requests.per.connection`).
+    pub in_flight: u64,
     /// Calls of `send()` that had to wait for memory, of a thousand.
     pub blocked: u64,
 }
@@ -99,7 +106,7 @@ pub enum Figure {
 impl Measured {
     /// The rows of the load, without the one that stands for the time after it.
     pub fn load(&self) -> &[Row] {
-        let end = self.rows.partition_point(|row| row.at < self.to);
+        let end = self.rows.partition_point(|row| row.at < self.load_end);
         &self.rows[..end]
     }
 }
@@ -133,12 +140,13 @@ impl Meter {
             interval: self.interval,
             from,
             to,
+            load_end: self.run_for,
             throughput: steadiness(&acked[cut..], THROUGHPUT_TOLERANCE),
             latency: steadiness(&latencies, LATENCY_TOLERANCE),
-            rates: rates(rows, to.since(from), self.offered_milli),
+            rates: rates(rows, to.since(from), self.offered_milli, self.readers),
             publish: publish.percentiles(),
             end_to_end: merged(windows, |window| &window.end_to_end).percentiles(),
-            way: way(rows, windows, &publish),
+            way: self.way(rows, windows, to.since(from)),
             metrics: metrics(rows, to.since(from)),
             utilisations: readings.utilisations(measured.start * WINDOW, measured.end * WINDOW),
             readings,
@@ -163,7 +171,7 @@ fn merged(windows: &[Window], pick: fn(&Window) -> &Latencies) -> Latencies {
     })
 }
 
-fn rates(rows: &[Row], span: Span, offered_milli: u128) -> Rates {
+fn rates(rows: &[Row], span: Span, offered_milli: u128, readers: u64) -> Rates {
     let sum = |count: fn(&Row) -> u64| rows.iter().map(count).sum::<u64>();
     let rate = |count| per_second(sum(count), span);
     let batches = sum(|row| row.batches);
@@ -174,6 +182,7 @@ fn rates(rows: &[Row], span: Span, offered_milli: u128) -> Rates {
         committed: rate(|row| row.committed),
         acked: rate(|row| row.acked),
         acked_mb: thousandths(rate(|row| row.acked_bytes) / 1e6),
+        to_poll: per_second(sum(|row| row.acked) * readers, span),
         polled: rate(|row| row.polled),
         polled_mb: thousandths(rate(|row| row.polled_bytes) / 1e6),
         records_per_batch: ratio(sum(|row| row.batched), batches),
@@ -181,14 +190,29 @@ fn rates(rows: &[Row], span: Span, offered_milli: u128) -> Rates {
     }
 }
 
-fn way(rows: &[Row], windows: &[Window], publish: &Latencies) -> Way {
-    let published = publish.total_micros();
-    let replicating: u128 = windows.iter().map(|window| window.replicating).sum();
-    let called: u64 = rows.iter().map(|row| row.called).sum();
-    let blocked: u64 = rows.iter().map(|row| row.blocked).sum();
-    Way {
-        replicating: (replicating * 1_000).checked_div(published).map_or(0, |share| share as u64),
-        blocked: (blocked * 1_000).checked_div(called).unwrap_or(0),
+impl Meter {
+    /// By Little's law: what all batches waited together is how many waited at a time, times the time.
+    fn way(&self, rows: &[Row], windows: &[Window], span: Span) -> Way {
+        let sum = |count: fn(&Row) -> u64| rows.iter().map(count).sum::<u64>();
+        let (batches, requests) = (sum(|row| row.batches), sum(|row| row.produce_requests));
+        // As many batches as requests are in flight have so much time in all.
+        let time =
+            u128::from(span.0) * u128::from(self.in_flight.connections()) * u128::from(batches);
+        let share = |waited: u128, places: u64| {
+            let share =
+                (waited * 1_000 * u128::from(requests)).checked_div(time * u128::from(places));
+            share.map_or(0, |share| share as u64)
+        };
+        Way {
+            replicating: share(windows.iter().map(|window| window.parked).sum(), 1),
+            in_flight: share(
+                windows.iter().map(|window| window.in_flight).sum(),
+                self.most_in_flight,
+            ),
+            blocked: (sum(|row| row.blocked) * 1_000)
+                .checked_div(sum(|row| row.called))
+                .unwrap_or(0),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //!
 //! Nobody pays for this who does not ask: a run that is only judged has no meter.
 
+mod in_flight;
 pub mod latency;
 pub mod limit;
 mod measured;
@@ -22,9 +23,10 @@ pub mod usage;
 
 pub use measured::{Figure, Measured, Rates, Way};
 
+use in_flight::InFlight;
 use klab_machine::fact::{ClientFact, Fact};
 use klab_machine::trace::{Entry, Fate, MessageKind, Outcome as FateOutcome, What};
-use klab_scenario::{Load, Scenario};
+use klab_scenario::{Assignment, Consumer, Load, Scenario};
 use klab_wire::{ApiKey, NodeId, NodeKind, Span, Time};
 use latency::Latencies;
 use passage::{Passage, Passed};
@@ -49,6 +51,11 @@ pub struct Meter {
     windows: Vec<Window>,
     passage: Passage,
     replicas: Replicas,
+    in_flight: InFlight,
+    /// The most requests that a producer has on a connection at a time.
+    most_in_flight: u64,
+    /// How many applications read all that is written: `[[consumer]]` of whole topics.
+    readers: u64,
     /// Records per second that all producers together are asked for, in thousandths.
     offered_milli: u128,
 }
@@ -58,8 +65,10 @@ pub struct Meter {
 pub(crate) struct Window {
     publish: Latencies,
     end_to_end: Latencies,
-    /// Record-microseconds between the leader's append and the high watermark.
-    replicating: u128,
+    /// How long batches that were answered had been on their way, in nanoseconds.
+    in_flight: u128,
+    /// And how long their requests waited in the purgatory.
+    parked: u128,
 }
 
 impl Meter {
@@ -82,6 +91,9 @@ impl Meter {
             windows: vec![Window::default()],
             passage: Passage::new(scenario),
             replicas: Replicas::default(),
+            in_flight: InFlight::default(),
+            most_in_flight: most_in_flight(scenario),
+            readers: readers(scenario),
             offered_milli: offered.sum(),
         }
     }
@@ -113,20 +125,21 @@ impl Meter {
 
     fn watch_fact(&mut self, entry: &Entry, fact: &Fact) {
         if let Fact::Client(fact) = fact {
-            return self.watch_client(fact);
+            return self.watch_client(entry, fact);
         }
         let Meter { replicas, row, windows, .. } = self;
         let window = windows.last_mut().expect("there is always a window");
         replicas.watch(entry, fact, &mut |stored| match stored {
             Stored::Appended { records } => row.appended += records,
             Stored::Committed { records } => row.committed += records,
-            Stored::Waited { records, took } => {
-                window.replicating += u128::from(took.as_micros()) * u128::from(records);
-            }
+            Stored::Parked { took } => window.parked += u128::from(took.0),
         });
     }
 
-    fn watch_client(&mut self, fact: &ClientFact) {
+    fn watch_client(&mut self, entry: &Entry, fact: &ClientFact) {
+        let window = self.windows.last_mut().expect("there is always a window");
+        let on_its_way = self.in_flight.watch(entry.node, entry.time, fact);
+        window.in_flight += u128::from(on_its_way.unwrap_or_default().0);
         match fact {
             ClientFact::BatchSent { records, attempt, .. } if *attempt <= 1 => {
                 self.row.batches += 1;
@@ -186,6 +199,18 @@ impl Meter {
             self.windows.push(Window::default());
         }
     }
+}
+
+fn readers(scenario: &Scenario) -> u64 {
+    let reads_all = |consumer: &&Consumer| matches!(consumer.assignment, Assignment::Topics(_));
+    scenario.consumers.iter().filter(reads_all).count() as u64
+}
+
+/// `max.in.flight.requests.per.connection`, of the producer that has the least.
+fn most_in_flight(scenario: &Scenario) -> u64 {
+    let configs = scenario.producers.iter().map(|one| one.resolved_config(scenario.kafka.release));
+    let least = configs.map(|config| config.max_in_flight_requests_per_connection).min();
+    least.unwrap_or(1).into()
 }
 
 fn take_passed(row: &mut Row, publish: &mut Latencies, end_to_end: &mut Latencies, passed: Passed) {

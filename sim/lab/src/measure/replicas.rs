@@ -1,5 +1,5 @@
-//! What facts say of the copies of each partition: how far the followers are behind, how long a batch waits for its
-//! high watermark, how many partitions are under-replicated, and how many produce requests wait.
+//! What facts say of the copies of each partition: how far the followers are behind, what is committed, how many
+//! partitions are under-replicated, and how long produce requests wait in the purgatory for their high watermark.
 
 use klab_machine::fact::{ControllerFact, Fact, LogFact, ReplicationFact, WorldFact};
 use klab_machine::trace::Entry;
@@ -14,8 +14,8 @@ pub(super) struct Replicas {
     /// Partition-nanoseconds.
     under_replicated_for: u128,
     since: Time,
-    /// The offset that a waiting produce request needs.
-    parked: BTreeMap<(NodeId, TopicPartition, Offset), u32>,
+    /// Since when produce requests wait, by the offset that each needs.
+    parked: BTreeMap<(NodeId, TopicPartition, Offset), VecDeque<Time>>,
 }
 
 /// The copies of one partition.
@@ -23,8 +23,6 @@ pub(super) struct Replicas {
 struct Copies {
     leader: Option<NodeId>,
     ends: BTreeMap<NodeId, Offset>,
-    /// What the leader has appended and not committed: each batch's last offset, and when.
-    uncommitted: VecDeque<(Offset, Time)>,
     committed: Offset,
     appended: u64,
     replicas: usize,
@@ -38,8 +36,8 @@ pub(super) enum Stored {
     Appended { records: u64 },
     /// Records came below the high watermark.
     Committed { records: u64 },
-    /// A batch waited so long for that.
-    Waited { records: u64, took: Span },
+    /// A produce request has waited so long for that in the purgatory, for one of its partitions.
+    Parked { took: Span },
 }
 
 impl Replicas {
@@ -65,7 +63,6 @@ impl Replicas {
                     let records = last.since(*base) + 1;
                     copies.leader = Some(entry.node);
                     copies.appended += records;
-                    copies.uncommitted.push_back((*last, entry.time));
                     tell(Stored::Appended { records });
                 }
             }
@@ -88,13 +85,12 @@ impl Replicas {
         match fact {
             ReplicationFact::HighWatermarkAdvanced { partition, to, .. } => {
                 if let Some(copies) = self.copies(partition) {
-                    copies.commit(entry.time, *to, tell);
+                    copies.commit(*to, tell);
                 }
             }
             ReplicationFact::BecameLeader { partition, .. } => {
                 let Some(copies) = self.copies(partition) else { return };
                 copies.leader = Some(entry.node);
-                copies.uncommitted.clear();
             }
             ReplicationFact::ReplicaDeleted { partition } => {
                 let Some(copies) = self.copies(partition) else { return };
@@ -102,23 +98,27 @@ impl Replicas {
             }
             ReplicationFact::ProduceParked { partition, required } => {
                 let key = (entry.node, partition.clone(), *required);
-                *self.parked.entry(key).or_default() += 1;
+                self.parked.entry(key).or_default().push_back(entry.time);
             }
             ReplicationFact::ProduceAnswered { partition, last, .. } => {
                 let Some(last) = last else { return };
                 let key = (entry.node, partition.clone(), last.plus(1));
-                self.answer(&key);
+                if let Some(since) = self.answer(&key) {
+                    tell(Stored::Parked { took: entry.time.since(since) });
+                }
             }
             _ => {}
         }
     }
 
-    fn answer(&mut self, key: &(NodeId, TopicPartition, Offset)) {
-        let Some(waiting) = self.parked.get_mut(key) else { return };
-        *waiting -= 1;
-        if *waiting == 0 {
+    /// Since when the request has waited that is answered now, if it had to wait.
+    fn answer(&mut self, key: &(NodeId, TopicPartition, Offset)) -> Option<Time> {
+        let waiting = self.parked.get_mut(key)?;
+        let since = waiting.pop_front();
+        if waiting.is_empty() {
             self.parked.remove(key);
         }
+        since
     }
 
     fn watch_controller(&mut self, time: Time, fact: &ControllerFact) {
@@ -200,7 +200,7 @@ impl Replicas {
     /// How many produce requests wait for their records to be committed, each counted once a partition
     /// (`PurgatorySize`).
     pub(super) fn parked(&self) -> u64 {
-        self.parked.values().map(|count| u64::from(*count)).sum()
+        self.parked.values().map(|waiting| waiting.len() as u64).sum()
     }
 
     /// How many records were appended by the leader of each partition.
@@ -220,19 +220,10 @@ fn ends_a_process(fact: &WorldFact) -> bool {
 }
 
 impl Copies {
-    fn commit(&mut self, time: Time, to: Offset, tell: &mut impl FnMut(Stored)) {
-        let mut from = self.committed;
-        if to > from {
-            tell(Stored::Committed { records: to.since(from) });
+    fn commit(&mut self, to: Offset, tell: &mut impl FnMut(Stored)) {
+        if to > self.committed {
+            tell(Stored::Committed { records: to.since(self.committed) });
             self.committed = to;
-        }
-        while let Some((last, at)) =
-            self.uncommitted.front().copied().filter(|(last, _)| *last < to)
-        {
-            let records = last.plus(1).since(from);
-            tell(Stored::Waited { records, took: time.since(at) });
-            from = from.max(last.plus(1));
-            self.uncommitted.pop_front();
         }
     }
 
@@ -285,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_waits_from_its_append_to_its_high_watermark() {
+    fn a_follower_is_behind_by_what_it_lacks_and_what_all_have_is_committed() {
         let mut story = Story::default();
         story.append(1, 1, 0, 9);
         story.append(2, 1, 10, 29);
@@ -301,9 +292,7 @@ mod tests {
         };
         story.told.clear();
         story.state(5, 1, advanced);
-        let waited = |records, millis| Stored::Waited { records, took: Span::from_millis(millis) };
-        let committed = Stored::Committed { records: 30 };
-        assert_eq!(story.told, [committed, waited(10, 4), waited(20, 3)]);
+        assert_eq!(story.told, [Stored::Committed { records: 30 }]);
         assert_eq!(story.replicas.appended(), [(orders(), 30)]);
     }
 
@@ -345,5 +334,6 @@ mod tests {
         };
         story.state(2, 1, answered);
         assert_eq!(story.replicas.parked(), 0);
+        assert_eq!(story.told, [Stored::Parked { took: Span::from_millis(1) }]);
     }
 }

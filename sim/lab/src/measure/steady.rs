@@ -108,8 +108,8 @@ mod tests {
         for (windows, cut) in cases {
             assert_eq!(warm_up(windows, usize::MAX).min(windows.len()), *cut, "{windows:?}");
         }
-        let disturbed = [90, 100, 100, 100, 0, 0, 100, 100, 100, 100];
-        assert_eq!([warm_up(&disturbed, 4), warm_up(&disturbed, 10)], [1, 5]);
+        let disturbed = [90, 100, 0, 0, 100, 100, 100, 100, 100, 100];
+        assert_eq!([warm_up(&disturbed, 2), warm_up(&disturbed, 10)], [1, 4]);
     }
 
     #[test]

@@ -56,6 +56,15 @@ impl Folder {
     ///
     /// The file cannot be written.
     pub fn write(&self, name: &str, content: &str) -> Result<(), Mistake> {
+        self.write_bytes(name, content.as_bytes())
+    }
+
+    /// Writes a whole file that is no text.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn write_bytes(&self, name: &str, content: &[u8]) -> Result<(), Mistake> {
         let path = self.unfinished.join(name);
         fs::write(&path, content)
             .map_err(|error| Mistake::of_path(&path, "the file cannot be written", &error))

@@ -1,5 +1,6 @@
 //! What a run leaves behind for a reader: a folder with the trace, the verdict, numbers and pictures.
 
+pub mod bands;
 pub mod folder;
 mod index;
 pub mod plots;
@@ -10,11 +11,9 @@ use crate::error::Mistake;
 use crate::experiment::{Experiment, Outcome};
 use crate::history::write::{Notation, Writer};
 use crate::measure::metric;
+use bands::Bands;
 use folder::Folder;
 use klab_machine::trace::{Entry, What};
-use klab_machine::{Fact, fact::WorldFact};
-use klab_wire::Time;
-use plots::Mark;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ pub struct Report {
     with_messages: bool,
     /// The first error of writing the trace or the history, which is reported at the end.
     broken: Option<std::io::Error>,
-    marks: Vec<Mark>,
+    bands: Bands,
 }
 
 impl Report {
@@ -55,12 +54,12 @@ impl Report {
         let history = Writer::begin(history, Notation::Json, &experiment.scenario, &source);
         let history = history
             .map_err(|error| Mistake::of_path(Path::new("history.jsonl"), UNWRITABLE, &error))?;
-        Ok(Report { folder, trace, history, with_messages, broken, marks: Vec::new() })
+        Ok(Report { folder, trace, history, with_messages, broken, bands: Bands::default() })
     }
 
     /// Takes note of an entry of the trace.
     pub fn watch(&mut self, entry: &Entry) {
-        self.mark(entry);
+        self.bands.watch(entry);
         let is_message = matches!(entry.what, What::Fate(_));
         if self.broken.is_none() && (self.with_messages || !is_message) {
             self.broken = writeln!(self.trace, "{entry}").err();
@@ -88,26 +87,14 @@ impl Report {
         }
         self.folder.write("verdict.json", &outcome.json(experiment))?;
         if let Some(measured) = &outcome.measured {
+            let bands = self.bands.finish();
             let csv = metric::csv(&measured.rows, &measured.readings);
             self.folder.write("metrics.csv", &csv)?;
-            self.folder.write("throughput.svg", &plots::throughput(measured, &self.marks))?;
-            self.folder.write("latency.svg", &plots::latency(measured, &self.marks))?;
+            self.folder.write("throughput.svg", &plots::throughput(measured, bands).svg())?;
+            self.folder.write("latency.svg", &plots::latency(measured, bands).svg())?;
         }
         self.folder.write("scenario.toml", &experiment.source)?;
-        self.folder.write("index.md", &index::page(experiment, outcome))?;
+        self.folder.write("index.md", &index::page(experiment, outcome, self.bands.finish()))?;
         self.folder.finish()
-    }
-
-    /// Faults and what happens to processes get a line in the pictures; the start of the run does not.
-    fn mark(&mut self, entry: &Entry) {
-        let What::Fact(Fact::World(fact)) = &entry.what else { return };
-        if entry.time == Time::ZERO || matches!(fact, WorldFact::SelectorUnmatched { .. }) {
-            return;
-        }
-        let label = format!("{} {}", entry.node, fact.name());
-        let repeated = self.marks.iter().any(|mark| mark.time == entry.time && mark.label == label);
-        if !repeated {
-            self.marks.push(Mark { time: entry.time, label });
-        }
     }
 }

@@ -1,0 +1,197 @@
+//! The grid of a plot: every value of the first sweep, along every line, under every seed; and what came of it.
+
+use super::quantity::{QUANTITIES, Quantity};
+use super::spread::Spread;
+use super::sweep::Sweep;
+use crate::cli::Subject;
+use crate::error::{Exit, Mistake};
+use crate::experiment::{Experiment, Hosting, Outcome};
+use crate::measure::limit::Limit;
+use crate::measure::steady::Steadiness;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    /// The scenario, and what is set for all of its points.
+    pub subject: Subject,
+    /// From left to right.
+    pub along: Sweep,
+    /// A curve each.
+    pub lines: Vec<Line>,
+    /// The weathers of each point.
+    pub seeds: Range<u64>,
+}
+
+/// A curve: its name, and what is set along it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Its name; empty for the only one.
+    pub label: String,
+    /// What is set: `producer.acks=1`.
+    pub settings: Vec<String>,
+}
+
+/// What came of one run.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Its seed.
+    pub seed: u64,
+    /// The value of each quantity, in the order of their table.
+    pub values: Vec<Option<f64>>,
+    /// What the limit was.
+    pub limit: Limit,
+    /// Whether throughput was steady.
+    pub throughput: Steadiness,
+    /// Whether latency was.
+    pub latency: Steadiness,
+    /// Whether the run was as its scenario expects.
+    pub exit: Exit,
+    /// The line that repeats it.
+    pub command: String,
+}
+
+/// What came of the grid.
+#[derive(Clone, Debug)]
+pub struct Results {
+    /// By line, by value, by seed.
+    pub readings: Vec<Vec<Vec<Reading>>>,
+}
+
+impl Grid {
+    /// The experiments, line by line, value by value; seeds come later. All are read and checked before the first runs.
+    fn experiments(&self) -> Result<Vec<Experiment>, Mistake> {
+        let points = self
+            .lines
+            .iter()
+            .flat_map(|line| self.along.values.iter().map(move |value| (line, value)));
+        points
+            .map(|(line, value)| {
+                let mut subject = self.subject.clone();
+                subject.settings.extend(line.settings.iter().cloned());
+                subject.settings.push(format!("{}={value}", self.along.key));
+                Experiment::load(&subject, Some(self.seeds.start))
+            })
+            .collect()
+    }
+
+    /// Runs everything, so many at a time.
+    ///
+    /// # Errors
+    ///
+    /// A point of the grid is no scenario.
+    pub fn run(&self, jobs: usize) -> Result<Results, Mistake> {
+        let points = self.experiments()?;
+        let seeds: Vec<u64> = self.seeds.clone().collect();
+        let runs = points.iter().flat_map(|point| seeds.iter().map(|seed| point.with_seed(*seed)));
+        let mut readings = in_parallel(runs.collect(), jobs, reading).into_iter();
+        let mut point = || readings.by_ref().take(seeds.len()).collect::<Vec<_>>();
+        let mut line = || self.along.values.iter().map(|_| point()).collect::<Vec<_>>();
+        Ok(Results { readings: self.lines.iter().map(|_| line()).collect() })
+    }
+}
+
+impl Results {
+    /// A quantity at a point: the median of the seeds, and their range.
+    pub fn spread(&self, quantity: Quantity, line: usize, value: usize) -> Option<Spread> {
+        let place = QUANTITIES.iter().position(|one| *one == quantity)?;
+        let readings = self.readings[line][value].iter();
+        Spread::of(readings.filter_map(|reading| reading.values[place]))
+    }
+
+    /// The medians along a line, with the places of the values that have one.
+    pub fn medians(&self, quantity: Quantity, line: usize) -> (Vec<usize>, Vec<f64>) {
+        let values = 0..self.readings[line].len();
+        let spread = |value| Some((value, self.spread(quantity, line, value)?.median));
+        values.filter_map(spread).unzip()
+    }
+
+    /// The reading of a point that stands for all: the first of those with the commonest limit.
+    pub fn typical(&self, line: usize, value: usize) -> &Reading {
+        let readings = &self.readings[line][value];
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for reading in readings {
+            *counts.entry(reading.limit.kind()).or_default() += 1;
+        }
+        let most = counts.values().max().copied();
+        let is_common = |one: &&Reading| counts.get(&one.limit.kind()).copied() == most;
+        readings.iter().find(is_common).expect("every point has a seed")
+    }
+
+    /// Every reading.
+    pub fn all(&self) -> impl Iterator<Item = &Reading> {
+        self.readings.iter().flatten().flatten()
+    }
+}
+
+fn reading(experiment: Experiment) -> Reading {
+    let outcome: Outcome = experiment.measure(Hosting::Bare, |_| {});
+    let measured = outcome.measured.as_deref().expect("a measured run has its measures");
+    Reading {
+        seed: experiment.seed,
+        values: QUANTITIES.iter().map(|quantity| (quantity.of)(&outcome, measured)).collect(),
+        limit: Limit::of(measured),
+        throughput: measured.throughput,
+        latency: measured.latency,
+        exit: outcome.exit(),
+        command: experiment.command(),
+    }
+}
+
+/// Works on every item, so many at a time; the results are in the order of the items, whatever was ready first.
+fn in_parallel<T: Clone + Sync, R: Send>(
+    items: Vec<T>,
+    jobs: usize,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let bar = progress_bar(items.len() as u64);
+    // The last points of a sweep are mostly the largest: they come first, so that nobody waits for one alone.
+    let next = AtomicUsize::new(items.len());
+    let (sender, receiver) = mpsc::channel();
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            let (sender, next, items, work) = (sender.clone(), &next, &items, &work);
+            scope.spawn(move || {
+                while let Ok(place) =
+                    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                        left.checked_sub(1)
+                    })
+                {
+                    let index = place - 1;
+                    if sender.send((index, work(items[index].clone()))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        receiver.into_iter().inspect(|_| bar.inc(1)).collect()
+    });
+    bar.finish_and_clear();
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress_bar(total: u64) -> ProgressBar {
+    let style = "{bar:40} {pos}/{len} runs, {eta} left";
+    let style = ProgressStyle::with_template(style).expect("the template is legal");
+    ProgressBar::new(total).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_in_order_whoever_is_ready_first() {
+        for jobs in [1, 3, 50] {
+            let results = in_parallel((0..40).collect(), jobs, |number: u64| number * number);
+            assert_eq!(results, (0..40).map(|number| number * number).collect::<Vec<_>>());
+        }
+    }
+}

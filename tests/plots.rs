@@ -1,0 +1,112 @@
+//! Curves and curated pages: the same bytes whoever makes them, and a sentence with the way out for a mistake.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of a test's own, gone when the test is over.
+struct Workplace(PathBuf);
+
+impl Workplace {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("klab-plots-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a temporary folder");
+        Workplace(folder)
+    }
+
+    /// Every file below it: its name and its bytes.
+    fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let page = fs::read_dir(&self.0).expect("the folder exists").next();
+        let page = page.expect("a page was written").expect("an entry").path();
+        let entries = fs::read_dir(page).expect("a page is a folder");
+        let file = |entry: std::io::Result<fs::DirEntry>| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, fs::read(path).expect("a file"))
+        };
+        entries.map(file).collect()
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn klab(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_klab"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+        .args(arguments)
+        .output()
+        .expect("klab starts")
+}
+
+const SKEW: &str = "scenarios/performance/skew.toml";
+
+#[test]
+fn a_plot_is_the_same_to_the_byte_whoever_runs_it_and_how_many_at_a_time() {
+    let plotted = |name: &str, jobs: &str| {
+        let place = Workplace::new(name);
+        let out = place.0.display().to_string();
+        let sweeps =
+            ["--sweep", "topic.partitions=1,2,4", "--sweep", "producer.keys.skew=uniform,zipf"];
+        let rest = ["--set", "run-for=4s", "--measure", "skew", "--measure", "latency", "--png"];
+        let head = ["plot", SKEW, "--out", &out, "--jobs", jobs, "--seeds", "1..3"];
+        let output = klab(&[&head[..], &sweeps[..], &rest[..]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        (place.files(), output.stdout)
+    };
+    let (one, other) = (plotted("one", "1"), plotted("other", "3"));
+    assert!(one == other, "the files or the words differ");
+    let names: Vec<&str> = one.0.keys().map(String::as_str).collect();
+    let pictures = ["latency-p50", "latency-p99", "latency-p999", "skew"];
+    let pictures =
+        pictures.iter().flat_map(|name| ["png", "svg"].map(|end| format!("{name}.{end}")));
+    let wanted: Vec<String> =
+        ["data.csv", "index.md"].map(String::from).into_iter().chain(pictures).collect();
+    assert_eq!(names, wanted);
+}
+
+#[test]
+fn a_mistake_in_a_plot_is_answered_with_the_way_out() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--sweep", "topic.partitions=1,2,..,8"], "write a third value"),
+        (&["--sweep", "topic.partitionz=1,2"], "partitions"),
+        (&["--sweep", "topic.partitions=1,two"], "two"),
+        (&["--sweep", "topic.partitions=1,2", "--set", "topic.partitions=3"], "both set and swept"),
+        (&["--sweep", "topic.partitions=1,2", "--sweep", "topic.partitions=3,4"], "swept twice"),
+        (
+            &["--sweep", "topic.partitions=1,2", "--measure", "thruput"],
+            "did you mean `throughput`?",
+        ),
+        (&["--measure", "throughput"], "add a sweep"),
+        (&["--sweep", "topic.partitions=1,2", "--seeds", "3..3"], "FIRST below LAST"),
+        (
+            &["--sweep", "seed=1,2", "--sweep", "run-for=1s,2s", "--sweep", "topic.partitions=1,2"],
+            "at most two sweeps",
+        ),
+    ];
+    for (arguments, part) in cases {
+        let output = klab(&[&["plot", SKEW][..], arguments].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {said}");
+        assert!(said.contains(part), "{arguments:?}: {said}");
+    }
+    let output = klab(&["report", "skewer"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("there is no report skewer"));
+}
+
+/// The quick ones; `klab report --check` holds all of them against what their runs give now.
+#[test]
+fn the_curated_pages_are_what_their_runs_give() {
+    use klab::lab::plot::curated::{PAGES, changed};
+    let quick: Vec<_> = PAGES.iter().filter(|page| page.is_quick).collect();
+    assert!(!quick.is_empty());
+    for page in quick {
+        let changed = changed(page, 2).unwrap_or_else(|mistake| panic!("{mistake}"));
+        assert!(changed.is_empty(), "klab report {}, and say why: {changed:#?}", page.name);
+    }
+}
