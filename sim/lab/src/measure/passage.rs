@@ -20,7 +20,7 @@ pub(super) struct Passage {
     readers: Readers,
 }
 
-/// The applications that read: each [[consumer]] is one, however many processes share its partitions.
+/// The applications that read: each `[[consumer]]` is one, however many processes share its partitions.
 #[derive(Clone, Debug, Default)]
 struct Readers(Vec<Assignment>);
 

@@ -84,7 +84,7 @@ pub fn report(arguments: &ReportArguments) -> Result<Exit, Mistake> {
             false => write(page, jobs(arguments.jobs), &arguments.out, arguments.png)?,
         });
     }
-    if !arguments.check && arguments.names.is_empty() {
+    if !arguments.check {
         let index = arguments.out.join("index.md");
         fs::write(&index, index_page())
             .map_err(|error| Mistake::of_path(&index, "the file cannot be written", &error))?;
