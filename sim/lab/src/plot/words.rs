@@ -19,22 +19,24 @@ pub fn curves(grid: &Grid, results: &Results, quantity: Quantity) -> Vec<String>
 fn curve(grid: &Grid, results: &Results, quantity: Quantity, line: usize) -> String {
     let (places, values) = results.medians(quantity, line);
     let name = match grid.lines[line].label.as_str() {
+        "" if quantity.title.contains(", ") => format!("{},", quantity.title),
         "" => quantity.title.to_string(),
         label => format!("{}, {label},", quantity.title),
     };
     if values.is_empty() {
         return format!("{name} could not be measured: there was none.");
     }
-    let at =
-        |place: usize| format!("{} at {}", short(values[place]), grid.along.values[places[place]]);
+    let at = |place: usize| {
+        format!("{} at {}", number(quantity, values[place]), grid.along.values[places[place]])
+    };
     let x = |place: usize| &grid.along.values[places[place]];
     let last = values.len() - 1;
     let best = extreme(&values, quantity.sense);
     match Shape::of(&values, quantity.sense) {
         Shape::Flat => format!(
             "{name} hardly changes: between {} and {}.",
-            short(low(&values)),
-            short(high(&values))
+            number(quantity, low(&values)),
+            number(quantity, high(&values))
         ),
         Shape::Rises => format!("{name} grows all the way, from {} to {}.", at(0), at(last)),
         Shape::Falls => format!("{name} falls all the way, from {} to {}.", at(0), at(last)),
@@ -103,7 +105,7 @@ fn comparison(grid: &Grid, results: &Results, quantity: Quantity) -> Option<Stri
             format!("At {key}={}", grid.along.values.last().expect("a sweep has values"))
         }
     };
-    Some(format!("{place}, {of} has {}; {} as much.", short(first), others.join(", ")))
+    Some(format!("{place}, {of} has {}; {} as much.", number(quantity, first), others.join(", ")))
 }
 
 /// What is said of all curves together: what the limit was, and what a reader must know before trusting the numbers.
@@ -186,6 +188,16 @@ fn low(values: &[f64]) -> f64 {
 
 fn high(values: &[f64]) -> f64 {
     values.iter().copied().fold(0.0, f64::max)
+}
+
+/// A value with its unit, where that is short.
+fn number(quantity: Quantity, value: f64) -> String {
+    let unit = match quantity.unit {
+        unit if unit.starts_with("milliseconds") => " ms",
+        unit if unit.starts_with("seconds") => " s",
+        _ => "",
+    };
+    format!("{}{unit}", short(value))
 }
 
 fn percent(part: f64, whole: f64) -> String {
