@@ -107,6 +107,21 @@ const GROUNDS: &[(&str, &[Mutant])] = &[
         ],
     ),
     ("snapshots", &[Mutant::CutsBeyondTheSnapshot]),
+    (
+        "ensemble",
+        &[
+            Mutant::CountsHalfTheEnsemble,
+            Mutant::AcknowledgesUnflushedProposals,
+            Mutant::ForgetsAcceptedEpochs,
+            Mutant::NeverTruncatesLearners,
+            Mutant::LetsObserversVote,
+            Mutant::LeadsTheAhead,
+            Mutant::LeavesEphemerals,
+            Mutant::ServesClientsFromThePast,
+            Mutant::ReadsBeforeOwnWrites,
+            Mutant::IgnoresZnodeVersions,
+        ],
+    ),
 ];
 
 /// Why the judge says nothing of a mutant.

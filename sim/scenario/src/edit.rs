@@ -14,8 +14,9 @@ use crate::problem::{Complaint, Problem, Problems};
 use klab_wire::config::ConfigKind;
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
-const SECTIONS: &[&str] = &["kafka", "cluster", "hardware", "network", "disk", "heal"];
-const LISTS: &[&str] = &["topic", "producer", "consumer", "link", "at", "nemesis", "expect"];
+const SECTIONS: &[&str] = &["kafka", "cluster", "zookeeper", "hardware", "network", "disk", "heal"];
+const LISTS: &[&str] =
+    &["topic", "producer", "consumer", "zookeeper-client", "link", "at", "nemesis", "expect"];
 const HEADER: &[&str] =
     &["title", "concept", "about", "claims", "run-for", "seed", "allow-unmatched"];
 

@@ -32,9 +32,9 @@ pub struct Ensemble {
     pub commit_log_count: u32,
     /// `globalOutstandingLimit`; 1,000 if nothing is said.
     pub global_outstanding_limit: u32,
-    /// Old behaviours that it has, by their switches.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub before: Vec<OldBehaviour>,
+    /// It is as it was before this issue was mended; none if nothing is said, or `"none"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<OldBehaviour>,
     /// Servers that differ from the others: when they start, what their clocks tell.
     #[serde(rename = "server", skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<NodeId, NodeOverrides>,
@@ -199,21 +199,19 @@ fn read_server(table: &Table<'_>) -> NodeOverrides {
     NodeOverrides { starts_at, clock, ..NodeOverrides::default() }
 }
 
-fn read_before(table: &Table<'_>) -> Vec<OldBehaviour> {
-    let names: Vec<Spanned<String>> = table.or("before", Vec::new());
-    let mut before = Vec::new();
-    for Spanned { value, span } in names {
-        match BEHAVIOURS.iter().find(|(word, _)| *word == value) {
-            Some((_, behaviour)) => before.push(*behaviour),
-            None => {
-                let message = format!("there is no switch for `{value}`");
-                let known = BEHAVIOURS.iter().map(|(word, _)| *word);
-                table.complain(span, Complaint::unknown(message, &value, known));
-            }
-        }
+fn read_before(table: &Table<'_>) -> Option<OldBehaviour> {
+    let Spanned { value, span } = table.spanned::<String>("before")?;
+    let found = BEHAVIOURS.iter().find(|(word, _)| *word == value);
+    if found.is_none() && value != NOTHING {
+        let message = format!("there is no switch for `{value}`");
+        let known = BEHAVIOURS.iter().map(|(word, _)| *word).chain([NOTHING]);
+        table.complain(span, Complaint::unknown(message, &value, known));
     }
-    before
+    found.map(|(_, behaviour)| *behaviour)
 }
+
+/// The word for an ensemble without old behaviours.
+const NOTHING: &str = "none";
 
 impl ZooKeeperClient {
     pub(crate) fn read(table: &Table<'_>, scope: &Scope<'_>) -> Option<Self> {

@@ -13,7 +13,7 @@ use klab_zookeeper_client::{ApplicationSetup, SessionSetup, Workload};
 
 /// What every server of an ensemble is configured with.
 pub(crate) fn server_setup(ensemble: &Ensemble) -> ServerSetup {
-    let has = |behaviour| ensemble.before.contains(&behaviour);
+    let has = |behaviour| ensemble.before == Some(behaviour);
     let switches = ZooKeeperSwitches {
         acknowledges_before_persisting: has(OldBehaviour::Zookeeper3911),
         epoch_before_transactions: has(OldBehaviour::Zookeeper4643),

@@ -5,7 +5,8 @@
 
 use klab_machine::{ConnectionId, Outbox};
 use klab_wire::zookeeper::{
-    Answer, ClientRequest, ConnectResponse, Frame, KeeperError, Reply, SessionId, Xid, Zxid,
+    Answer, ClientRequest, ConnectResponse, Frame, KeeperError, Op, Path, Reply, SessionId, Xid,
+    Zxid,
 };
 use klab_wire::{ClientId, NodeId, Span, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -201,6 +202,16 @@ impl Clients {
             self.under_way -= 1;
         }
         waits
+    }
+
+    /// A `sync` has its answer, and its turn has not come: from here on it waits as a read does.
+    pub(crate) fn let_sync_wait(&mut self, connection: ConnectionId, xid: Xid) {
+        let Some(client) = self.connections.get_mut(&connection) else { return };
+        let sync = client.queue.iter_mut().find(|pending| **pending == Pending::Sync(xid));
+        if let Some(sync) = sync {
+            let op = Op::Sync { path: Path::root() };
+            *sync = Pending::Read(ClientRequest { xid, op });
+        }
     }
 
     /// A read whose turn it is.

@@ -9,9 +9,9 @@ use crate::watches::Watches;
 use klab_machine::fact::ZooKeeperFact;
 use klab_machine::random::Stream;
 use klab_machine::timer::ZooKeeperTimer;
-use klab_machine::{Outbox, Timer};
+use klab_machine::{FlushId, Outbox, Timer};
 use klab_wire::NodeId;
-use klab_wire::zookeeper::{Notification, ServerState, SessionId, Txn, Vote};
+use klab_wire::zookeeper::{Notification, ServerState, SessionId, Txn, Vote, Zxid};
 use klab_wire::{Span, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +39,20 @@ pub(crate) struct Core {
     pub(crate) chance: Stream,
     /// After how many transactions the next snapshot is due.
     pub(crate) snapshot_due: u32,
+    /// Fsyncs of epochs and snapshots that are not done: what they write down may not be told, nor brought into
+    /// an election.
+    pub(crate) unsettled: BTreeMap<FlushId, Unsettled>,
+}
+
+/// What is being written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsettled {
+    /// An epoch that it has accepted.
+    AcceptedEpoch(u32),
+    /// An epoch in which it has a leader.
+    CurrentEpoch(u32),
+    /// Everything up to this transaction.
+    Snapshot(Zxid),
 }
 
 impl Core {
@@ -74,6 +88,48 @@ impl Core {
         if let Some(vote) = &mut self.vote {
             vote.peer_epoch = epoch;
         }
+    }
+
+    /// Accepts an epoch. Gives the fsync to wait for.
+    pub(crate) fn accept_epoch(&mut self, epoch: u32, out: &mut Outbox) -> FlushId {
+        let flush = self.epochs.accept(epoch, out);
+        self.unsettled.insert(flush, Unsettled::AcceptedEpoch(epoch));
+        flush
+    }
+
+    /// Has a leader in an epoch. Gives the fsync to wait for.
+    pub(crate) fn enter_epoch(&mut self, epoch: u32, out: &mut Outbox) -> FlushId {
+        let flush = self.epochs.enter(epoch, out);
+        self.unsettled.insert(flush, Unsettled::CurrentEpoch(epoch));
+        flush
+    }
+
+    /// Writes the state down. Gives the fsync to wait for.
+    pub(crate) fn write_snapshot(&mut self, out: &mut Outbox) -> FlushId {
+        let flush = self.database.write_snapshot(out);
+        let zxid = self.database.last_processed();
+        self.unsettled.insert(flush, Unsettled::Snapshot(zxid));
+        out.state(ZooKeeperFact::SnapshotTaken { zxid, fuzzy: false });
+        flush
+    }
+
+    /// An fsync is done: what it has written down may be told.
+    pub(crate) fn settled(&mut self, flush: FlushId, out: &mut Outbox) {
+        match self.unsettled.remove(&flush) {
+            Some(Unsettled::AcceptedEpoch(epoch)) => {
+                out.state(ZooKeeperFact::AcceptedEpochStored { epoch });
+            }
+            Some(Unsettled::CurrentEpoch(epoch)) => {
+                out.state(ZooKeeperFact::CurrentEpochStored { epoch });
+            }
+            Some(Unsettled::Snapshot(zxid)) => out.state(ZooKeeperFact::TxnsFlushed { zxid }),
+            None => {}
+        }
+    }
+
+    /// Everything that this server has done is on the platter.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unsettled.is_empty() && self.database.log.is_settled()
     }
 
     /// Logs a transaction, asks for the fsync, and begins a snapshot if one is due.

@@ -156,7 +156,7 @@ impl Database {
     /// reach that far back.
     pub fn logged_from(&self, zxid: Zxid) -> Vec<Arc<Txn>> {
         let limit = self.snapshots.last().map_or(0, |snapshot| snapshot.size_in_bytes() / 3);
-        if !self.log.reaches_back_to(zxid) {
+        if !self.log.reaches_back_to(zxid) || zxid < self.gap() {
             return Vec::new();
         }
         let before = Zxid(zxid.0.saturating_sub(1));
@@ -164,6 +164,13 @@ impl Database {
         let txns: Vec<Arc<Txn>> = self.log.after(before).take_while(applied).cloned().collect();
         let bytes: u32 = txns.iter().map(|txn| txn.size_in_bytes()).sum();
         if bytes > limit { Vec::new() } else { txns }
+    }
+
+    /// Up to here the log may lack transactions: what came with a leader's state was never logged here. To send
+    /// a learner what the log has on both sides would leave it with a hole.
+    fn gap(&self) -> Zxid {
+        let came = self.snapshots.iter().rev().find(|snapshot| !self.log.has(snapshot.zxid));
+        came.map_or(Zxid::ZERO, |snapshot| snapshot.zxid)
     }
 
     /// The state as a learner gets it.

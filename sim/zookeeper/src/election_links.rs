@@ -60,9 +60,11 @@ impl ElectionLinks {
         let link = self.peers.entry(from).or_default();
         if from < self.me {
             out.close(connection);
-            if link.connection.is_none() {
-                link.connect(from, now, out);
+            // Whoever connects has no connection that works, whatever this end believes.
+            if let Some((old, _)) = link.connection.take() {
+                out.close(old);
             }
+            link.connect(from, now, out);
             return;
         }
         if let Some((old, _)) = link.connection.replace((connection, State::Open)) {

@@ -144,7 +144,7 @@ impl Leader {
         if self.connecting.contains(&core.me)
             && core.setup.is_quorum(self.connecting.iter().copied())
         {
-            let flush = core.epochs.accept(self.epoch, out);
+            let flush = core.accept_epoch(self.epoch, out);
             self.phase = Phase::StoringAcceptedEpoch(flush);
         }
     }
@@ -158,7 +158,6 @@ impl Leader {
     ) {
         match self.phase {
             Phase::StoringAcceptedEpoch(waited) if waited == flush => {
-                out.state(ZooKeeperFact::AcceptedEpochStored { epoch: self.epoch });
                 self.last_proposed = Zxid::start_of(self.epoch);
                 self.phase = Phase::AwaitingEpochAcks;
                 set(ZooKeeperTimer::InitLimit, core.setup.init_timeout(), out);
@@ -169,7 +168,6 @@ impl Leader {
                 self.finish_election(core, now, out);
             }
             Phase::Synchronising(Some(waited)) if waited == flush => {
-                out.state(ZooKeeperFact::CurrentEpochStored { epoch: self.epoch });
                 self.phase = Phase::Synchronising(None);
                 self.newleader_acks.insert(core.me);
                 self.establish(core, now, out);
@@ -221,7 +219,7 @@ impl Leader {
         if !core.setup.is_quorum(self.electing.iter().copied()) {
             return;
         }
-        self.phase = Phase::Synchronising(Some(core.epochs.enter(self.epoch, out)));
+        self.phase = Phase::Synchronising(Some(core.enter_epoch(self.epoch, out)));
         set(ZooKeeperTimer::InitLimit, core.setup.init_timeout(), out);
         let waiting: Vec<(ConnectionId, Zxid)> = self
             .handlers

@@ -61,6 +61,8 @@ pub(crate) enum Then {
     AckEpoch(AckEpoch, u32),
     /// The transactions of the synchronisation are on the platter: write the epoch down.
     EnterEpoch,
+    /// The epoch is written down, before what came with it (ZOOKEEPER-4643): now that.
+    WriteTxns,
     /// The epoch is written down: acknowledge NEWLEADER.
     AckNewLeader,
     /// What was taken away stays away.
@@ -172,7 +174,7 @@ impl Learner {
             self.say_epoch_accepted(ack, epoch, out);
             return None;
         }
-        let flush = core.epochs.accept(epoch, out);
+        let flush = core.accept_epoch(epoch, out);
         match Mutant::ForgetsAcceptedEpochs.lives() {
             true => self.say_epoch_accepted(ack, epoch, out),
             false => self.waits_for = Some((flush, Then::AckEpoch(ack, epoch))),
@@ -195,14 +197,9 @@ impl Learner {
         let (_, then) = self.waits_for.filter(|(waited, _)| *waited == flush)?;
         self.waits_for = None;
         match then {
-            Then::AckEpoch(ack, epoch) => {
-                out.state(ZooKeeperFact::AcceptedEpochStored { epoch });
-                self.say_epoch_accepted(ack, epoch, out);
-            }
-            Then::EnterEpoch => {
-                out.state(ZooKeeperFact::TxnsFlushed { zxid: core.database.last_processed() });
-                self.enter_epoch(core, out);
-            }
+            Then::AckEpoch(ack, epoch) => self.say_epoch_accepted(ack, epoch, out),
+            Then::EnterEpoch => self.enter_epoch(core, out),
+            Then::WriteTxns => self.write_txns(core, out),
             Then::AckNewLeader => self.acknowledge_new_leader(core, out),
             Then::Truncated => {}
         }
@@ -296,7 +293,8 @@ impl Learner {
     }
 
     /// The end: of the leader, or of this learner's patience.
-    pub(crate) fn end(&mut self, reason: &'static str, out: &mut Outbox) {
+    pub(crate) fn end(&mut self, core: &mut Core, reason: &'static str, out: &mut Outbox) {
+        self.keep_unfinished(core, out);
         out.state(ZooKeeperFact::LeaderLost { leader: self.leader, reason });
         if let Some(connection) = self.connection.take() {
             out.close(connection);

@@ -108,19 +108,36 @@ impl Learner {
         None
     }
 
+    /// A synchronisation that ends before NEWLEADER has put things into memory that are nowhere on the disk: they
+    /// are written down before this server votes with them (ZOOKEEPER-3642).
+    pub(crate) fn keep_unfinished(&mut self, core: &mut Core, out: &mut Outbox) {
+        if let Stage::Synchronising(sync) = &self.stage
+            && sync.snapshot_needed
+        {
+            core.write_snapshot(out);
+        }
+    }
+
     /// NEWLEADER: the disk has to catch up before anything is said.
     fn new_leader(&mut self, core: &mut Core, out: &mut Outbox) {
-        let switches = core.setup.switches;
-        if switches.epoch_before_transactions {
-            let Stage::Synchronising(sync) = &self.stage else { return };
-            core.epochs.enter(sync.epoch, out);
+        let Stage::Synchronising(sync) = &self.stage else { return };
+        if core.setup.switches.epoch_before_transactions {
+            let flush = core.enter_epoch(sync.epoch, out);
+            self.waits_for = Some((flush, Then::WriteTxns));
+            return;
         }
+        self.write_txns(core, out);
+    }
+
+    /// Writes down what came with the synchronisation.
+    pub(crate) fn write_txns(&mut self, core: &mut Core, out: &mut Outbox) {
+        let waits = !core.setup.switches.acknowledges_before_persisting;
         let Stage::Synchronising(sync) = &mut self.stage else { return };
         let flush = match sync.snapshot_needed {
             true => Some(sync.write_snapshot(core, out)),
-            false => sync.log_committed(core, !switches.acknowledges_before_persisting, out),
+            false => sync.log_committed(core, waits, out),
         };
-        match flush.filter(|_| !switches.acknowledges_before_persisting) {
+        match flush.filter(|_| waits) {
             Some(flush) => self.waits_for = Some((flush, Then::EnterEpoch)),
             None => self.enter_epoch(core, out),
         }
@@ -129,7 +146,7 @@ impl Learner {
     /// The transactions are on the platter: now the epoch.
     pub(crate) fn enter_epoch(&mut self, core: &mut Core, out: &mut Outbox) {
         let Stage::Synchronising(sync) = &self.stage else { return };
-        let flush = core.epochs.enter(sync.epoch, out);
+        let flush = core.enter_epoch(sync.epoch, out);
         self.waits_for = Some((flush, Then::AckNewLeader));
     }
 
@@ -139,7 +156,6 @@ impl Learner {
         let Stage::Synchronising(sync) = &mut self.stage else { return };
         let (epoch, mode) = (sync.epoch, sync.mode);
         sync.is_acknowledged = true;
-        out.state(ZooKeeperFact::CurrentEpochStored { epoch });
         let zxid = core.database.last_processed();
         out.state(ZooKeeperFact::LearnerSynchronised { leader, mode, epoch, zxid });
         set(ZooKeeperTimer::LeaderSilent, core.setup.sync_timeout(), out);
@@ -196,12 +212,7 @@ impl Sync {
     /// wait for this fsync after a TRUNC; the transactions in it are then nowhere else.
     fn write_snapshot(&mut self, core: &mut Core, out: &mut Outbox) -> FlushId {
         self.snapshot_needed = false;
-        let flush = core.database.write_snapshot(out);
-        out.state(ZooKeeperFact::SnapshotTaken {
-            zxid: core.database.last_processed(),
-            fuzzy: false,
-        });
-        flush
+        core.write_snapshot(out)
     }
 
     /// Logs and applies what is committed (`appendRequest`, `processTxn`); what is not stays where it is.

@@ -83,6 +83,7 @@ impl Machine for Server {
             touched: BTreeMap::new(),
             chance: stream(identity.seed, "zookeeper", [identity.incarnation.0]),
             snapshot_due: 0,
+            unsettled: BTreeMap::new(),
         };
         core.draw_snapshot_due();
         core.vote = core.own_vote();
@@ -120,7 +121,7 @@ impl Machine for Server {
 impl Server {
     /// Looks for a leader so soon as all that was logged is on the platter.
     fn settle(&mut self, now: Now, out: &mut Outbox) {
-        if matches!(self.role, Role::Settling) && self.core.database.log.is_settled() {
+        if matches!(self.role, Role::Settling) && self.core.is_settled() {
             self.look(now, out);
         }
     }
@@ -211,7 +212,7 @@ impl Server {
     fn leave(&mut self, reason: Leave, now: Now, out: &mut Outbox) {
         match &mut self.role {
             Role::Leading(leader) => leader.end(reason.0, out),
-            Role::Learning(learner) => learner.end(reason.0, out),
+            Role::Learning(learner) => learner.end(&mut self.core, reason.0, out),
             Role::Settling | Role::Looking(..) => return,
         }
         self.core.stop_serving(out);
@@ -373,6 +374,7 @@ impl Server {
 
     fn flushed(&mut self, now: Now, flush: FlushId, out: &mut Outbox) {
         let core = &mut self.core;
+        core.settled(flush, out);
         let is_of_log = core.database.log.on_flushed(flush, out);
         let to = core.database.log.flushed();
         if is_of_log {

@@ -68,6 +68,9 @@ impl Core {
         frame: Frame,
         out: &mut Outbox,
     ) -> Vec<Ask> {
+        if self.clients.client(connection).is_none() {
+            return Vec::new(); // It was hung up on, and what it had said before is here only now.
+        }
         match frame {
             Frame::ConnectRequest(request) => {
                 self.connect_request(connection, &request, out).into_iter().collect()
@@ -211,6 +214,9 @@ impl Core {
             let result = error.map_or(Ok(Answer::Done), Err);
             reply(connection, (xid, zxid), result, out);
             self.answer_reads(connection, out);
+        } else {
+            // The leader's own client may have a write before it that is not committed yet.
+            self.clients.let_sync_wait(connection, xid);
         }
     }
 
@@ -312,6 +318,7 @@ impl Core {
                 }
                 Ok(Answer::Done)
             }
+            Op::Sync { .. } => Ok(Answer::Done),
             op => self.look_up(connection, &op),
         };
         reply(connection, (request.xid, zxid), result, out);

@@ -56,6 +56,16 @@ impl TransactionLog {
         first.is_some_and(|txn| txn.zxid <= zxid)
     }
 
+    /// The log has this transaction.
+    pub fn has(&self, zxid: Zxid) -> bool {
+        let file = self
+            .files
+            .iter()
+            .rev()
+            .find(|file| file.txns.first().is_some_and(|txn| txn.zxid <= zxid));
+        file.is_some_and(|file| file.txns.binary_search_by_key(&zxid, |txn| txn.zxid).is_ok())
+    }
+
     /// Appends a transaction: as far as the page cache.
     pub fn append(&mut self, txn: Arc<Txn>, out: &mut Outbox) {
         if self.files.is_empty() || (self.rolls && self.flushing.is_none() && self.is_flushed()) {

@@ -18,6 +18,8 @@ pub(super) struct Order {
     proposed: BTreeMap<u32, Zxid>,
     /// The latest transaction that is committed.
     committed: Zxid,
+    /// The latest one that the leader of each epoch has committed, or begun with.
+    committed_in: BTreeMap<u32, Zxid>,
     /// What servers that had come this far told: the digest of all transactions, and that of the tree.
     told: BTreeMap<Zxid, (u64, Option<u64>)>,
 }
@@ -33,15 +35,17 @@ impl Order {
     ) -> Vec<Look> {
         let zxid = self.real(zxid);
         let one = one_leader_per_epoch::lead(&mut self.leaders, LeaderEpoch(epoch), node);
-        let completeness = match zxid < self.committed {
-            true => {
-                let what =
-                    format!("epoch {epoch} begins on {zxid}, and {} was committed", self.committed);
+        // A leader that stood still may learn late that a quorum had accepted it, when a later epoch has begun.
+        let earlier = self.committed_in.range(..epoch).map(|(_, zxid)| *zxid).max();
+        let completeness = match earlier.filter(|earlier| zxid < *earlier) {
+            Some(earlier) => {
+                let what = format!("epoch {epoch} begins on {zxid}, and {earlier} was committed");
                 Err(Breach::of(what))
             }
-            false => Ok(()),
+            None => Ok(()),
         };
         self.established.insert(epoch, zxid);
+        self.committed_in.insert(epoch, zxid);
         self.committed = self.committed.max(zxid);
         vec![
             (Promise::OneEnsembleLeaderPerEpoch, one),
@@ -76,6 +80,8 @@ impl Order {
             None => Ok(()),
         };
         self.committed = self.committed.max(zxid);
+        let latest = self.committed_in.entry(zxid.epoch()).or_insert(zxid);
+        *latest = zxid.max(*latest);
         (Promise::CommittedTxnsSurvive, finding)
     }
 

@@ -26,6 +26,16 @@ pub(super) struct Znodes {
     synced: BTreeMap<NodeId, (OperationId, BTreeMap<Path, u32>)>,
 }
 
+/// A write on the condition that a znode has a version makes the next one of it.
+fn followed(path: &Path, expected: Option<u32>, version: u32) -> Finding {
+    match expected {
+        Some(expected) if version != expected + 1 => Err(Breach::of(format!(
+            "{path} was to be written at version {expected} only, and became version {version}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// A request that has not ended.
 #[derive(Clone, Debug)]
 struct Pending {
@@ -86,8 +96,12 @@ impl Znodes {
             return Vec::new();
         };
         match (&op, outcome) {
-            (Op::SetData { path, data, .. }, KeeperOutcome::Answered(_, Answer::Stat(stat))) => {
+            (
+                Op::SetData { path, data, version },
+                KeeperOutcome::Answered(_, Answer::Stat(stat)),
+            ) => {
                 let finding = self.wrote(path, data, stat.version, floor.get(path).copied());
+                let finding = finding.and_then(|()| followed(path, *version, stat.version));
                 vec![(Promise::ZnodeWritesAreLinearizable, finding)]
             }
             (Op::Create { path, data, .. }, KeeperOutcome::Answered(_, Answer::Created { .. })) => {
