@@ -319,7 +319,7 @@ mod tests {
                 // Some operations began a while ago.
                 let begun = unwritten.seal();
                 begins.push_back(begun);
-                if let Some(upto) = begins.drain(..(arriving as usize).min(begins.len())).last() {
+                if let Some(upto) = begins.drain(..(arriving as usize).min(begins.len())).next_back() {
                     unwritten.reach_platter(upto);
                 }
                 for change in lagging.drain(..lagging.len() - unwritten.pending() as usize) {
