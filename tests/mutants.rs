@@ -136,6 +136,11 @@ const UNSEEN: &[(Mutant, &str)] = &[
         "it commits nothing, and follows as soon as it hears of its successor: what suffers is how soon brokers find \
          another controller. The judge promises nothing about time.",
     ),
+    (
+        Mutant::LeadsTheAhead,
+        "the election does its work: a quorum voted for the leader, so whatever is committed is among what it has \
+         logged. It is a second lock on the same door.",
+    ),
 ];
 
 /// After so many seeds a hunt is given up.
