@@ -13,7 +13,6 @@ use std::path::Path;
 
 /// Switches without an exhibit, each with the reason.
 const NOT_SHOWN: &[(&str, &str)] = &[
-    ("list-offsets-latest", "what a client is told of offsets is no part of a history yet"),
     (
         "leader-recovery-state",
         "klab's replicas have nothing to recover with, so that nothing is lost",

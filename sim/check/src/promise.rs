@@ -115,6 +115,9 @@ promises! {
     BrokerEpochIsMonotonic "broker-epoch-is-monotonic" "broker-lifecycle"
         "KIP-631"
         "Every registration of a broker has a higher epoch, and no two brokers have the same.";
+    EndOffsetIsMonotonic "end-offset-is-monotonic" "high-watermark"
+        "KIP-207"
+        "A client that asks again where a partition ends is never told a lower offset.";
     OneQuorumLeaderPerEpoch "one-quorum-leader-per-epoch" "metadata-quorum"
         "RaftEventSimulationTest SingleLeader, over all epochs instead of the highest"
         "In one epoch of the metadata quorum at most one voter leads.";

@@ -44,7 +44,8 @@ pub struct Consumer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConsumerPurpose {
     Fetch,
-    ListOffsets(Asked<OffsetSpec>),
+    /// And when it was asked.
+    ListOffsets(Asked<OffsetSpec>, Time),
     OffsetForLeaderEpoch(Asked<FetchPosition>),
     CloseSession,
 }
@@ -351,8 +352,8 @@ impl Consumer {
             (ConsumerPurpose::Fetch, Response::Fetch(response)) => {
                 fetcher.fetched(from, *response, &mut with);
             }
-            (ConsumerPurpose::ListOffsets(asked), Response::ListOffsets(response)) => {
-                offsets.listed(&asked, &response, &mut with);
+            (ConsumerPurpose::ListOffsets(asked, at), Response::ListOffsets(response)) => {
+                offsets.listed(&asked, at, &response, &mut with);
             }
             (
                 ConsumerPurpose::OffsetForLeaderEpoch(asked),
@@ -367,7 +368,7 @@ impl Consumer {
         let (fetcher, offsets, mut with) = self.parts(now, out);
         match purpose {
             ConsumerPurpose::Fetch => fetcher.failed(to, &mut with),
-            ConsumerPurpose::ListOffsets(asked) => {
+            ConsumerPurpose::ListOffsets(asked, _) => {
                 offsets.retry_later(asked.iter().map(|(index, _)| *index), &mut with);
             }
             ConsumerPurpose::OffsetForLeaderEpoch(asked) => {

@@ -9,7 +9,7 @@ use klab_wire::config::{AutoOffsetReset, ConsumerConfig};
 use klab_wire::{
     EndOffsetForEpoch, ErrorCode, IsolationLevel, ListOffsetsPartition, ListOffsetsRequest,
     ListOffsetsResponse, ListedOffset, NodeId, OffsetForLeaderEpochRequest,
-    OffsetForLeaderEpochResponse, OffsetForLeaderPartition, OffsetSpec, Span,
+    OffsetForLeaderEpochResponse, OffsetForLeaderPartition, OffsetSpec, Span, Time,
 };
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ impl OffsetFetcher {
             let request =
                 ListOffsetsRequest { replica, isolation, partitions: partitions.collect() };
             self.hold_back(asked.iter().map(|(index, _)| *index), self.request_timeout, with);
-            let purpose = ConsumerPurpose::ListOffsets(asked);
+            let purpose = ConsumerPurpose::ListOffsets(asked, with.now.time);
             with.network.send(node, request, purpose, with.now, with.out);
         }
     }
@@ -173,15 +173,34 @@ impl OffsetFetcher {
     pub(crate) fn listed(
         &mut self,
         asked: &Asked<OffsetSpec>,
+        at: Time,
         response: &ListOffsetsResponse,
         with: &mut Surroundings<'_>,
     ) {
         for ((index, spec), told) in asked.iter().zip(&response.partitions) {
             match told.error {
-                ErrorCode::None => self.reset(*index, *spec, told, with),
+                ErrorCode::None => {
+                    self.state_end(*index, *spec, at, told, with);
+                    self.reset(*index, *spec, told, with);
+                }
                 ErrorCode::TopicAuthorizationFailed => self.pending_error = Some(told.error),
                 _ => self.retry_later([*index].into_iter(), with),
             }
+        }
+    }
+
+    fn state_end(
+        &self,
+        index: u32,
+        spec: OffsetSpec,
+        asked: Time,
+        told: &ListedOffset,
+        with: &mut Surroundings<'_>,
+    ) {
+        if let (OffsetSpec::Latest, Some(end)) = (spec, told.offset) {
+            let partition = with.subscriptions.get(index).partition.clone();
+            let ago = with.now.time.since(asked);
+            with.out.state(ClientFact::EndOffsetLearned { partition, end, ago });
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod broker_epoch;
 pub(crate) mod clean_shutdown_is_true;
 pub(crate) mod committed_metadata_agrees;
 pub(crate) mod committed_records_survive;
+pub(crate) mod end_offset_is_monotonic;
 pub(crate) mod epochs_are_monotonic;
 pub(crate) mod flushed_records_survive;
 pub(crate) mod high_watermark;

@@ -5,7 +5,7 @@ use super::copies::{Copies, ProducerTail};
 use crate::settings::Setting;
 use crate::verdict::{Moment, Witness};
 use klab_wire::{
-    BatchProducer, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerId, TopicPartition,
+    BatchProducer, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerId, Time, TopicPartition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(crate) struct Partition {
     pub(crate) expired: BTreeSet<ProducerId>,
     /// When a batch of a producer was called out of order, and in which epoch that broker led.
     pub(crate) refused: Vec<(Moment, NodeId, LeaderEpoch)>,
+    /// Where each client was told that it ends, ever higher, and when.
+    pub(crate) told_ends: BTreeMap<NodeId, Vec<(Time, Offset)>>,
     /// When a producer gave up a batch because of what was in it: a leader will never take it.
     pub(crate) turned_down: Vec<Moment>,
     /// Of each producer a snapshot has only the last batch, and a log that is opened again nothing of what was
@@ -81,6 +83,7 @@ impl Partition {
             excuse: None,
             expired: BTreeSet::new(),
             refused: Vec::new(),
+            told_ends: BTreeMap::new(),
             turned_down: Vec::new(),
             openings: Vec::new(),
             joined_midway: false,

@@ -6,10 +6,12 @@ mod raft;
 mod replication;
 mod world;
 
+use crate::invariant::end_offset_is_monotonic;
 use crate::judge::Judge;
+use crate::promise::Promise;
 use crate::verdict::Moment;
 use klab_machine::fact::{ClientFact, Fact, ReplicationFact};
-use klab_wire::{ErrorCode, TopicName};
+use klab_wire::{ErrorCode, Time, TopicName};
 
 impl Judge {
     pub(crate) fn watch_fact(&mut self, at: Moment, fact: &Fact) {
@@ -37,6 +39,15 @@ impl Judge {
         match fact {
             ClientFact::ProducerEpochBumped { epoch, .. } => {
                 self.cluster.new_epochs.push((at, *epoch));
+            }
+            ClientFact::EndOffsetLearned { partition, end, ago } => {
+                let picture = self.cluster.partition_mut(partition);
+                let told = picture.told_ends.entry(at.node).or_default();
+                let asked = Time(at.time.0.saturating_sub(ago.0));
+                let finding = end_offset_is_monotonic::check(told, at, asked, *end)
+                    .map_err(|breach| breach.permitted(picture.excuse));
+                let promise = Promise::EndOffsetIsMonotonic;
+                self.findings.note(promise, at, Some(partition), finding);
             }
             ClientFact::BatchFailed { partition, error, .. } if is_of_content(*error) => {
                 self.cluster.partition_mut(partition).turned_down.push(at);

@@ -4,7 +4,7 @@ use crate::story::{B1, B2, B3, C1, C2, P1, Story, V1, batch, orders};
 use klab_check::{Convergence, Promise, Status};
 use klab_machine::fact::{ClientFact, ControllerFact, LogFact, ReplicationFact, WorldFact};
 use klab_machine::operation::{Call, Outcome};
-use klab_wire::{Acks, ErrorCode, Offset, Time, TopicId};
+use klab_wire::{Acks, ErrorCode, Offset, Span, Time, TopicId};
 
 /// The record at offset 5 is acknowledged; the next leader does not have it, or has it.
 pub fn no_acked_record_is_lost() -> [Story; 2] {
@@ -59,6 +59,17 @@ pub fn failed_sends_are_not_read() -> [Story; 2] {
 }
 
 /// A call from before healing has not ended; a call from after it need not have.
+/// The end goes back for one client, or for two that asked two leaders.
+pub fn end_offset_is_monotonic() -> [Story; 2] {
+    let learned = |end| {
+        let (end, ago) = (Offset(end), Span::ZERO);
+        ClientFact::EndOffsetLearned { partition: orders(), end, ago }
+    };
+    let told =
+        |second| Story::new().with_five_acked().fact(C1, learned(5)).fact(second, learned(4));
+    [told(C1), told(C2)]
+}
+
 pub fn every_operation_ends() -> [Story; 2] {
     let healed = |story: Story| story.fact(B1, WorldFact::HealingBegan {});
     [healed(Story::new().sends(100, 1)), healed(Story::new().with_five_acked()).sends(200, 1)]

@@ -41,6 +41,7 @@ fn planted(promise: Promise) -> [Story; 2] {
         P::OneActiveControllerPerEpoch => controller::one_active_controller_per_epoch(),
         P::PartitionEpochIsMonotonic => controller::partition_epoch_is_monotonic(),
         P::LeaderEpochIsMonotonic => controller::leader_epoch_is_monotonic(),
+        P::EndOffsetIsMonotonic => clients::end_offset_is_monotonic(),
         P::BrokerEpochIsMonotonic => controller::broker_epoch_is_monotonic(),
         P::OneQuorumLeaderPerEpoch => quorum::one_quorum_leader_per_epoch(),
         P::QuorumEpochIsMonotonic => quorum::quorum_epoch_is_monotonic(),

@@ -1,6 +1,6 @@
 use super::facts;
 use klab_wire::{
-    ApiKey, ErrorCode, LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId, Sequence,
+    ApiKey, ErrorCode, LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId, Sequence, Span,
     TopicPartition,
 };
 
@@ -35,5 +35,7 @@ facts! {
         PreferredReadReplicaUsed { partition: TopicPartition, replica: NodeId } => "{partition} {replica}";
         /// A request got no answer in time, and its connection was closed.
         RequestTimedOut { node: NodeId, api: ApiKey } => "{node} {api}";
+        /// A leader told a consumer where a partition ends, as far as it may be read: so long ago it was asked.
+        EndOffsetLearned { partition: TopicPartition, end: Offset, ago: Span } => "{partition} ends at {end}, asked {ago} ago";
     }
 }
