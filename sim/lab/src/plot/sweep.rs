@@ -146,7 +146,7 @@ mod tests {
             ("topic.partitions=1,2,4,..,32", "1 2 4 8 16 32"),
             ("producer.count=10,20,30,..,50", "10 20 30 40 50"),
             ("producer.linger.ms=0,5,..,20", "0 5 10 15 20"),
-            ("network.latency=1ms,10ms,..,1000ms", "1ms 10ms 100ms 1000ms"),
+            ("network.latency=1ms,10ms,100ms,..,1000ms", "1ms 10ms 100ms 1000ms"),
             ("producer.acks=1,all", "1 all"),
             (
                 "topic.assignment=[[\"b1\",\"b2\"]],[[\"b2\",\"b3\"]]",
