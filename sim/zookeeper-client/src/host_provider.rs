@@ -26,14 +26,14 @@ impl HostProvider {
     }
 
     /// How many there are.
-    pub fn len(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         self.servers.len() as u32
     }
 
     /// The next one.
     pub fn advance(&mut self) -> NodeId {
         let server = self.servers[self.next as usize];
-        self.next = (self.next + 1) % self.len();
+        self.next = (self.next + 1) % self.count();
         server
     }
 }

@@ -393,7 +393,7 @@ impl Session {
 
     /// All servers together get one session timeout.
     fn connect_timeout(&self) -> Span {
-        self.timeout.divided_by(u64::from(self.hosts.len()))
+        self.timeout.divided_by(u64::from(self.hosts.count()))
     }
 }
 

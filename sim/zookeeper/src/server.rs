@@ -347,10 +347,10 @@ impl Server {
                 return self.tell_all(now, out);
             }
             (T::FinalizeWait, Role::Looking(election, _)) => {
-                return match election.finalise() {
-                    Some(decided) => self.decided(decided, now, out),
-                    None => {}
-                };
+                if let Some(decided) = election.finalise() {
+                    self.decided(decided, now, out);
+                }
+                return;
             }
             (T::InitLimit, Role::Leading(leader)) if leader.phase != Phase::Broadcasting => {
                 Some(Leave("no quorum within initLimit"))
