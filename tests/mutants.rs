@@ -132,6 +132,12 @@ const UNSEEN: &[(Mutant, &str)] = &[
          (NOT_LEADER_OR_FOLLOWER), and the epoch of a follower's last record shows where its log leaves its leader's.",
     ),
     (
+        Mutant::ShowsUnflushed,
+        "what a power cut takes before it is flushed is permitted by `min.insync.replicas`, whatever `flush.messages` \
+         says: what an fsync adds to the promise is not judged yet.",
+    ),
+    (Mutant::FetchesOnUnflushed, "the same: the follower's share of it."),
+    (
         Mutant::LeadsWithoutAQuorum,
         "it commits nothing, and follows as soon as it hears of its successor: what suffers is how soon brokers find \
          another controller. The judge promises nothing about time.",

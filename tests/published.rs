@@ -1,6 +1,8 @@
 //! A few of the published rows, which take a second each: what the pages of `reports/published/` say comes out
 //! again, and near what was published. The whole is made again by `klab published`.
 
+#![allow(clippy::float_arithmetic, reason = "figures are for people")]
+
 use klab::lab::published::rows::{Publication, Row};
 use klab::lab::published::{ComparedRow, compare_row, find};
 use std::path::{Path, PathBuf};

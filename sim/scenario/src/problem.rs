@@ -118,7 +118,7 @@ impl Complaint {
         let complaint = Complaint::new(message);
         match nearest(word, &known) {
             Some(near) => complaint.label(format!("did you mean `{near}`?")),
-            None if known.is_empty() || known.len() > 24 => complaint,
+            None if known.is_empty() || known.len() > 32 => complaint,
             None => complaint.help(format!("known here: {}", known.join(", "))),
         }
     }
