@@ -76,16 +76,23 @@ pub(super) fn reasons(outcome: &Outcome) -> String {
 
 fn promises(out: &mut String, outcome: &Outcome) -> fmt::Result {
     writeln!(out, "\n{HEAD}{:<44} {:<9} {:>11}{HEAD:#}", "Promise", "verdict", "checked")?;
+    let mut not_asked = 0;
     for verdict in &outcome.verdict.promises {
         let (style, word) = match verdict.status {
             Status::Kept => (GOOD, "kept"),
             Status::Violated => (BAD, "violated"),
             Status::Permitted => (ODD, "permitted"),
-            Status::NotChecked => (Style::new(), "-"),
+            Status::NotChecked => {
+                not_asked += 1;
+                continue;
+            }
         };
         let name = verdict.promise.to_string();
         let checked = grouped(verdict.checked);
         writeln!(out, "{name:<44} {style}{word:<9}{style:#} {checked:>11}{}", broken(verdict))?;
+    }
+    if not_asked > 0 {
+        writeln!(out, "and {not_asked} that nothing in this run is about")?;
     }
     for verdict in &outcome.verdict.promises {
         let shown = verdict.proofs.iter().take(PROOFS);
