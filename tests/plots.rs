@@ -102,7 +102,8 @@ fn a_mistake_in_a_plot_is_answered_with_the_way_out() {
 /// The quick ones; `klab report --check` holds all of them against what their runs give now.
 #[test]
 fn the_curated_pages_are_what_their_runs_give() {
-    use klab::lab::plot::curated::{PAGES, changed};
+    use klab::lab::plot::curated::changed;
+    use klab::lab::plot::pages::PAGES;
     let quick: Vec<_> = PAGES.iter().filter(|page| page.is_quick).collect();
     assert!(!quick.is_empty());
     for page in quick {

@@ -178,8 +178,7 @@ impl Experiment {
 
     /// The one line that repeats this run.
     pub fn command(&self) -> String {
-        let settings: String =
-            self.settings.iter().map(|setting| format!(" --set {}", quoted(setting))).collect();
+        let settings = set_words(&self.settings);
         let path = quoted(&self.path.display().to_string());
         let run = self.run.as_ref().map_or(String::new(), |run| format!(" --run {}", run.name));
         format!("klab run {path}{run} --seed {}{settings}", self.seed)
@@ -367,6 +366,11 @@ fn no_such_run(path: &Path, name: &str, scenario: &Scenario) -> Mistake {
         false => format!("it has {}", names.join(", ")),
     };
     Mistake::new(format!("{} has no run `{name}`; {has}", path.display()))
+}
+
+/// Settings as a command takes them.
+pub(crate) fn set_words(settings: &[String]) -> String {
+    settings.iter().map(|setting| format!(" --set {}", quoted(setting))).collect()
 }
 
 /// As a shell takes it for one word.

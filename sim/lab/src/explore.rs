@@ -3,6 +3,7 @@
 use crate::cli::ExploreArguments;
 use crate::error::{Exit, Mistake};
 use crate::experiment::{Experiment, Hosting, Judged};
+use crate::parallel::jobs;
 use crate::report::text::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use klab_check::{Expected, Status};
@@ -50,12 +51,10 @@ fn outcomes(
     experiment: &Experiment,
     arguments: &ExploreArguments,
 ) -> impl Iterator<Item = (u64, Judged)> + use<> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let jobs = arguments.jobs.unwrap_or(cores).max(1);
     let (sender, receiver) = mpsc::channel();
     let next = std::sync::Arc::new(AtomicU64::new(arguments.seeds.start));
     let (end, first) = (arguments.seeds.end, arguments.first);
-    for _ in 0..jobs {
+    for _ in 0..jobs(arguments.jobs) {
         let (sender, next, experiment) = (sender.clone(), next.clone(), experiment.clone());
         #[allow(clippy::disallowed_methods, reason = "each run is one thread; many runs are many")]
         std::thread::spawn(move || {

@@ -22,6 +22,7 @@ pub mod library;
 pub mod list;
 pub mod measure;
 mod own_mistake;
+mod parallel;
 pub mod picture;
 pub mod plot;
 pub mod promises;

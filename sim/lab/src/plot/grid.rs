@@ -8,11 +8,10 @@ use crate::error::{Exit, Mistake};
 use crate::experiment::{Experiment, Hosting, Outcome};
 use crate::measure::limit::Limit;
 use crate::measure::steady::Steadiness;
+use crate::parallel::in_parallel;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 /// What is to be run.
 #[derive(Clone, Debug)]
@@ -88,7 +87,10 @@ impl Grid {
         let points = self.experiments()?;
         let seeds: Vec<u64> = self.seeds.clone().collect();
         let runs = points.iter().flat_map(|point| seeds.iter().map(|seed| point.with_seed(*seed)));
-        let mut readings = in_parallel(runs.collect(), jobs, reading).into_iter();
+        let runs: Vec<Experiment> = runs.collect();
+        let bar = progress_bar(runs.len() as u64);
+        let mut readings = in_parallel(&runs, jobs, reading, || bar.inc(1)).into_iter();
+        bar.finish_and_clear();
         let mut point = || readings.by_ref().take(seeds.len()).collect::<Vec<_>>();
         let mut line = || self.along.values.iter().map(|_| point()).collect::<Vec<_>>();
         Ok(Results { readings: self.lines.iter().map(|_| line()).collect() })
@@ -128,7 +130,7 @@ impl Results {
     }
 }
 
-fn reading(experiment: Experiment) -> Reading {
+fn reading(experiment: &Experiment) -> Reading {
     let outcome: Outcome = experiment.measure(Hosting::Bare, |_| {});
     let measured = outcome.measured.as_deref().expect("a measured run has its measures");
     Reading {
@@ -142,56 +144,9 @@ fn reading(experiment: Experiment) -> Reading {
     }
 }
 
-/// Works on every item, so many at a time; the results are in the order of the items, whatever was ready first.
-fn in_parallel<T: Clone + Sync, R: Send>(
-    items: Vec<T>,
-    jobs: usize,
-    work: impl Fn(T) -> R + Sync,
-) -> Vec<R> {
-    let bar = progress_bar(items.len() as u64);
-    // The last points of a sweep are mostly the largest: they come first, so that nobody waits for one alone.
-    let next = AtomicUsize::new(items.len());
-    let (sender, receiver) = mpsc::channel();
-    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            let (sender, next, items, work) = (sender.clone(), &next, &items, &work);
-            scope.spawn(move || {
-                while let Ok(place) =
-                    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                        left.checked_sub(1)
-                    })
-                {
-                    let index = place - 1;
-                    if sender.send((index, work(items[index].clone()))).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        receiver.into_iter().inspect(|_| bar.inc(1)).collect()
-    });
-    bar.finish_and_clear();
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
-}
-
 /// A bar on a terminal, nothing elsewhere.
 fn progress_bar(total: u64) -> ProgressBar {
     let style = "{bar:40} {pos}/{len} runs, {eta} left";
     let style = ProgressStyle::with_template(style).expect("the template is legal");
     ProgressBar::new(total).with_style(style)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_are_in_order_whoever_is_ready_first() {
-        for jobs in [1, 3, 50] {
-            let results = in_parallel((0..40).collect(), jobs, |number: u64| number * number);
-            assert_eq!(results, (0..40).map(|number| number * number).collect::<Vec<_>>());
-        }
-    }
 }

@@ -3,12 +3,15 @@
 //! A plot is a [`grid`] of runs: the values of a [`sweep`] from left to right, a line for each value of a second one, and
 //! several seeds for each point. Each run is reduced to [`quantity`]s; seeds to their median and range ([`spread`]). The
 //! shape of a curve and its [`knee`] are found, and the [`page`] says in [`words`] what is to be seen. Without a sweep the
-//! plot is that of one run against time ([`timeline`]). [`curated`] is the table of the pages that lie in the repository.
+//! plot is that of one run against time ([`timeline`]). [`curated`] makes those that lie in the repository, of which
+//! [`pages`] is the table.
 
 pub mod curated;
 pub mod grid;
 pub mod knee;
 pub mod page;
+pub mod page_folder;
+pub mod pages;
 pub mod quantity;
 pub mod spread;
 pub mod sweep;
@@ -18,13 +21,13 @@ pub mod words;
 
 use crate::cli::{PlotArguments, Subject};
 use crate::error::{Exit, Mistake};
-use crate::experiment::{Experiment, quoted};
-use crate::report::folder::{self, Folder};
+use crate::experiment::{Experiment, quoted, set_words};
+use crate::parallel::jobs;
+use crate::report::folder;
 use grid::{Grid, Line, Results};
 use klab_scenario::Scenario;
-use page::Picture;
+use page_folder::PageFolder;
 use quantity::Quantity;
-use std::path::{Path, PathBuf};
 use sweep::Sweep;
 use timeline::Timeline;
 
@@ -60,9 +63,9 @@ pub fn plot(arguments: &PlotArguments) -> Result<Exit, Mistake> {
     let plot = Plot::of(arguments)?;
     folder::clean_up_on_signals();
     let results = plot.grid.run(jobs(arguments.jobs))?;
-    let written = plot.write(&results, &arguments.out, &plot.name(), arguments.png)?;
-    let pictures = plot.measures.iter().flat_map(|(_, quantities)| quantities);
-    for quantity in pictures {
+    let folder = plot.folder(&results);
+    let written = folder.write(&arguments.out, &plot.name(), arguments.png)?;
+    for quantity in plot.measures.iter().flat_map(|(_, quantities)| quantities) {
         words::curves(&plot.grid, &results, *quantity)
             .iter()
             .for_each(|line| anstream::println!("{line}"));
@@ -89,32 +92,15 @@ fn against_time(arguments: &PlotArguments) -> Result<Exit, Mistake> {
         command: command(arguments),
         experiment,
     };
-    let (outcome, files, pictures) = timeline.files();
-    let folder = Folder::begin(&arguments.out, &name)?;
-    files.iter().try_for_each(|(file, content)| folder.write(file, content))?;
-    if arguments.png {
-        write_pngs(&folder, &pictures)?;
-    }
-    let written = folder.finish()?;
+    let (outcome, folder) = timeline.run();
+    let written = folder.write(&arguments.out, &name, arguments.png)?;
     anstream::eprintln!("Page         {}", written.join("index.md").display());
     Ok(outcome.exit())
-}
-
-pub(crate) fn write_pngs(folder: &Folder, pictures: &[Picture]) -> Result<(), Mistake> {
-    pictures.iter().try_for_each(|Picture { name, chart }| {
-        folder.write_bytes(&format!("{name}.png"), &crate::picture::png(&chart.svg()))
-    })
 }
 
 /// Whether faults come in its runs.
 pub(crate) fn is_disturbed(scenario: &Scenario) -> bool {
     !scenario.acts.is_empty() || !scenario.nemeses.is_empty()
-}
-
-/// How many runs at a time.
-pub(crate) fn jobs(wanted: Option<usize>) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    wanted.unwrap_or_else(cores).max(1)
 }
 
 impl Plot {
@@ -149,37 +135,11 @@ impl Plot {
         format!("{stem}-against-{}", self.grid.along.key)
     }
 
-    /// Writes the page, its pictures and its data into a folder.
-    ///
-    /// # Errors
-    ///
-    /// The folder cannot be written; nothing is left behind.
-    pub fn write(
-        &self,
-        results: &Results,
-        parent: &Path,
-        name: &str,
-        png: bool,
-    ) -> Result<PathBuf, Mistake> {
-        let folder = Folder::begin(parent, name)?;
-        for (file, content) in self.files(results) {
-            folder.write(&file, &content)?;
-        }
-        if png {
-            write_pngs(&folder, &page::pictures(self, results))?;
-        }
-        folder.finish()
-    }
-
-    /// The files of its folder: the page, the pictures, the data.
-    pub fn files(&self, results: &Results) -> Vec<(String, String)> {
+    /// The page, its pictures and its data.
+    pub fn folder(&self, results: &Results) -> PageFolder {
         let pictures = page::pictures(self, results);
         let page = page::page(self, results, &pictures);
-        let svgs =
-            pictures.iter().map(|Picture { name, chart }| (format!("{name}.svg"), chart.svg()));
-        let texts =
-            [("index.md".to_string(), page), ("data.csv".to_string(), page::csv(self, results))];
-        texts.into_iter().chain(svgs).collect()
+        PageFolder::new([("index.md", page), ("data.csv", page::csv(self, results))], pictures)
     }
 }
 
@@ -236,11 +196,11 @@ fn listed(measures: &[(String, Vec<Quantity>)]) -> String {
 fn command(arguments: &PlotArguments) -> String {
     let subject = &arguments.subject;
     let mut command = format!("klab plot {}", quoted(&subject.scenario.display().to_string()));
-    let run = subject.run.iter().map(|run| format!(" --run {run}"));
-    let settings = subject.settings.iter().map(|one| format!(" --set {}", quoted(one)));
+    command.extend(subject.run.iter().map(|run| format!(" --run {run}")));
+    command += &set_words(&subject.settings);
     let sweeps = arguments.sweeps.iter().map(|one| format!(" --sweep {}", quoted(one)));
     let measures = arguments.measures.iter().map(|one| format!(" --measure {one}"));
-    command.extend(run.chain(settings).chain(sweeps).chain(measures));
+    command.extend(sweeps.chain(measures));
     match &arguments.seeds {
         Some(seeds) => format!("{command} --seeds {}..{}", seeds.start, seeds.end),
         None => command,

@@ -3,6 +3,7 @@
 #![allow(clippy::float_arithmetic, reason = "the lab draws, and drawing is done in floats")]
 
 use super::page::Picture;
+use super::page_folder::PageFolder;
 use crate::experiment::{Experiment, Hosting, Outcome};
 use crate::measure::limit::Limit;
 use crate::measure::row::Row;
@@ -40,8 +41,8 @@ struct Dip {
 }
 
 impl Timeline {
-    /// Runs it, and gives what came of it with the files of its folder.
-    pub fn files(&self) -> (Outcome, Vec<(String, String)>, Vec<Picture>) {
+    /// Runs it, and gives what came of it with its page.
+    pub fn run(&self) -> (Outcome, PageFolder) {
         let mut bands = Bands::default();
         let outcome = self.experiment.measure(Hosting::Bare, |entry| bands.watch(entry));
         let measured = outcome.measured.as_deref().expect("a measured run has its measures");
@@ -54,11 +55,8 @@ impl Timeline {
         ];
         let page = self.page(&outcome, measured, bands.finish(), &pictures);
         let csv = metric::csv(&measured.rows, &measured.readings);
-        let svgs =
-            pictures.iter().map(|Picture { name, chart }| (format!("{name}.svg"), chart.svg()));
-        let texts = [("index.md".to_string(), page), ("metrics.csv".to_string(), csv)];
-        let files = texts.into_iter().chain(svgs).collect();
-        (outcome, files, pictures)
+        let folder = PageFolder::new([("index.md", page), ("metrics.csv", csv)], pictures);
+        (outcome, folder)
     }
 
     /// What is to be seen, in sentences.

@@ -13,11 +13,12 @@ pub mod rows;
 use crate::cli::{PublishedArguments, Subject};
 use crate::error::{Exit, Mistake};
 use crate::experiment::{Experiment, Hosting};
+use crate::parallel::{in_parallel, jobs};
+use crate::plot::spread::Spread;
 use measure::Quantity;
 use rows::{Figure, PUBLICATIONS, Publication, Row};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 /// A published number with klab's.
 #[derive(Clone, Copy, Debug)]
@@ -92,26 +93,8 @@ pub fn find(name: &str) -> Result<&'static Publication, Mistake> {
 ///
 /// A scenario cannot be read.
 pub fn compare(publication: &Publication, scenarios: &Path) -> Result<Vec<ComparedRow>, Mistake> {
-    let rows = publication.rows;
-    let next = Mutex::new(rows.iter().enumerate());
-    let done = Mutex::new(Vec::new());
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            #[allow(clippy::disallowed_methods, reason = "each run is one thread; rows are many")]
-            scope.spawn(|| {
-                loop {
-                    let taken = next.lock().expect("no row panics while it is taken").next();
-                    let Some((place, row)) = taken else { return };
-                    let compared = compare_row(publication, row, scenarios);
-                    done.lock().expect("no row panics while it is put").push((place, compared));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().expect("no row has panicked");
-    done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, compared)| compared).collect()
+    let run = |row: &Row| compare_row(publication, row, scenarios);
+    in_parallel(publication.rows, jobs(None), run, || {}).into_iter().collect()
 }
 
 /// Runs a row under its seeds; of each figure the median counts.
@@ -141,15 +124,10 @@ pub fn compare_row(
         })
         .collect();
     let figures = row.figures.iter().enumerate().map(|(place, figure)| {
-        let klab = median(runs.iter().map(|run| run[place]).collect());
-        Compared { figure: *figure, klab }
+        let spread = Spread::of(runs.iter().map(|run| run[place])).expect("a row has a seed");
+        Compared { figure: *figure, klab: spread.median }
     });
     Ok(ComparedRow { row: *row, figures: figures.collect(), command: experiment.command() })
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
 }
 
 fn write(
