@@ -183,6 +183,7 @@ fn is_refused(response: &Response) -> bool {
         Response::BrokerHeartbeat(response) => response.error,
         Response::AlterPartition(response) => response.error,
         Response::AllocateProducerIds(response) => response.error,
+        Response::ControlledShutdown(response) => response.error,
         Response::Envelope(response) => response.error,
         _ => ErrorCode::None,
     };

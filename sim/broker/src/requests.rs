@@ -56,6 +56,10 @@ impl Broker {
             | Request::UpdateFeatures(_)
             | Request::UnregisterBroker(_)
             | Request::DescribeQuorum(_)) => return self.forward(request, reply_to, now, out),
+            // These are said in ZooKeeper mode only.
+            Request::LeaderAndIsr(_) | Request::StopReplica(_) | Request::UpdateMetadata(_) => {
+                return out.close(connection);
+            }
             // These are a controller's to answer: on a broker's listener there is no such API.
             Request::Vote(_)
             | Request::BeginQuorumEpoch(_)
@@ -65,6 +69,7 @@ impl Broker {
             | Request::FetchSnapshot(_)
             | Request::BrokerRegistration(_)
             | Request::BrokerHeartbeat(_)
+            | Request::ControlledShutdown(_)
             | Request::AllocateProducerIds(_) => return out.close(connection),
         };
         reply_to.answer(answer, out);

@@ -199,8 +199,11 @@ numbers! {
     LeaderEpoch(u32);
     /// How often the controller has changed a partition's state: the version of its record.
     PartitionEpoch(u32);
-    /// A broker's registration: the offset of its `RegisterBrokerRecord` in the metadata log.
+    /// A broker's registration: the offset of its `RegisterBrokerRecord` in the metadata log. In ZooKeeper mode the
+    /// zxid that created `/brokers/ids/N`.
     BrokerEpoch(u64);
+    /// How often ZooKeeper mode has had a new controller: what `/controller_epoch` says.
+    ControllerEpoch(u32);
     /// A partition's index within its topic, from 0.
     PartitionId(u32);
     /// A topic's identity, other after each re-creation (KIP-516). Kafka's has 128 bits, klab's 64.

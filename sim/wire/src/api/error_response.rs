@@ -16,6 +16,21 @@ impl Request {
                 Response::ListOffsets(Box::new(request.refused(error)))
             }
             Request::Metadata(request) => Response::Metadata(Box::new(request.refused(error))),
+            Request::LeaderAndIsr(request) => {
+                Response::LeaderAndIsr(Box::new(request.refused(error)))
+            }
+            Request::StopReplica(request) => {
+                Response::StopReplica(Box::new(request.refused(error)))
+            }
+            Request::UpdateMetadata(_) => {
+                Response::UpdateMetadata(Box::new(UpdateMetadataResponse { error }))
+            }
+            Request::ControlledShutdown(_) => {
+                Response::ControlledShutdown(Box::new(ControlledShutdownResponse {
+                    error,
+                    remaining_partitions: Vec::new(),
+                }))
+            }
             Request::CreateTopics(request) => {
                 Response::CreateTopics(Box::new(request.refused(error)))
             }
@@ -127,6 +142,24 @@ impl FetchRequest {
             session: self.session.id,
             partitions: Few::new(),
         }
+    }
+}
+
+impl LeaderAndIsrRequest {
+    fn refused(&self, error: ErrorCode) -> LeaderAndIsrResponse {
+        let answer =
+            |state: &LeaderAndIsrPartitionState| LeaderAndIsrPartitionError { id: state.id, error };
+        LeaderAndIsrResponse { error, partitions: self.partitions.iter().map(answer).collect() }
+    }
+}
+
+impl StopReplicaRequest {
+    fn refused(&self, error: ErrorCode) -> StopReplicaResponse {
+        let answer = |state: &StopReplicaPartitionState| StopReplicaPartitionError {
+            partition: state.partition.clone(),
+            error,
+        };
+        StopReplicaResponse { error, partitions: self.partitions.iter().map(answer).collect() }
     }
 }
 

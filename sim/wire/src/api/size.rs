@@ -36,6 +36,18 @@ impl Request {
                     .map(|p| PARTITION + 12 * p.new_isr.len() as u32)
                     .sum::<u32>()
             }
+            Request::LeaderAndIsr(r) => {
+                let replica =
+                    |p: &super::LeaderAndIsrPartitionState| 40 + 8 * p.replicas.len() as u32;
+                24 + r.partitions.iter().map(replica).sum::<u32>()
+            }
+            Request::UpdateMetadata(r) => {
+                let partition =
+                    |p: &super::UpdateMetadataPartitionState| 32 + 8 * p.replicas.len() as u32;
+                24 + 32 * r.live_brokers.len() as u32
+                    + r.partitions.iter().map(partition).sum::<u32>()
+            }
+            Request::StopReplica(r) => 24 + PARTITION * r.partitions.len() as u32,
             Request::CreateTopics(r) => 12 + 64 * r.topics.len() as u32,
             Request::Envelope(r) => 16 + r.request.body_size(),
             _ => 48,
@@ -70,6 +82,9 @@ impl Response {
             Response::AlterPartition(r) => {
                 8 + r.partitions.iter().map(|p| PARTITION + 4 * p.isr.len() as u32).sum::<u32>()
             }
+            Response::LeaderAndIsr(r) => 4 + 22 * r.partitions.len() as u32,
+            Response::StopReplica(r) => 4 + PARTITION * r.partitions.len() as u32,
+            Response::ControlledShutdown(r) => 4 + PARTITION * r.remaining_partitions.len() as u32,
             Response::CreateTopics(r) => 8 + 64 * r.topics.len() as u32,
             Response::Envelope(r) => {
                 8 + r.response.as_ref().map_or(0, |response| response.body_size())
