@@ -2,8 +2,8 @@
 //!
 //! The vocabulary of a Kafka deployment as plain data: identities ([`ids`]), time ([`time`]), errors
 //! ([`error`]), record batches ([`batch`]), the records of the metadata log ([`metadata`]), one file
-//! per API ([`api`]), the frames of a ZooKeeper ensemble ([`zookeeper`]), and the configuration names with
-//! their defaults ([`config`]). Nothing here decides anything.
+//! per API ([`api`]), the frames of a ZooKeeper ensemble ([`zookeeper`]) and what Kafka keeps in it ([`znodes`]), and
+//! the configuration names with their defaults ([`config`]). Nothing here decides anything.
 
 pub mod api;
 pub mod batch;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod ids;
 pub mod metadata;
 pub mod time;
+pub mod znodes;
 pub mod zookeeper;
 
 pub use api::*;
