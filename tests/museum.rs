@@ -17,6 +17,10 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "leader-recovery-state",
         "klab's replicas have nothing to recover with, so that nothing is lost",
     ),
+    ("broker-epoch", "Kafka in ZooKeeper mode is being built"),
+    ("stop-replica-epoch", "Kafka in ZooKeeper mode is being built"),
+    ("isr-changes", "Kafka in ZooKeeper mode is being built"),
+    ("re-registration", "Kafka in ZooKeeper mode is being built"),
     ("quorum-commit", "figure 8 of Raft needs five voters and elections that are told who wins"),
 ];
 

@@ -27,10 +27,6 @@ const PLANNED: &[(&str, &[&str], &str)] = &[
         "KIP-853: whether a voter with a replaced disk is told apart from its former self."),
     ("controller-writes", &["unguarded", "guarded"],
         "KAFKA-6082: whether a deposed ZooKeeper-mode controller's writes are refused."),
-    ("broker-epoch", &["off", "on"],
-        "KIP-380: whether a controller's request to a former life of a broker is refused."),
-    ("stop-replica-epoch", &["off", "on"],
-        "KIP-570: whether StopReplica carries the leader epoch."),
 ];
 
 impl Kafka {

@@ -213,6 +213,39 @@ switches! {
         /// It asks first.
         "on" On since (4, 0),
     }
+    /// KIP-380 (KAFKA-7235): whether a controller's request to a former life of a broker is refused. ZooKeeper mode
+    /// only. Gate: 2.2-IV0.
+    "broker-epoch" broker_epoch: BrokerEpochs in "sim/broker/src/zookeeper/control.rs" {
+        /// Control requests name a broker, not its life, and whoever has the name by now obeys.
+        "off" Off since (0, 8),
+        /// They carry the czxid of `/brokers/ids/N`: STALE_BROKER_EPOCH.
+        "on" On since (2, 2),
+    }
+    /// KIP-570 (KAFKA-9539): whether StopReplica carries the leader epoch. ZooKeeper mode only. Gate: 2.6-IV0.
+    "stop-replica-epoch" stop_replica_epoch: StopReplicaEpoch in "sim/broker/src/zookeeper/control.rs" {
+        /// A delayed StopReplica stops a replica that has been told otherwise since.
+        "off" Off since (0, 8),
+        /// It is refused: FENCED_LEADER_EPOCH.
+        "on" On since (2, 6),
+    }
+    /// KIP-497 (KAFKA-2729): who writes the state of a partition down when its leader wants another ISR.
+    /// ZooKeeper mode only. Gate: 2.7-IV2.
+    "isr-changes" isr_changes: IsrChanges in "sim/broker/src/zookeeper/isr_write.rs" {
+        /// The leader itself, if the znode still has the version that it remembers. What it remembers may be
+        /// out of date for ever.
+        "leader-writes" LeaderWrites since (0, 8),
+        /// The controller, when it is asked by AlterPartition.
+        "alter-partition" AlterPartition since (2, 7),
+    }
+    /// KAFKA-1387, KAFKA-7165: what a broker does that finds its own znode when it registers. ZooKeeper mode only.
+    "re-registration" re_registration: ReRegistration in "sim/broker/src/zookeeper/registration.rs" {
+        /// It waits until the znode is gone, which may be its own, of this very session.
+        "waits" Waits since (0, 8),
+        /// A znode of its own session is its registration; any other one is in the way.
+        "owner-compared" OwnerCompared since (0, 9),
+        /// One of a former session of its own is replaced.
+        "replaced" Replaced since (2, 2),
+    }
 }
 
 impl Default for Switches {
