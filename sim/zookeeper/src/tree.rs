@@ -104,7 +104,8 @@ impl Tree {
                 let results = parts.iter().map(|part| self.carry_out(txn, part, applied)).collect();
                 Ok(Answer::Multi(results))
             }
-            TxnBody::Error(error) | TxnBody::FailedMulti { error, .. } => Err(*error),
+            TxnBody::Error(error) => Err(*error),
+            TxnBody::FailedMulti { at, of, error } => Ok(Answer::failed_multi(*at, *of, *error)),
             TxnBody::CreateSession { .. } | TxnBody::Check { .. } => Ok(Answer::Done),
         }
     }

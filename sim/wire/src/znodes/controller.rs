@@ -2,7 +2,7 @@
 
 use super::{json, parsed};
 use crate::zookeeper::Data;
-use crate::{ClusterId, NodeId, Timestamp};
+use crate::{ClusterId, ControllerEpoch, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// `/controller`: ephemeral, and so the election (`ControllerZNode`).
@@ -53,7 +53,7 @@ impl ControllerZNode {
 
 /// `/controller_epoch`: how often the controller was elected (`ControllerEpochZNode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ControllerEpochZNode(pub u32);
+pub struct ControllerEpochZNode(pub ControllerEpoch);
 
 impl ControllerEpochZNode {
     /// As Kafka writes it: the bare number.
@@ -63,7 +63,7 @@ impl ControllerEpochZNode {
 
     /// None if it is no number.
     pub fn decode(data: &Data) -> Option<Self> {
-        data.0.parse().ok().map(ControllerEpochZNode)
+        data.0.parse().ok().map(|epoch| ControllerEpochZNode(ControllerEpoch(epoch)))
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn epoch_and_cluster_are_read_back() {
-        let epoch = ControllerEpochZNode(7);
+        let epoch = ControllerEpochZNode(ControllerEpoch(7));
         assert_eq!(
             (&*epoch.encode().0, ControllerEpochZNode::decode(&"7".into())),
             ("7", Some(epoch))

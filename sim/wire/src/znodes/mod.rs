@@ -23,15 +23,15 @@ pub use producer_ids::ProducerIdBlockZNode;
 pub use state::{LeaderAndIsr, LeaderIsrAndControllerEpoch, TopicPartitionStateZNode};
 pub use topic::{ReplicaAssignment, TopicZNode};
 
-use crate::NodeId;
 use crate::zookeeper::Data;
+use crate::{ControllerEpoch, NodeId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// The initial epoch of a controller: `/controller_epoch` is created with it, and the first controller counts it
 /// up (`KafkaController.InitialControllerEpoch`).
-pub const INITIAL_CONTROLLER_EPOCH: u32 = 0;
+pub const INITIAL_CONTROLLER_EPOCH: ControllerEpoch = ControllerEpoch(0);
 
 /// A payload as Kafka's JSON, fields in Kafka's order.
 fn json(payload: &impl Serialize) -> Data {

@@ -2,7 +2,7 @@
 
 use super::{brokers, json, numbers, parsed};
 use crate::zookeeper::Data;
-use crate::{LeaderEpoch, LeaderRecoveryState, NodeId, PartitionEpoch};
+use crate::{ControllerEpoch, LeaderEpoch, LeaderRecoveryState, NodeId, PartitionEpoch};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct LeaderIsrAndControllerEpoch {
     /// Leader and ISR.
     pub leader_and_isr: LeaderAndIsr,
     /// The epoch of the controller that chose the leader.
-    pub controller_epoch: u32,
+    pub controller_epoch: ControllerEpoch,
 }
 
 /// `/brokers/topics/T/partitions/P/state`.
@@ -76,7 +76,7 @@ impl TopicPartitionStateZNode {
             version: 1,
             leader: leader_and_isr.leader.map_or(-1, |leader| i32::from(leader.number)),
             leader_epoch: leader_and_isr.leader_epoch.0,
-            controller_epoch: *controller_epoch,
+            controller_epoch: controller_epoch.0,
             isr: numbers(&leader_and_isr.isr),
             leader_recovery_state: match leader_and_isr.leader_recovery_state {
                 LeaderRecoveryState::Recovered => 0,
@@ -101,7 +101,7 @@ impl TopicPartitionStateZNode {
         };
         Some(LeaderIsrAndControllerEpoch {
             leader_and_isr,
-            controller_epoch: read.controller_epoch,
+            controller_epoch: ControllerEpoch(read.controller_epoch),
         })
     }
 }
@@ -128,7 +128,10 @@ mod tests {
             ),
         ];
         for (leader_and_isr, text) in cases {
-            let state = LeaderIsrAndControllerEpoch { leader_and_isr, controller_epoch: 4 };
+            let state = LeaderIsrAndControllerEpoch {
+                leader_and_isr,
+                controller_epoch: ControllerEpoch(4),
+            };
             let data = TopicPartitionStateZNode::encode(&state);
             assert_eq!(&*data.0, text);
             assert_eq!(TopicPartitionStateZNode::decode(&data, 0), Some(state));

@@ -291,6 +291,18 @@ impl Op {
 }
 
 impl Answer {
+    /// What a client is shown of a multi of which nothing was carried out: the operation that failed, by its
+    /// place; those before it would have been fine, and those after it were not looked at
+    /// (`DataTree.processTxn`).
+    pub fn failed_multi(at: u32, of: u32, error: KeeperError) -> Answer {
+        let part = |place: u32| match place.cmp(&at) {
+            std::cmp::Ordering::Less => Ok(Answer::Done),
+            std::cmp::Ordering::Equal => Err(error),
+            std::cmp::Ordering::Greater => Err(KeeperError::RuntimeInconsistency),
+        };
+        Answer::Multi((0..of).map(part).collect())
+    }
+
     /// Bytes on the wire.
     pub fn size_in_bytes(&self) -> u32 {
         match self {
