@@ -55,8 +55,7 @@ fn every_scenario_runs_in_the_cage_as_it_does_in_the_open() {
 fn every_scenario_has_the_fingerprint_that_the_repository_remembers() {
     let golden = include_str!("fingerprints.txt");
     let table = fingerprints::table().unwrap_or_else(|mistake| panic!("{mistake}"));
-    let [golden, table]: [BTreeSet<&str>; 2] = [golden, &table].map(|text| text.lines().collect());
-    let changed: Vec<_> = golden.symmetric_difference(&table).collect();
+    let changed = fingerprints::changes(golden, &table);
     assert!(
         changed.is_empty(),
         "klab fingerprints > tests/fingerprints.txt, and say why: {changed:#?}"

@@ -386,9 +386,9 @@ impl Partition {
             isr: state.isr.clone(),
             leader_recovery_state: LeaderRecoveryState::Recovered,
         };
-        let end = self.log.log_end();
         if let Role::Follower { .. } = self.role {
-            self.role = Role::Leader(Leader::new(end, committed));
+            let [start, visible] = [self.log.log_end(), self.settled_end()];
+            self.role = Role::Leader(Leader::new(start, visible, committed));
             self.assign_replicas(&state.replicas, local.broker);
             return;
         }
@@ -410,6 +410,15 @@ impl Partition {
             if !leader.replicas.iter().any(|replica| replica.broker == broker) {
                 leader.replicas.push(Replica::new(broker));
             }
+        }
+    }
+
+    /// The end of what need not wait for an fsync. A follower's append may have one under way when it becomes the
+    /// leader: Kafka's change of roles waits for it (`leaderIsrUpdateLock`).
+    fn settled_end(&self) -> Offset {
+        match self.unflushed.is_empty() {
+            true => self.log.log_end(),
+            false => self.log.recovery_point().max(self.log.high_watermark()),
         }
     }
 
@@ -442,10 +451,10 @@ impl Partition {
 }
 
 impl Leader {
-    fn new(end: Offset, committed: CommittedState) -> Self {
+    fn new(start: Offset, visible_end: Offset, committed: CommittedState) -> Self {
         Leader {
-            epoch_start_offset: end,
-            visible_end: end,
+            epoch_start_offset: start,
+            visible_end,
             state: PartitionState::Committed(committed),
             replicas: Vec::new(),
             awaiting_commit: VecDeque::new(),

@@ -23,6 +23,7 @@ struct Overrides {
     min_insync_replicas: Option<u32>,
     unclean_leader_election: Option<bool>,
     compacted: Option<bool>,
+    flushes_every_batch: Option<bool>,
 }
 
 impl Configs {
@@ -55,8 +56,12 @@ impl Configs {
 }
 
 impl Overrides {
-    const NONE: Overrides =
-        Overrides { min_insync_replicas: None, unclean_leader_election: None, compacted: None };
+    const NONE: Overrides = Overrides {
+        min_insync_replicas: None,
+        unclean_leader_election: None,
+        compacted: None,
+        flushes_every_batch: None,
+    };
 
     fn set(&mut self, name: &str, value: Option<&str>) {
         match name {
@@ -69,6 +74,9 @@ impl Overrides {
             "cleanup.policy" | "log.cleanup.policy" => {
                 self.compacted = value.map(|value| value.contains("compact"));
             }
+            "flush.messages" | "log.flush.interval.messages" => {
+                self.flushes_every_batch = value.map(|value| value == "1");
+            }
             _ => {}
         }
     }
@@ -80,6 +88,7 @@ impl Overrides {
                 .unclean_leader_election
                 .unwrap_or(inherited.unclean_leader_election),
             compacted: self.compacted.unwrap_or(inherited.compacted),
+            flushes_every_batch: self.flushes_every_batch.unwrap_or(inherited.flushes_every_batch),
         }
     }
 }

@@ -16,8 +16,6 @@ pub struct Terms {
     pub replicas: u32,
     /// The topic's settings.
     pub topic: TopicSettings,
-    /// A replica flushes every batch before it counts (`flush.messages=1`).
-    pub flushes_every_batch: bool,
     /// Eligible leader replicas are in force (KIP-966).
     pub eligible_leader_replicas: bool,
     /// The producer's settings.
@@ -76,7 +74,7 @@ impl Terms {
     /// How many may lose their power at once, and with it what they had not flushed.
     pub fn power_cuts_survived(&self) -> Survives {
         match self.producer.acks {
-            Acks::All if self.flushes_every_batch => self.crashes_survived(),
+            Acks::All if self.topic.flushes_every_batch => self.crashes_survived(),
             Acks::All => self.all_but_one_in_sync(),
             Acks::Leader | Acks::None => Survives::None,
         }
@@ -146,7 +144,7 @@ fn losses(terms: &Terms) -> Vec<(Setting, String)> {
             "every replica in the ISR is gone, and one that lacks records is made the leader";
         losses.push((Setting::UncleanLeaderElection, what.into()));
     }
-    if !terms.flushes_every_batch {
+    if !terms.topic.flushes_every_batch {
         let whom = match in_sync {
             1 => {
                 "a replica loses its power before it has flushed a record that it alone has".into()
@@ -277,8 +275,11 @@ mod tests {
     fn terms(acks: Acks, replicas: u32, min_isr: u32) -> Terms {
         let topic = TopicSettings { min_insync_replicas: min_isr, ..TopicSettings::default() };
         let producer = ProducerSettings { acks, ..ProducerSettings::default() };
-        let [flushes_every_batch, eligible_leader_replicas] = [false; 2];
-        Terms { replicas, topic, flushes_every_batch, eligible_leader_replicas, producer }
+        Terms { replicas, topic, eligible_leader_replicas: false, producer }
+    }
+
+    fn flushing(terms: Terms) -> Terms {
+        Terms { topic: TopicSettings { flushes_every_batch: true, ..terms.topic }, ..terms }
     }
 
     #[test]
@@ -296,9 +297,9 @@ mod tests {
             assert_eq!(terms.power_cuts_survived(), power_cuts, "{terms:?}");
             assert_eq!(terms.down_while_writable(), down, "{terms:?}");
         }
-        let flushed = Terms { flushes_every_batch: true, ..terms(Acks::All, 3, 1) };
+        let flushed = flushing(terms(Acks::All, 3, 1));
         assert_eq!(flushed.power_cuts_survived(), Any);
-        let mut unclean = Terms { flushes_every_batch: true, ..terms(Acks::All, 3, 2) };
+        let mut unclean = flushing(terms(Acks::All, 3, 2));
         unclean.topic.unclean_leader_election = true;
         assert_eq!([unclean.crashes_survived(), unclean.power_cuts_survived()], [AtMost(1); 2]);
     }
@@ -314,7 +315,7 @@ mod tests {
         use Setting as S;
         let all = terms(Acks::All, 3, 2);
         let with_elr = Terms { eligible_leader_replicas: true, ..all };
-        let flushed = Terms { flushes_every_batch: true, ..all };
+        let flushed = flushing(all);
         let mut unclean = flushed;
         unclean.topic.unclean_leader_election = true;
         let lost = Promise::NoAckedRecordIsLost;

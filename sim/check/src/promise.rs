@@ -73,6 +73,9 @@ promises! {
     FlushedRecordsSurvive "flushed-records-survive" "durability"
         "Log.flush and the recovery point"
         "What a replica has flushed is there when its log is opened again, unless the disk was damaged.";
+    CommittedRecordsAreFlushed "committed-records-are-flushed" "durability"
+        "flush.messages, UnifiedLog.append"
+        "With flush.messages=1 whoever is in the ISR when the leader commits has flushed what is committed.";
     CleanShutdownIsTrue "clean-shutdown-is-true" "durability"
         "klab's own B-CLEAN; LogManager.shutdown and loadLogs, KAFKA-15375"
         "A log that is opened as cleanly shut down has all that it had, and nothing that was deleted.";

@@ -37,6 +37,8 @@ pub struct TopicSettings {
     pub unclean_leader_election: bool,
     /// `cleanup.policy` contains `compact`: offsets may have gaps.
     pub compacted: bool,
+    /// `flush.messages=1`: a replica has flushed a batch before it counts.
+    pub flushes_every_batch: bool,
 }
 
 /// What a producer is configured with.
@@ -87,7 +89,12 @@ pub enum Setting {
 
 impl Default for TopicSettings {
     fn default() -> Self {
-        TopicSettings { min_insync_replicas: 1, unclean_leader_election: false, compacted: false }
+        TopicSettings {
+            min_insync_replicas: 1,
+            unclean_leader_election: false,
+            compacted: false,
+            flushes_every_batch: false,
+        }
     }
 }
 
@@ -98,6 +105,7 @@ impl TopicSettings {
             min_insync_replicas: self.min_insync_replicas.min(other.min_insync_replicas),
             unclean_leader_election: self.unclean_leader_election || other.unclean_leader_election,
             compacted: self.compacted || other.compacted,
+            flushes_every_batch: self.flushes_every_batch && other.flushes_every_batch,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::cli::FingerprintsArguments;
 use crate::error::{Exit, Mistake};
 use crate::experiment::Hosting;
 use crate::list;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -40,16 +41,22 @@ pub fn table() -> Result<String, Mistake> {
     Ok(lines.collect())
 }
 
+/// What differs between two tables, in whatever order their lines are: `-` what only the first has, `+` what only
+/// the second has.
+pub fn changes(golden: &str, table: &str) -> Vec<String> {
+    let [old, new]: [BTreeSet<&str>; 2] = [golden, table].map(|text| text.lines().collect());
+    let gone = old.difference(&new).map(|line| format!("- {line}"));
+    gone.chain(new.difference(&old).map(|line| format!("+ {line}"))).collect()
+}
+
 fn compare(golden: &Path, table: &str) -> Result<Exit, Mistake> {
     let expected = fs::read_to_string(golden)
         .map_err(|error| Mistake::of_path(golden, "the golden file cannot be read", &error))?;
-    if expected == *table {
-        anstream::println!("{} fingerprints agree", table.lines().count());
-        return Ok(Exit::AsExpected);
+    let changes = changes(&expected, table);
+    changes.iter().for_each(|change| anstream::println!("{change}"));
+    if !changes.is_empty() {
+        return Ok(Exit::Nondeterministic);
     }
-    let missing = expected.lines().filter(|line| !table.lines().any(|other| other == *line));
-    missing.for_each(|line| anstream::println!("- {line}"));
-    let new = table.lines().filter(|line| !expected.lines().any(|other| other == *line));
-    new.for_each(|line| anstream::println!("+ {line}"));
-    Ok(Exit::Nondeterministic)
+    anstream::println!("{} fingerprints agree", table.lines().count());
+    Ok(Exit::AsExpected)
 }

@@ -36,6 +36,7 @@ fn inherited(broker: &BrokerConfig) -> TopicSettings {
         min_insync_replicas: config.min_insync_replicas,
         unclean_leader_election: config.unclean_leader_election_enable,
         compacted: config.cleanup_policy != CleanupPolicy::Delete,
+        flushes_every_batch: config.flush_messages == 1,
     }
 }
 

@@ -107,8 +107,8 @@ fn terms(
             min_insync_replicas: config.min_insync_replicas,
             unclean_leader_election: config.unclean_leader_election_enable,
             compacted: config.cleanup_policy != CleanupPolicy::Delete,
+            flushes_every_batch: config.flush_messages == 1,
         },
-        flushes_every_batch: config.flush_messages == 1,
         eligible_leader_replicas: eligible_leader_replicas(scenario),
         producer,
     }

@@ -106,6 +106,23 @@ fn flush_messages_holds_back_the_acknowledgement_and_the_fetch_until_the_fsync()
 }
 
 #[test]
+fn who_becomes_leader_in_the_middle_of_an_fsync_does_not_count_what_it_has_not_flushed() {
+    let mut bench = Bench::new(2, &[]);
+    bench.create(&[("flush.messages", "1")], state(Some(1), 0, &[1, 2], &[1, 2], 0));
+    bench.holds_flushes = true;
+    bench.produce(b(1), 0, Acks::Leader, 1);
+    while bench.log(b(2)).0 < 1 {
+        bench.flush();
+    }
+    bench.tell(b(2), &[partition_record(0, state(Some(2), 1, &[1, 2], &[2], 1))]);
+    assert_eq!(bench.log(b(2)), (1, 0), "it is alone in the ISR, and commits nothing yet");
+    while !bench.held_flushes.is_empty() {
+        bench.flush();
+    }
+    assert_eq!(bench.log(b(2)), (1, 1));
+}
+
+#[test]
 fn who_waits_for_a_leader_that_leads_no_more_is_told_who_does() {
     let mut bench = Bench::new(2, &[]);
     bench.cut.insert((b(2), b(1)));

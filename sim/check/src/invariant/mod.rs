@@ -5,6 +5,7 @@
 pub(crate) mod ack_only_after_commit;
 pub(crate) mod broker_epoch;
 pub(crate) mod clean_shutdown_is_true;
+pub(crate) mod committed_is_flushed;
 pub(crate) mod committed_metadata_agrees;
 pub(crate) mod committed_records_survive;
 pub(crate) mod end_offset_is_monotonic;

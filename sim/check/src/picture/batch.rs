@@ -27,6 +27,9 @@ pub(crate) struct Batch {
     pub(crate) committed: bool,
     /// How many replicas were promised to have it when it was committed (`min.insync.replicas`).
     pub(crate) promised: u32,
+    /// Whoever was in sync when it was committed was promised to have flushed it (`flush.messages=1`): no power cut
+    /// excuses its loss.
+    pub(crate) flushed: bool,
     /// When its last holder to lose it was the only member of the ISR (KIP-966).
     pub(crate) lost_by_last_in_sync: bool,
     /// A new leader without it was found already: it is not reported again.
@@ -57,6 +60,7 @@ impl Batch {
             deleted: false,
             committed: false,
             promised: 0,
+            flushed: false,
             lost_by_last_in_sync: false,
             reported: false,
             cut: None,

@@ -49,7 +49,21 @@ struct Topic {
     /// None once it is deleted.
     name: Option<TopicName>,
     settings: TopicSettings,
+    /// It has been configured to flush every batch since before it had any: what was there when a config came later
+    /// need not be flushed.
+    flushes_from_birth: bool,
     partitions: Vec<Partition>,
+}
+
+impl Topic {
+    fn configure(&mut self, settings: TopicSettings) {
+        let mut partitions = self.partitions.iter();
+        let is_unborn = partitions.all(|partition| partition.copies.nodes().next().is_none());
+        self.flushes_from_birth =
+            settings.flushes_every_batch && (is_unborn || self.flushes_from_birth);
+        let flushes_every_batch = self.flushes_from_birth;
+        self.settings = TopicSettings { flushes_every_batch, ..settings };
+    }
 }
 
 impl Cluster {
@@ -106,7 +120,8 @@ impl Cluster {
         let topic = self.topics.len() as u32;
         self.names.insert(name.clone(), topic);
         let (name, settings) = (Some(name.clone()), self.configs.of(name));
-        self.topics.push(Topic { name, settings, partitions: Vec::new() });
+        let flushes_from_birth = settings.flushes_every_batch;
+        self.topics.push(Topic { name, settings, flushes_from_birth, partitions: Vec::new() });
         topic
     }
 
@@ -178,7 +193,7 @@ impl Cluster {
         let before: Vec<u32> = self.partitions().map(|partition| self.min_isr(partition)).collect();
         self.configs.change(resource, name, value);
         for (name, topic) in &self.names {
-            self.topics[*topic as usize].settings = self.configs.of(name);
+            self.topics[*topic as usize].configure(self.configs.of(name));
         }
         if name == "min.insync.replicas" {
             self.last_raised = Some(last);

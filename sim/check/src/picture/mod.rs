@@ -13,7 +13,7 @@ mod quorum;
 pub(crate) use batch::Batch;
 pub(crate) use cluster::Cluster;
 pub(crate) use copies::{
-    Copies, Cut, CutCause, Disagreement, Leading, Lost, ProducerTail, Replica,
+    Copies, Cut, CutCause, Disagreement, Leading, ProducerTail, Promised, Replica,
 };
 pub(crate) use decisions::{Decision, Decisions};
 pub(crate) use partition::{Election, Opening, Partition};

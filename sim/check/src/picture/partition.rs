@@ -1,7 +1,7 @@
 //! One partition: its copies, what the controller decided about it, who led it in which epoch.
 
 use super::batch::Batch;
-use super::copies::{Copies, ProducerTail};
+use super::copies::{Copies, ProducerTail, Replica};
 use crate::settings::Setting;
 use crate::verdict::{Moment, Witness};
 use klab_wire::{
@@ -88,6 +88,16 @@ impl Partition {
             openings: Vec::new(),
             joined_midway: false,
         }
+    }
+
+    /// Whether the controller's last word is that this node leads, in this epoch.
+    pub(crate) fn is_led_by(&self, node: NodeId, epoch: LeaderEpoch) -> bool {
+        self.leader_epoch == epoch && self.leader == Some(node)
+    }
+
+    /// The replicas whom the controller counts as in sync.
+    pub(crate) fn in_sync(&self) -> impl Iterator<Item = &Replica> {
+        self.isr.iter().filter_map(|member| self.copies.replica(*member))
     }
 
     /// A leader calls a batch of a producer out of order.

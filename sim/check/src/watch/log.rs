@@ -6,7 +6,7 @@ use crate::invariant::{
 };
 use crate::judge::{Judge, Starting};
 use crate::permit;
-use crate::picture::{Batch, Copies, Cut, CutCause, Lost, Opening, Partition, ProducerTail};
+use crate::picture::{Batch, Copies, Cut, CutCause, Opening, Partition, ProducerTail};
 use crate::promise::Promise;
 use crate::settings::Setting;
 use crate::verdict::Moment;
@@ -133,6 +133,9 @@ impl Judge {
         if known.is_some_and(|known| end < known) {
             self.cut(at, name, end, CutCause::Reloaded);
         }
+        if let Some(replica) = self.copies(name).replica_mut(at.node) {
+            replica.opened = end;
+        }
         self.copies(name).spare(at.node);
     }
 
@@ -146,7 +149,7 @@ impl Judge {
         };
         let copies = self.copies(name);
         let Some(flushed) = copies.replica(at.node).map(|replica| replica.flushed) else { return };
-        let cut = Cut { at, from: to, to: from, cause: CutCause::LeftAGap, elections };
+        let cut = Cut { at, from: to, to: from, cause: CutCause::LeftAGap, damaged, elections };
         let lost = copies.lose_within(at.node, cut);
         if lost.any {
             let finding = flushed_records_survive::check(flushed, from, damaged);
@@ -232,9 +235,12 @@ impl Judge {
         if is_metadata(name) {
             return self.cut_metadata(at, to, cause);
         }
+        let damaged = self.cluster.damaged.contains(&at.node);
         let partition = self.cluster.partition_mut(name);
         let elections = partition.elections.len() as u32;
-        let lost = cut_copies(&mut partition.copies, at, to, cause, elections);
+        let from = partition.copies.end(at.node).unwrap_or(to);
+        let cut = Cut { at, from, to, cause, damaged, elections };
+        let lost = partition.copies.cut(at.node, cut);
         match (lost.committed_from, cause.loses_data()) {
             (None, _) => {}
             (Some(_), true) => self.excuse(at.node, name),
@@ -263,7 +269,10 @@ impl Judge {
     /// What a power cut took before it was flushed was promised to nobody: a voter acknowledges only what it
     /// has flushed, and an observer flushes nothing.
     fn cut_metadata(&mut self, at: Moment, to: Offset, cause: CutCause) {
-        let lost = cut_copies(&mut self.quorum.copies, at, to, cause, 0);
+        let damaged = self.cluster.damaged.contains(&at.node);
+        let from = self.quorum.copies.end(at.node).unwrap_or(to);
+        let cut = Cut { at, from, to, cause, damaged, elections: 0 };
+        let lost = self.quorum.copies.cut(at.node, cut);
         let permitted = self.quorum.disk_lost.then_some(Setting::VoterDiskLost);
         let dropped = match cause {
             CutCause::Truncated | CutCause::Deleted | CutCause::Reloaded | CutCause::LeftAGap => {
@@ -303,17 +312,6 @@ impl Judge {
         let partition = self.cluster.partition_mut(name);
         partition.excuse = partition.excuse.or(setting);
     }
-}
-
-fn cut_copies(
-    copies: &mut Copies,
-    at: Moment,
-    to: Offset,
-    cause: CutCause,
-    elections: u32,
-) -> Lost {
-    let from = copies.end(at.node).unwrap_or(to);
-    copies.cut(at.node, Cut { at, from, to, cause, elections })
 }
 
 /// Holds a leader's append against what its own log has of the producer, and notes it. Another leader's log

@@ -6,6 +6,7 @@ use crate::invariant::{
     quorum_state, snapshot_at_log_start,
 };
 use crate::judge::Judge;
+use crate::picture::Promised;
 use crate::promise::Promise;
 use crate::settings::Setting;
 use crate::verdict::Moment;
@@ -86,7 +87,7 @@ impl Judge {
             self.lead_commit(at, epoch, to);
         }
         let copies = &mut self.quorum.copies;
-        copies.commit(at.node, from, to, 0);
+        copies.commit(at.node, from, to, Promised::default());
         if let Some(replica) = copies.replica_mut(at.node) {
             replica.high_watermark = to;
         }

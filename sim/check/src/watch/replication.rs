@@ -3,11 +3,11 @@
 use crate::findings::Findings;
 use crate::invariant::ack_only_after_commit::{self, Answer};
 use crate::invariant::{
-    broker_epoch, committed_records_survive, high_watermark, isr_member_has_committed_records,
-    log_matching, one_leader_per_epoch,
+    broker_epoch, committed_is_flushed, committed_records_survive, high_watermark,
+    isr_member_has_committed_records, log_matching, one_leader_per_epoch,
 };
 use crate::judge::Judge;
-use crate::picture::{CutCause, Leading, Partition, Replica};
+use crate::picture::{CutCause, Leading, Partition, Promised, Replica};
 use crate::promise::Promise;
 use crate::verdict::Moment;
 use klab_machine::fact::ReplicationFact;
@@ -97,15 +97,20 @@ impl Judge {
         to: Offset,
     ) {
         let min_isr = self.cluster.partition(name).map_or(1, |known| self.cluster.min_isr(known));
+        let flushes = self.cluster.topic(&name.topic).flushes_every_batch;
         let partition = self.cluster.partition_mut(name);
+        let flushed = flushes && is_flushed_in_sync(partition, to);
         let Some(replica) = partition.copies.replica_mut(at.node) else { return };
         let finding = high_watermark::advances(replica.high_watermark, replica.end, from, to);
         replica.high_watermark = to;
-        partition.copies.commit(at.node, from, to, min_isr);
+        partition.copies.commit(at.node, from, to, Promised { replicas: min_isr, flushed });
         partition.committed = partition.committed.max(to);
         self.findings.note(Promise::HighWatermarkIsMonotonic, at, Some(name), finding);
         match_logs(at, partition, &mut self.findings);
         examine_in_sync(at, partition, epoch, to, &mut self.findings);
+        if flushes {
+            examine_flushed(at, partition, epoch, to, &mut self.findings);
+        }
     }
 
     fn follow(&mut self, at: Moment, name: &TopicPartition, to: Offset) {
@@ -197,14 +202,42 @@ fn examine_in_sync(
     to: Offset,
     findings: &mut Findings,
 ) {
-    if partition.leader_epoch != epoch || partition.leader != Some(at.node) {
+    if !partition.is_led_by(at.node, epoch) {
         return;
     }
-    for member in partition.isr.iter() {
-        let Some(replica) = partition.copies.replica(*member) else { continue };
+    for replica in partition.in_sync() {
         let (Some(end), false) = (replica.end, replica.lossy) else { continue };
-        let finding = isr_member_has_committed_records::check(*member, end, to);
+        let finding = isr_member_has_committed_records::check(replica.node, end, to);
         let promise = Promise::IsrMemberHasCommittedRecords;
         findings.note(promise, at, Some(&partition.name), finding);
     }
+}
+
+/// The same where every batch is flushed before it counts.
+fn examine_flushed(
+    at: Moment,
+    partition: &Partition,
+    epoch: LeaderEpoch,
+    to: Offset,
+    findings: &mut Findings,
+) {
+    if !partition.is_led_by(at.node, epoch) {
+        return;
+    }
+    for replica in partition.in_sync().filter(|replica| !replica.may_lack()) {
+        let Some(flushed) = replica.counts_up_to() else { continue };
+        let finding = committed_is_flushed::check(replica.node, flushed, to);
+        let promise = Promise::CommittedRecordsAreFlushed;
+        findings.note(promise, at, Some(&partition.name), finding);
+    }
+}
+
+/// Whether every member of the ISR must have flushed what is committed now: nobody has from a process that was
+/// killed what it may count unflushed.
+fn is_flushed_in_sync(partition: &Partition, to: Offset) -> bool {
+    let counts_unflushed = |replica: &Replica| {
+        let on_platter = replica.flushed.max(replica.start);
+        replica.counts_up_to().is_none_or(|counts| on_platter < to && to <= counts)
+    };
+    !partition.in_sync().any(counts_unflushed)
 }

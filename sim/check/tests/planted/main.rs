@@ -28,6 +28,7 @@ fn planted(promise: Promise) -> [Story; 2] {
         P::LogStartIsCommitted => replication::log_start_is_committed(),
         P::CommittedRecordsSurvive => replication::committed_records_survive(),
         P::FlushedRecordsSurvive => replication::flushed_records_survive(),
+        P::CommittedRecordsAreFlushed => replication::committed_records_are_flushed(),
         P::CleanShutdownIsTrue => replication::clean_shutdown_is_true(),
         P::OneLeaderPerEpoch => replication::one_leader_per_epoch(),
         P::AckOnlyAfterCommit => replication::ack_only_after_commit(),

@@ -1,7 +1,7 @@
 //! The same loss under different settings: a violation under one, permitted by another.
 
 use crate::story::{
-    B1, B2, B3, C1, C2, P1, Story, Told, V1, batch, orders, settings, with_producer,
+    B1, B2, B3, C1, C2, P1, Story, Told, V1, batch, flushing, orders, settings, with_producer,
 };
 use klab_check::{ProducerSettings, Promise, Setting, Settings, Status, TopicSettings, Verdict};
 use klab_machine::fact::{ClientFact, ControllerFact, LogFact, WorldFact};
@@ -100,6 +100,70 @@ fn power_lost(settings: Settings, nodes: &[klab_wire::NodeId]) -> Verdict {
     let story = nodes.iter().fold(story, |story, node| story.loaded(*node, 0));
     let story = story.elects(B1, 1, &[B1, B2, B3]).leads(B1, 1, 0, 0);
     [B2, B3].iter().fold(story, |story, node| story.truncates(*node, 5, 0)).end()
+}
+
+/// Five records are committed where every batch is flushed before it counts; then this comes.
+fn flushed_and_committed(then: impl Fn(Story) -> Story) -> Verdict {
+    let story = Story::with(flushing()).sends(100, 5);
+    let story = story.replicated(B1, &[B2, B3], batch(0, 0, 5, 100));
+    let story = [B1, B2, B3].into_iter().fold(story, |story, node| story.flushes(node, 5));
+    then(story.commits(B1, 0, 0, 5).acked(100, 0)).end()
+}
+
+/// These come back with nothing, and the first leads.
+fn come_back_empty(story: Story, nodes: &[NodeId]) -> Story {
+    let story = nodes.iter().fold(story, |story, node| story.loaded(*node, 0));
+    let story = story.elects(B1, 1, &[B1, B2, B3]).leads(B1, 1, 0, 0);
+    [B2, B3].iter().fold(story, |story, node| story.truncates(*node, 5, 0))
+}
+
+#[test]
+fn no_power_cut_permits_the_loss_of_what_every_member_had_to_flush() {
+    let all = [B1, B2, B3];
+    let lost = flushed_and_committed(|story| {
+        let story = all.iter().fold(story, |story, node| story.power_cut(*node));
+        come_back_empty(story, &all)
+    });
+    assert_eq!(lost.promise(LOST).status, Status::Violated);
+    assert_eq!(lost.promise(Promise::FlushedRecordsSurvive).status, Status::Violated);
+}
+
+#[test]
+fn a_lost_disk_takes_what_was_flushed_too() {
+    let lost = flushed_and_committed(|story| {
+        let disks = [B1, B2];
+        let lose = |story: Story, node: &NodeId| story.fact(*node, WorldFact::DiskReplaced {});
+        come_back_empty(disks.iter().fold(story, lose), &disks)
+    });
+    assert_eq!(permitted_by(&lost, LOST), [Setting::MinInsyncReplicas(2)]);
+}
+
+#[test]
+fn what_a_killed_process_had_not_flushed_may_be_committed_and_lost_after_it() {
+    let story = Story::with(flushing()).sends(100, 5);
+    let story = story.replicated(B1, &[B2, B3], batch(0, 0, 5, 100)).flushes(B3, 5);
+    let story = story.changes_isr(&[B1, B2], 1).loaded(B1, 5).loaded(B2, 5).leads(B1, 0, 5, 0);
+    let story = story.commits(B1, 0, 0, 5).acked(100, 0).power_cut(B1).power_cut(B2);
+    let lost = come_back_empty(story, &[B1, B2]).end();
+    assert_eq!(permitted_by(&lost, LOST), [Setting::MinInsyncReplicas(2)]);
+    assert_eq!(lost.promise(Promise::CommittedRecordsAreFlushed).violations, 0);
+}
+
+#[test]
+fn a_config_that_comes_later_promises_no_fsync_of_what_was_there() {
+    let told = |at_once: bool| {
+        let config = ControllerFact::ConfigChanged {
+            resource: "topic orders".into(),
+            name: "flush.messages".into(),
+            value: Some("1".into()),
+        };
+        let story = Story::of(settings(), Vec::new());
+        let story = if at_once { story.fact(V1, config.clone()) } else { story };
+        let story = story.begun().replicated(B1, &[B2, B3], batch(0, 0, 3, 100));
+        let story = if at_once { story } else { story.fact(V1, config) };
+        story.commits(B1, 0, 0, 3).end().promise(Promise::CommittedRecordsAreFlushed).status
+    };
+    assert_eq!([told(true), told(false)], [Status::Violated, Status::NotChecked]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What brokers state about logs, leaderships and high watermarks.
 
-use crate::story::{B1, B2, B3, Story, Told, V1, batch, orders};
+use crate::story::{B1, B2, B3, Story, Told, V1, batch, flushing, orders};
 use klab_check::{Promise, Status};
 use klab_machine::fact::{ControllerFact, LogFact, ReplicationFact, WorldFact};
 use klab_wire::{Acks, ErrorCode, Offset};
@@ -83,13 +83,19 @@ pub fn committed_records_survive() -> [Story; 2] {
 
 pub fn flushed_records_survive() -> [Story; 2] {
     let opened = |end| {
-        let to = Offset(3);
         let story = Story::new().replicated(B1, &[B2, B3], batch(0, 0, 3, 100));
         let story = story.appends(B2, batch(0, 3, 1, 103), false);
-        let flushed = story.fact(B2, LogFact::LogFlushed { partition: orders(), to });
-        flushed.power_cut(B2).loaded(B2, end)
+        story.flushes(B2, 3).power_cut(B2).loaded(B2, end)
     };
     [opened(0), opened(3)]
+}
+
+/// The leader commits what one of its followers has not flushed; or what that one has from a life that was killed
+/// in the middle of its fsync.
+pub fn committed_records_are_flushed() -> [Story; 2] {
+    let story = Story::with(flushing()).replicated(B1, &[B2, B3], batch(0, 0, 3, 100));
+    let story = story.flushes(B1, 3).flushes(B2, 3);
+    [story.clone(), story.loaded(B3, 3)].map(|story| story.commits(B1, 0, 0, 3))
 }
 
 /// A broker that says it was shut down in order has lost its last record, or has it.

@@ -61,6 +61,12 @@ pub fn settings() -> Settings {
     Settings { defaults, voters: vec![V1, V2, V3], ..Settings::default() }
 }
 
+/// The same with `flush.messages=1`.
+pub fn flushing() -> Settings {
+    let defaults = TopicSettings { flushes_every_batch: true, ..settings().defaults };
+    Settings { defaults, ..settings() }
+}
+
 pub fn with_producer(producer: ProducerSettings) -> Settings {
     Settings { producers: [(P1, producer)].into(), ..settings() }
 }
@@ -272,6 +278,10 @@ impl Story {
     pub fn replicated(self, leader: NodeId, followers: &[NodeId], told: Told) -> Self {
         let story = self.appends(leader, told, true);
         followers.iter().fold(story, |story, follower| story.appends(*follower, told, false))
+    }
+
+    pub fn flushes(self, node: NodeId, to: u64) -> Self {
+        self.fact(node, LogFact::LogFlushed { partition: orders(), to: Offset(to) })
     }
 
     pub fn commits(self, node: NodeId, epoch: u32, from: u64, to: u64) -> Self {

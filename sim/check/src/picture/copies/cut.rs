@@ -12,6 +12,8 @@ pub(crate) struct Cut {
     pub(crate) from: Offset,
     pub(crate) to: Offset,
     pub(crate) cause: CutCause,
+    /// Its disk was damaged: what it had flushed may be gone, too.
+    pub(crate) damaged: bool,
     /// How many elections of the partition came before.
     pub(crate) elections: u32,
 }
@@ -58,6 +60,7 @@ impl Copies {
             _ => Offset(0),
         };
         replica.flushed = replica.flushed.min(cut.to);
+        replica.opened = replica.opened.min(cut.to);
         let lost = self.take(slot, &cut, Offset(u64::MAX), flushed);
         if lost.any {
             self.replicas[usize::from(slot)].lossy |= cut.cause.loses_data();
@@ -92,7 +95,8 @@ impl Copies {
                     lost.kept_from = Some(batch.base);
                 }
             }
-            if cut.cause.loses_data() && batch.last >= flushed {
+            let unflushed = batch.last >= flushed && !batch.flushed;
+            if cut.cause.loses_data() && (unflushed || cut.loses_media()) {
                 batch.lost_by |= 1 << slot;
             }
         }
@@ -113,7 +117,7 @@ impl Copies {
     pub(crate) fn endanger(&mut self, node: NodeId) {
         let Some(slot) = self.find(node) else { return };
         self.replicas[usize::from(slot)].in_danger = true;
-        for batch in self.unflushed_by(slot) {
+        for batch in self.unflushed_by(slot).filter(|batch| !batch.flushed) {
             batch.lost_by |= 1 << slot;
         }
     }
@@ -154,6 +158,11 @@ impl Copies {
 }
 
 impl Cut {
+    /// Whether it takes what was flushed, too.
+    fn loses_media(&self) -> bool {
+        self.damaged || self.cause == CutCause::DiskLost
+    }
+
     pub(crate) fn witness(&self) -> Witness {
         let (cause, from, to) = (self.cause.words(), self.from, self.to);
         let what = match self.cause {

@@ -10,7 +10,7 @@ mod replica;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cut::{Cut, CutCause, Lost};
+pub(crate) use cut::{Cut, CutCause};
 pub(crate) use divergence::Disagreement;
 pub(crate) use replica::{Leading, ProducerTail, Replica};
 
@@ -37,6 +37,15 @@ pub(crate) struct Copies {
     tangled: bool,
     /// How many offsets the largest batch covers: how far back one that contains an offset can begin.
     widest: u64,
+}
+
+/// What a commit promises. Of the metadata log nothing but what its own promises say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Promised {
+    /// How many replicas have it (`min.insync.replicas`).
+    pub(crate) replicas: u32,
+    /// Every replica in sync has flushed it (`flush.messages=1`).
+    pub(crate) flushed: bool,
 }
 
 impl Copies {
@@ -148,16 +157,16 @@ impl Copies {
         end
     }
 
-    /// A leader's high watermark moved: what it holds in between is committed, and so many replicas are promised
-    /// to have it.
-    pub(crate) fn commit(&mut self, node: NodeId, from: Offset, to: Offset, promised: u32) {
+    /// A leader's high watermark moved: what it holds in between is committed, and this is promised of it.
+    pub(crate) fn commit(&mut self, node: NodeId, from: Offset, to: Offset, promised: Promised) {
         let Some(slot) = self.find(node) else { return };
+        let Promised { replicas, flushed } = promised;
         // One batch back: it may begin below and end above.
         let begin = self.first_at(from).saturating_sub(1);
         let passed = self.batches.range_mut(begin..).take_while(|batch| batch.base < to);
         let passed = passed.filter(|batch| batch.last < to && batch.is_held_by(slot));
         for batch in passed.filter(|batch| !batch.committed) {
-            (batch.committed, batch.promised) = (true, promised);
+            (batch.committed, batch.promised, batch.flushed) = (true, replicas, flushed);
         }
     }
 

@@ -13,6 +13,9 @@ pub(crate) struct Replica {
     pub(crate) high_watermark: Offset,
     /// Everything below this has reached the platter.
     pub(crate) flushed: Offset,
+    /// Where its log ended when it was opened last. What a killed process had not flushed is in the page cache and
+    /// counts, as in Kafka, though nobody flushes it before the next append.
+    pub(crate) opened: Offset,
     /// It deleted records before they were flushed, and they may stand torn before everything that comes after
     /// until the log is opened again.
     pub(crate) gap_in_flushed: bool,
@@ -54,6 +57,7 @@ impl Replica {
             end: None,
             high_watermark: Offset(0),
             flushed: Offset(0),
+            opened: Offset(0),
             gap_in_flushed: false,
             lossy: false,
             in_danger: false,
@@ -68,6 +72,12 @@ impl Replica {
         if !self.gap_in_flushed {
             self.flushed = self.flushed.max(to);
         }
+    }
+
+    /// Up to where it may be counted where every batch is flushed; none if that is not known.
+    pub(crate) fn counts_up_to(&self) -> Option<Offset> {
+        let flushed = self.flushed.max(self.opened).max(self.start);
+        Some(flushed).filter(|_| !self.gap_in_flushed)
     }
 
     /// The log will start here, though its segments are not deleted. Kafka moves the recovery point along

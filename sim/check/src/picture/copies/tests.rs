@@ -13,7 +13,7 @@ fn batch(base: u64, count: u64, epoch: u32) -> Batch {
 }
 
 fn cut(from: u64, to: u64, cause: CutCause) -> Cut {
-    Cut { at: AT, from: Offset(from), to: Offset(to), cause, elections: 0 }
+    Cut { at: AT, from: Offset(from), to: Offset(to), cause, damaged: false, elections: 0 }
 }
 
 /// What one of three replicas does: append a batch of its epoch, or lose its end.
@@ -104,7 +104,7 @@ fn what_was_flushed_is_not_counted_as_lost_with_the_page_cache() {
     for base in [0, 1, 2] {
         copies.append(node, &batch(base, 1, 0));
     }
-    copies.commit(node, Offset(0), Offset(2), 1);
+    copies.commit(node, Offset(0), Offset(2), Promised { replicas: 1, flushed: false });
     copies.replica_mut(node).expect("it has a slot").flushed = Offset(1);
     let lost = copies.cut(node, cut(3, 0, CutCause::Reloaded));
     assert_eq!(lost.committed_from, Some(Offset(0)));
