@@ -1,7 +1,7 @@
 //! The command line: what can be asked, and who answers.
 
 use crate::error::{Exit, Mistake};
-use crate::{check, explain, explore, fingerprints, list, plot, published, run, show};
+use crate::{check, compare, explain, explore, fingerprints, list, plot, published, run, show};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -24,6 +24,8 @@ enum Command {
     Run(RunArguments),
     /// Run a scenario under many seeds and list the distinct failures
     Explore(ExploreArguments),
+    /// Lay two or more runs of a scenario side by side, on one axis of time
+    Compare(CompareArguments),
     /// Draw a curve: a measure against a key of the scenario, over several seeds
     Plot(PlotArguments),
     /// Make the curated pages of reports/performance anew, or check them
@@ -108,6 +110,27 @@ pub struct ExploreArguments {
     /// Print one JSON object per seed
     #[arg(long)]
     pub json: bool,
+}
+
+/// `klab compare`
+#[derive(Debug, Args)]
+pub struct CompareArguments {
+    /// The scenario, and what is set: a key with several values, as in --set producer.acks=1,all, makes a run of each;
+    /// without one the runs of a scenario that has several are compared
+    #[command(flatten)]
+    pub subject: Subject,
+    /// The seed of the runs' weather [default: the scenario's, or 1]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How many runs at a time [default: one per core]
+    #[arg(long)]
+    pub jobs: Option<usize>,
+    /// Write the page's folder below this one
+    #[arg(long, value_name = "DIR", default_value = "reports/runs")]
+    pub out: PathBuf,
+    /// Write no page
+    #[arg(long, conflicts_with = "out")]
+    pub no_report: bool,
 }
 
 /// `klab plot`
@@ -250,6 +273,7 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Explore(arguments) => explore::explore(&arguments),
+            Command::Compare(arguments) => compare::compare(&arguments),
             Command::Plot(arguments) => plot::plot(&arguments),
             Command::Report(arguments) => plot::curated::report(&arguments),
             Command::Check(arguments) => check::check(&arguments),

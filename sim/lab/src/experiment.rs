@@ -382,7 +382,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// Many settings as the beginning of their text and a number: file systems have a limit.
-fn shortened(settings: String) -> String {
+pub(crate) fn shortened(settings: String) -> String {
     const LONGEST: usize = 120;
     if settings.len() <= LONGEST {
         return settings;

@@ -1,6 +1,6 @@
 //! The lab: what a person (or a script) does with worlds.
 //!
-//! One file per command ([`run`], [`explore`], [`plot`], [`check`], [`show`], [`list`], [`explain`] with [`promises`],
+//! One file per command ([`run`], [`explore`], [`compare`], [`plot`], [`check`], [`show`], [`list`], [`explain`] with [`promises`],
 //! [`fingerprints`]) on top of [`experiment`]: one run of one scenario under one seed, judged. [`report`] writes it down.
 //!
 //! # What is left out
@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod concepts;
 pub mod error;
 pub mod experiment;

@@ -31,6 +31,9 @@ pub struct Availability {
     pub longest: Span,
     /// For how long in all its ISR was smaller than `min.insync.replicas`.
     pub under_min_isr: Span,
+    /// From when to when it had no leader that was running.
+    #[serde(skip)]
+    pub gaps: Vec<(Time, Time)>,
 }
 
 /// What the facts so far say about every partition.
@@ -205,6 +208,7 @@ impl State {
             without_leader: self.without_leader.total,
             longest: self.without_leader.longest,
             under_min_isr: self.under_min_isr.total,
+            gaps: self.without_leader.stretches.clone(),
         }
     }
 }

@@ -37,10 +37,15 @@ pub struct Hot {
     pub of: u32,
 }
 
+/// So many stretches of a state are kept, for a picture.
+const STRETCHES: usize = 100;
+
 /// The time that one partition, broker or quorum spends in a state.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stopwatch {
     since: Option<Time>,
+    /// The first of its times, from when to when.
+    pub(super) stretches: Vec<(Time, Time)>,
     pub(super) total: Span,
     pub(super) longest: Span,
     pub(super) times: u32,
@@ -71,6 +76,9 @@ impl Stopwatch {
             let span = time.since(since);
             self.total += span;
             self.longest = self.longest.max(span);
+            if self.stretches.len() < STRETCHES {
+                self.stretches.push((since, time));
+            }
         }
     }
 }

@@ -71,22 +71,22 @@ pub struct Band {
 const SIZE: (i32, i32) = (960, 520);
 const LEFT: i32 = 78;
 const BOTTOM: i32 = 58;
-const MARGIN: i32 = 26;
-const TITLE: u32 = 19;
-const SMALL: u32 = 12;
-const NORMAL: u32 = 13;
+pub(super) const MARGIN: i32 = 26;
+pub(super) const TITLE: u32 = 19;
+pub(super) const SMALL: u32 = 12;
+pub(super) const NORMAL: u32 = 13;
 /// The height of a line of bands' names.
-const LINE: i32 = 16;
+pub(super) const LINE: i32 = 16;
 
-const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
-const SOFT: RGBColor = RGBColor(0x59, 0x59, 0x59);
-const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
-const AXIS: RGBColor = RGBColor(0x99, 0x99, 0x99);
-const FAULT: RGBColor = RGBColor(0x99, 0x99, 0x99);
+pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
+pub(super) const SOFT: RGBColor = RGBColor(0x59, 0x59, 0x59);
+pub(super) const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
+pub(super) const AXIS: RGBColor = RGBColor(0x99, 0x99, 0x99);
+pub(super) const FAULT: RGBColor = RGBColor(0x99, 0x99, 0x99);
 const WHITE: RGBColor = RGBColor(0xff, 0xff, 0xff);
 
 /// Okabe and Ito's colours, the darker first: they stand on white.
-const COLORS: [RGBColor; 7] = [
+pub(super) const COLORS: [RGBColor; 7] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x9e, 0x73),
@@ -174,16 +174,9 @@ impl Chart {
 
     /// Where the bands' names go: in as many lines as it takes.
     fn band_names(&self, layout: &Layout) -> Vec<(i32, i32)> {
-        let mut ends: Vec<i32> = Vec::new();
-        let mut place = |band: &Band| {
-            let width = canvas::width(&band.label, SMALL);
-            let at = (layout.x(&self.x.scale, band.from) + 4).min(layout.right - width);
-            let line = ends.iter().position(|end| *end < at).unwrap_or(ends.len());
-            ends.resize(ends.len().max(line + 1), 0);
-            ends[line] = at + width + 8;
-            (at, line as i32)
-        };
-        self.bands.iter().map(&mut place).collect()
+        let names = self.bands.iter();
+        let names = names.map(|band| (layout.x(&self.x.scale, band.from) + 4, band.label.as_str()));
+        in_lines(names, layout.right)
     }
 
     fn draw_title(&self, canvas: &Canvas<'_>, layout: &Layout) {
@@ -382,8 +375,26 @@ impl Area {
     }
 }
 
+/// Where names go that want to begin at these places and must end before the right edge: each where it begins, and in
+/// which line.
+pub(super) fn in_lines<'n>(
+    names: impl Iterator<Item = (i32, &'n str)>,
+    right: i32,
+) -> Vec<(i32, i32)> {
+    let mut ends: Vec<i32> = Vec::new();
+    let place = |(at, name): (i32, &str)| {
+        let width = canvas::width(name, SMALL);
+        let at = at.min(right - width);
+        let line = ends.iter().position(|end| *end < at).unwrap_or(ends.len());
+        ends.resize(ends.len().max(line + 1), 0);
+        ends[line] = at + width + 8;
+        (at, line as i32)
+    };
+    names.map(place).collect()
+}
+
 /// A sentence in lines that are no wider than so many pixels.
-fn wrapped(text: &str, widest: i32, size: u32) -> Vec<String> {
+pub(super) fn wrapped(text: &str, widest: i32, size: u32) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is always a line");

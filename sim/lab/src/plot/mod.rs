@@ -139,7 +139,8 @@ impl Plot {
     pub fn folder(&self, results: &Results) -> PageFolder {
         let pictures = page::pictures(self, results);
         let page = page::page(self, results, &pictures);
-        PageFolder::new([("index.md", page), ("data.csv", page::csv(self, results))], pictures)
+        let texts = [("index.md", page), ("data.csv", page::csv(self, results))];
+        PageFolder::new(texts, pictures.into_iter().map(page::Picture::drawn))
     }
 }
 

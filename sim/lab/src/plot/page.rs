@@ -20,6 +20,13 @@ pub struct Picture {
     pub chart: Chart,
 }
 
+impl Picture {
+    /// Its name, and its SVG.
+    pub fn drawn(self) -> (String, String) {
+        (self.name, self.chart.svg())
+    }
+}
+
 /// From which ratio of the highest to the lowest on latencies are drawn by equal ratios.
 const WIDE: f64 = 12.0;
 

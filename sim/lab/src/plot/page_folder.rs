@@ -1,6 +1,5 @@
 //! A page in its folder: the text, its data, its pictures.
 
-use super::page::Picture;
 use crate::error::Mistake;
 use crate::picture;
 use crate::report::folder::Folder;
@@ -10,14 +9,19 @@ use std::path::{Path, PathBuf};
 pub struct PageFolder {
     /// Names and contents: the texts, and each picture as SVG.
     pub files: Vec<(String, String)>,
-    pictures: Vec<Picture>,
+    /// The pictures' names, without the ending, and what they are as SVG.
+    pictures: Vec<(String, String)>,
 }
 
 impl PageFolder {
-    pub(crate) fn new(texts: [(&str, String); 2], pictures: Vec<Picture>) -> Self {
+    pub(crate) fn new<const N: usize>(
+        texts: [(&str, String); N],
+        pictures: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         let texts = texts.map(|(name, text)| (name.to_string(), text));
-        let svg = |Picture { name, chart }: &Picture| (format!("{name}.svg"), chart.svg());
-        let files = texts.into_iter().chain(pictures.iter().map(svg)).collect();
+        let pictures: Vec<(String, String)> = pictures.into_iter().collect();
+        let drawn = pictures.iter().map(|(name, svg)| (format!("{name}.svg"), svg.clone()));
+        let files = texts.into_iter().chain(drawn).collect();
         PageFolder { files, pictures }
     }
 
@@ -30,8 +34,8 @@ impl PageFolder {
         let folder = Folder::begin(parent, name)?;
         self.files.iter().try_for_each(|(file, content)| folder.write(file, content))?;
         if png {
-            self.pictures.iter().try_for_each(|Picture { name, chart }| {
-                folder.write_bytes(&format!("{name}.png"), &picture::png(&chart.svg()))
+            self.pictures.iter().try_for_each(|(name, svg)| {
+                folder.write_bytes(&format!("{name}.png"), &picture::png(svg))
             })?;
         }
         folder.finish()

@@ -24,7 +24,12 @@ impl Sweep {
     ///
     /// It is not written so.
     pub fn read(text: &str) -> Result<Self, Mistake> {
-        let wrong = |why: String| Mistake::new(format!("--sweep {text}: {why}"));
+        Self::read_as("--sweep", text)
+    }
+
+    /// Reads the same for another option.
+    pub(crate) fn read_as(option: &str, text: &str) -> Result<Self, Mistake> {
+        let wrong = |why: String| Mistake::new(format!("{option} {text}: {why}"));
         let (key, values) = text.split_once('=').ok_or_else(|| {
             wrong(
                 "a sweep is written KEY=VALUE,VALUE,.., as in topic.partitions=1,2,4,..,64".into(),
@@ -48,7 +53,7 @@ impl Sweep {
 }
 
 /// What stands between commas that are in no brackets, braces or quotes.
-fn split(text: &str) -> Vec<String> {
+pub(crate) fn split(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let (mut depth, mut quoted) = (0_u32, false);
     for letter in text.chars() {

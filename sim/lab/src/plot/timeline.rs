@@ -55,7 +55,10 @@ impl Timeline {
         ];
         let page = self.page(&outcome, measured, bands.finish(), &pictures);
         let csv = metric::csv(&measured.rows, &measured.readings);
-        let folder = PageFolder::new([("index.md", page), ("metrics.csv", csv)], pictures);
+        let folder = PageFolder::new(
+            [("index.md", page), ("metrics.csv", csv)],
+            pictures.into_iter().map(Picture::drawn),
+        );
         (outcome, folder)
     }
 
