@@ -11,10 +11,12 @@ macro_rules! local {
             max_lag: $broker.config.replica_lag_time_max_ms,
             switches: &$broker.switches,
             cluster: &$broker.metadata.image().cluster,
+            mode: $broker.source.mode(),
         }
     };
 }
 use crate::BrokerSetup;
+use crate::SourceSetup;
 use crate::alter_partition::AlterPartitions;
 use crate::controller_channel::ControllerChannel;
 use crate::controller_link::{self, Forwarded};
@@ -23,6 +25,7 @@ use crate::fetch_session_cache::FetchSessionCache;
 use crate::fetcher::FetcherId;
 use crate::lifecycle::{BrokerLifecycle, Communication};
 use crate::metadata_cache::MetadataCache;
+use crate::metadata_source::MetadataSource;
 use crate::partition::{Partition, Role};
 use crate::producer_ids::ProducerIds;
 use crate::purgatory::Purgatory;
@@ -33,6 +36,7 @@ use crate::storage::Storage;
 use crate::throttle::ReplicationQuota;
 use crate::topic_settings::TopicSettings;
 use crate::view::{BrokerView, PartitionView, RoleView};
+use crate::zookeeper::ZooKeeperMode;
 use klab_kraft::Raft;
 use klab_machine::random::stream;
 use klab_machine::timer::BrokerTimer;
@@ -47,7 +51,7 @@ use klab_wire::{
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// A Kafka broker in KRaft mode.
+/// A Kafka broker, in KRaft mode or in ZooKeeper mode.
 #[derive(Clone, Debug)]
 pub struct Broker {
     pub(crate) identity: Identity,
@@ -59,9 +63,9 @@ pub struct Broker {
     pub(crate) config: Arc<BrokerConfig>,
 
     // What it knows of the cluster.
-    pub(crate) raft: Raft,
+    pub(crate) source: MetadataSource,
     pub(crate) metadata: MetadataCache,
-    /// The metadata has been carried over for the first time: the broker serves.
+    /// The broker serves: the metadata has been carried over for the first time, or it is registered in ZooKeeper.
     pub(crate) is_published: bool,
 
     // Its lines to the controller.
@@ -110,17 +114,28 @@ impl Machine for Broker {
         let BrokerSetup { config, switches, .. } = setup;
         let default_settings = Arc::new(TopicSettings::inherited(&config, &switches));
         let storage = Storage::find(&identity, disk, out);
-        let raft = Raft::boot(setup.quorum, &identity, disk, now, out);
+        let source = match setup.source {
+            SourceSetup::Quorum(quorum) => {
+                MetadataSource::Quorum(Box::new(Raft::boot(quorum, &identity, disk, now, out)))
+            }
+            SourceSetup::ZooKeeper(ensemble) => MetadataSource::ZooKeeper(Box::new(
+                ZooKeeperMode::new(ensemble, &identity, now, out),
+            )),
+        };
         let draws = |purpose| {
             let life = [identity.node.key(), identity.incarnation.0];
             stream(identity.seed, purpose, life)
         };
         let slots = config.max_incremental_fetch_session_cache_slots;
         let sessions = FetchSessionCache::new(slots, draws("fetch-sessions"));
-        let channels = controller_link::channels(&identity, &config);
+        let channels = controller_link::channels(&identity, &config, source.mode());
         let mut broker = Broker {
-            raft,
-            metadata: MetadataCache::new(identity.cluster.clone(), draws("metadata-cache")),
+            metadata: MetadataCache::new(
+                identity.cluster.clone(),
+                draws("metadata-cache"),
+                source.mode(),
+            ),
+            source,
             is_published: false,
             lifecycle: BrokerLifecycle::new(
                 config.broker_heartbeat_interval_ms,
@@ -168,7 +183,7 @@ impl Machine for Broker {
             state: self.lifecycle.state(),
             epoch: self.lifecycle.epoch(),
             metadata_end: self.metadata.image().next_offset,
-            raft: self.raft.view(),
+            source: self.source.view(),
             partitions: self.replicas.iter().map(view_of).collect(),
             delayed: self.purgatory.sizes(),
         }
@@ -192,6 +207,9 @@ impl Broker {
     }
 
     fn start(&mut self, now: Now, out: &mut Outbox) {
+        if let MetadataSource::ZooKeeper(_) = self.source {
+            return self.start_in_zookeeper_mode(now, out);
+        }
         let timeout = self.config.initial_broker_registration_timeout_ms;
         out.set_timer(Timer::Broker(BrokerTimer::Registration), timeout);
         let interval = self.config.metadata_log_max_snapshot_interval_ms;
@@ -210,7 +228,7 @@ impl Broker {
             Input::Accepted { connection, from, .. } => {
                 self.clients.insert(connection, from);
             }
-            Input::Flushed(flush) if !self.raft.owns(&Input::Flushed(flush)) => {
+            Input::Flushed(flush) if !self.source.owns(&Input::Flushed(flush)) => {
                 self.flush_done(flush, now, out);
             }
             Input::Timer(Timer::Broker(timer)) => self.timer(timer, now, out),
@@ -226,9 +244,8 @@ impl Broker {
     fn take_from_peer(&mut self, input: Input, now: Now, out: &mut Outbox) {
         if let Some(fetcher) = self.fetcher_of(&input) {
             self.fetcher_input(fetcher, input, now, out);
-        } else if self.raft.owns(&input) {
-            self.raft.handle(now, input, out);
-            self.take_raft_events(now, out);
+        } else if self.source.owns(&input) {
+            self.source_input(input, now, out);
         } else if self.owns_controller_input(&input) {
             self.controller_input(input, now, out);
         } else if let Input::Disconnected { connection, .. } = input {
@@ -279,13 +296,13 @@ impl Broker {
     fn timer(&mut self, timer: BrokerTimer, now: Now, out: &mut Outbox) {
         match timer {
             BrokerTimer::Heartbeat => self.communicate(now, out),
-            BrokerTimer::Registration => self.registration_timed_out(now, out),
+            BrokerTimer::Registration => self.registration_due(now, out),
             BrokerTimer::ControllerChannel(_) => {
                 self.controller_input(Input::Timer(Timer::Broker(timer)), now, out);
             }
             BrokerTimer::AlterPartition => self.send_alter_partition(now, out),
             BrokerTimer::ProducerIds => self.maybe_request_producer_ids(now, out),
-            BrokerTimer::ControlledShutdown => self.stop(now, out),
+            BrokerTimer::ControlledShutdown => self.controlled_shutdown_due(now, out),
             BrokerTimer::IsrExpiration => self.shrink_isrs(now, out),
             BrokerTimer::FetcherBackoff(source, number) => {
                 self.fetchers.wake(FetcherId { source, number });
@@ -300,6 +317,8 @@ impl Broker {
             BrokerTimer::ExpireProducers => self.expire_producers(now, out),
             BrokerTimer::DeleteLog(id) => self.storage.delete_now(id, out),
             BrokerTimer::MetadataSnapshot => self.metadata_snapshot_due(now, out),
+            BrokerTimer::ZooKeeperConnection => self.zookeeper_connection_timed_out(now, out),
+            BrokerTimer::IsrChangePropagation => self.propagate_isr_changes(now, out),
         }
     }
 
@@ -325,6 +344,7 @@ impl Broker {
         match input {
             Input::Flushed(flush) => self.flush_done(flush, now, out),
             Input::StorageFailed(failure) => self.log_dir_failed(failure, out),
+            input if self.source.owns(&input) => self.source_input_at_the_end(input, now, out),
             _ => {}
         }
     }

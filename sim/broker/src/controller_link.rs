@@ -8,6 +8,7 @@ use crate::Broker;
 use crate::alter_partition::RETRY as ALTER_PARTITION_RETRY;
 use crate::controller_channel::{ChannelEvent, ControllerChannel};
 use crate::lifecycle::{Communication, LifecycleStep, NextCommunication};
+use crate::metadata_source::Mode;
 use crate::partition_isr::Outcome;
 use crate::producer_ids::RETRY as PRODUCER_IDS_RETRY;
 use crate::purgatory::ReplyTo;
@@ -48,12 +49,15 @@ pub(crate) struct Channels {
 }
 
 /// The lines of a broker that has just started.
-pub(crate) fn channels(identity: &Identity, config: &BrokerConfig) -> Channels {
-    let session = config.broker_session_timeout_ms;
+pub(crate) fn channels(identity: &Identity, config: &BrokerConfig, mode: Mode) -> Channels {
+    let (own_life, forwarding) = match mode {
+        Mode::Quorum => (config.broker_session_timeout_ms.divided_by(2), FORWARDING_TIMEOUT),
+        Mode::ZooKeeper => (config.controller_socket_timeout_ms, config.request_timeout_ms),
+    };
     Channels {
-        heartbeats: channel(1, identity, config, session.divided_by(2)),
+        heartbeats: channel(1, identity, config, own_life),
         alter_partition: channel(2, identity, config, Span::MAX),
-        forwarding: channel(3, identity, config, FORWARDING_TIMEOUT),
+        forwarding: channel(3, identity, config, forwarding),
     }
 }
 
@@ -119,7 +123,7 @@ impl Broker {
         let request = match communication {
             Communication::Registration => self.registration_request().into(),
             Communication::Heartbeat => self.heartbeat().into(),
-            Communication::None => return,
+            Communication::ControlledShutdown | Communication::None => return,
         };
         let events = self.heartbeats.send(request, communication, now, out);
         self.lifecycle_events(events, now, out);
@@ -139,6 +143,9 @@ impl Broker {
             false => None,
         };
         match next {
+            Some(_) if self.source.mode() == Mode::ZooKeeper => {
+                self.ask_for_controlled_shutdown(now, out);
+            }
             Some(next) => {
                 let timer = Timer::Broker(BrokerTimer::ControlledShutdown);
                 out.set_timer(timer, CONTROLLED_SHUTDOWN_TIMEOUT);
@@ -176,7 +183,7 @@ impl Broker {
         }
     }
 
-    fn lifecycle_events(
+    pub(crate) fn lifecycle_events(
         &mut self,
         events: Vec<ChannelEvent<Communication>>,
         now: Now,
@@ -189,6 +196,16 @@ impl Broker {
                 } => self.lifecycle.registration_answered(&answer),
                 ChannelEvent::Answered { response: Response::BrokerHeartbeat(answer), .. } => {
                     self.lifecycle.heartbeat_answered(&answer)
+                }
+                ChannelEvent::Answered {
+                    response: Response::ControlledShutdown(answer), ..
+                } => {
+                    self.controlled_shutdown_answered(Some(&answer), now, out);
+                    continue;
+                }
+                ChannelEvent::TimedOut { purpose: Communication::ControlledShutdown, .. } => {
+                    self.controlled_shutdown_answered(None, now, out);
+                    continue;
                 }
                 ChannelEvent::Answered { .. } | ChannelEvent::TimedOut { .. } => {
                     self.lifecycle.failed()
@@ -221,6 +238,9 @@ impl Broker {
 
     /// The broker has caught up: it opens its logs, and may be unfenced.
     pub(crate) fn go_into_service(&mut self, now: Now, out: &mut Outbox) {
+        if self.source.mode() == Mode::ZooKeeper {
+            return self.open_logs_and_register(now, out);
+        }
         self.publish_first(now, out);
         let next = self.lifecycle.set_ready_to_unfence();
         self.schedule_communication(next, out);
@@ -257,6 +277,9 @@ impl Broker {
         now: Now,
         out: &mut Outbox,
     ) {
+        if self.writes_isrs_itself() {
+            return self.write_isr(change, now, out);
+        }
         match self.alter_partitions.submit(change) {
             Ok(()) => self.send_alter_partition(now, out),
             Err(change) => {

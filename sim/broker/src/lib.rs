@@ -64,6 +64,7 @@ mod isr;
 mod lifecycle;
 mod list_offsets;
 mod metadata_cache;
+mod metadata_source;
 mod offset_reset;
 mod partition;
 mod partition_fetch_state;
@@ -87,11 +88,12 @@ mod topic_metadata;
 mod topic_settings;
 mod truncation;
 mod view;
+mod zookeeper;
 
 pub use broker::Broker;
 pub use lifecycle::BrokerState;
-pub use setup::{BrokerSetup, RAFT_NETWORK_CLIENT};
-pub use view::{BrokerView, PartitionView, RoleView};
+pub use setup::{BrokerSetup, RAFT_NETWORK_CLIENT, SourceSetup};
+pub use view::{BrokerView, PartitionView, RoleView, SourceView, ZooKeeperView};
 
 #[cfg(test)]
 mod testing;

@@ -62,6 +62,8 @@ pub enum Communication {
     Registration,
     /// Send a heartbeat.
     Heartbeat,
+    /// Ask for leave to go (ZooKeeper mode).
+    ControlledShutdown,
     /// Nothing: an answer is awaited.
     None,
 }
@@ -132,6 +134,18 @@ impl BrokerLifecycle {
     /// It has been registered at least once in this life.
     pub fn was_registered(&self) -> bool {
         self.was_registered
+    }
+
+    /// ZooKeeper mode: the broker's znode is its own, and says so.
+    pub fn registered_as(&mut self, epoch: BrokerEpoch) {
+        self.epoch = Some(epoch);
+        self.is_registered = true;
+        self.was_registered = true;
+    }
+
+    /// ZooKeeper mode, where nobody but the broker itself says how far it is (`KafkaServer._brokerState`).
+    pub fn enter(&mut self, state: BrokerState) {
+        self.state = state;
     }
 
     /// It is time to speak (`CommunicationEvent`): what to say. The caller says it.

@@ -1,14 +1,16 @@
 //! What this broker knows of the cluster, and tells clients: its own image of the metadata log, which may
-//! be stale (`KRaftMetadataCache`).
+//! be stale (`KRaftMetadataCache`). In ZooKeeper mode the controller tells it, broker by broker
+//! (`ZkMetadataCache`).
 //!
 //! Facts: `MetadataApplied`.
 
+use crate::metadata_source::Mode;
 use klab_machine::random::Stream;
-use klab_metadata::{Image, TopicImage};
+use klab_metadata::{Image, TopicImage, Updated};
 use klab_wire::{
     ClusterId, DescribeClusterResponse, ErrorCode, MetadataBroker, MetadataPartition,
     MetadataResponse, MetadataTopic, NodeId, PartitionId, PartitionRegistration, TopicId,
-    TopicName,
+    TopicName, UpdateMetadataRequest,
 };
 
 /// A broker's image of the metadata log.
@@ -17,12 +19,27 @@ pub struct MetadataCache {
     image: Image,
     cluster: ClusterId,
     choice: Stream,
+    mode: Mode,
+    /// ZooKeeper mode: the sender of the last UpdateMetadata.
+    controller: Option<NodeId>,
 }
 
 impl MetadataCache {
     /// Nothing is known yet.
-    pub fn new(cluster: ClusterId, choice: Stream) -> Self {
-        MetadataCache { image: Image::default(), cluster, choice }
+    pub fn new(cluster: ClusterId, choice: Stream, mode: Mode) -> Self {
+        MetadataCache { image: Image::default(), cluster, choice, mode, controller: None }
+    }
+
+    /// ZooKeeper mode: takes in what the controller says, which says with it that it is the controller
+    /// (`ZkMetadataCache.updateMetadata`).
+    pub fn update(&mut self, request: &UpdateMetadataRequest) -> Updated {
+        self.controller = Some(request.controller);
+        self.image.update(request)
+    }
+
+    /// ZooKeeper mode: the controller, if its broker is known to be alive (`MetadataCacheControllerNodeProvider`).
+    pub fn controller(&self) -> Option<NodeId> {
+        self.controller.filter(|controller| self.image.cluster.broker(*controller).is_some())
     }
 
     /// The image.
@@ -48,7 +65,7 @@ impl MetadataCache {
         };
         MetadataResponse {
             cluster: self.cluster.clone(),
-            controller: self.random_alive_broker(),
+            controller: self.named_controller(),
             brokers: self.alive_brokers(),
             topics: described,
         }
@@ -59,8 +76,16 @@ impl MetadataCache {
         DescribeClusterResponse {
             error: ErrorCode::None,
             cluster: self.cluster.clone(),
-            controller: self.random_alive_broker(),
+            controller: self.named_controller(),
             brokers: self.alive_brokers(),
+        }
+    }
+
+    /// Whom to name as the controller: in ZooKeeper mode the one that is.
+    fn named_controller(&mut self) -> Option<NodeId> {
+        match self.mode {
+            Mode::Quorum => self.random_alive_broker(),
+            Mode::ZooKeeper => self.controller(),
         }
     }
 

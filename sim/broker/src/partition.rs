@@ -9,6 +9,7 @@
 use crate::fetch_session::{SessionHandle, SessionId};
 use crate::high_watermark::{FollowerProgress, high_watermark};
 use crate::isr::{BrokerStanding, CommittedState, PartitionState, is_eligible};
+use crate::metadata_source::Mode;
 use crate::purgatory::{AwaitingCommit, AwaitingLowWatermark, ProduceKey};
 use crate::replica::Replica;
 use crate::slots::Slot;
@@ -108,6 +109,8 @@ pub struct Local<'a> {
     pub switches: &'a Switches,
     /// What it knows of the other brokers.
     pub cluster: &'a ClusterImage,
+    /// Where it knows that from.
+    pub mode: Mode,
 }
 
 impl Local<'_> {
@@ -121,13 +124,17 @@ impl Local<'_> {
         }
     }
 
-    /// A follower may be in the ISR.
+    /// A follower may be in the ISR. In ZooKeeper mode it need only be alive: whether it shuts down, or lives
+    /// another life by now, the controller has to know (`isReplicaIsrEligible`).
     pub fn is_eligible(&self, replica: &Replica) -> bool {
-        is_eligible(
-            self.standing(replica.broker),
-            replica.registration,
-            self.switches.ineligible_replicas,
-        )
+        match self.mode {
+            Mode::Quorum => is_eligible(
+                self.standing(replica.broker),
+                replica.registration,
+                self.switches.ineligible_replicas,
+            ),
+            Mode::ZooKeeper => self.cluster.broker(replica.broker).is_some(),
+        }
     }
 }
 
@@ -167,6 +174,11 @@ impl Partition {
     /// The leader epoch.
     pub fn leader_epoch(&self) -> LeaderEpoch {
         self.leader_epoch.unwrap_or_default()
+    }
+
+    /// The leader epoch, if the replica has been told what it is.
+    pub fn known_leader_epoch(&self) -> Option<LeaderEpoch> {
+        self.leader_epoch
     }
 
     /// The version of the partition's state.

@@ -9,6 +9,7 @@
 use crate::Broker;
 use crate::fetch_session_cache::Moved;
 use crate::lifecycle::BrokerState;
+use crate::metadata_source::{MetadataSource, Mode};
 use crate::partition::{Leader, Partition};
 use crate::topic_settings::{TopicSettings, with_dynamic_configs};
 use klab_kraft::RaftEvent;
@@ -17,7 +18,7 @@ use klab_machine::fact::ReplicationFact;
 use klab_metadata::{Delta, Image};
 use klab_wire::{
     ConfigResource, ErrorCode, NodeId, Now, PartitionRegistration, TopicId, TopicIdPartition,
-    TopicName,
+    TopicName, TopicPartition,
 };
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ impl Broker {
     /// Takes out what the metadata log has to say.
     pub(crate) fn take_raft_events(&mut self, now: Now, out: &mut Outbox) {
         let mut delta = Delta::default();
-        while let Some(event) = self.raft.next_event() {
+        while let Some(event) = self.next_raft_event() {
             match event {
                 RaftEvent::Committed(batch) => {
                     self.metadata.image_mut().apply(&batch, &mut delta);
@@ -49,6 +50,13 @@ impl Broker {
         self.maybe_write_metadata_snapshot(now, out);
     }
 
+    fn next_raft_event(&mut self) -> Option<RaftEvent> {
+        match &mut self.source {
+            MetadataSource::Quorum(raft) => raft.next_event(),
+            MetadataSource::ZooKeeper(_) => None,
+        }
+    }
+
     /// The metadata is caught up for the first time: opens the logs of all replicas that this broker
     /// has, and lets the others go.
     pub(crate) fn publish_first(&mut self, now: Now, out: &mut Outbox) {
@@ -65,6 +73,7 @@ impl Broker {
         }
         ours.into_iter().for_each(|id| self.apply_partition(id, now, out));
         self.storage.delete_found(out);
+        self.schedule_high_watermark_checkpoints(out);
         self.schedule_log_tasks(out);
     }
 
@@ -72,7 +81,9 @@ impl Broker {
     /// (`SnapshotGenerator`).
     pub(crate) fn maybe_write_metadata_snapshot(&mut self, now: Now, out: &mut Outbox) {
         let limit = self.config.metadata_log_max_record_bytes_between_snapshots;
-        if self.raft.bytes_since_snapshot() >= limit {
+        if let MetadataSource::Quorum(raft) = &self.source
+            && raft.bytes_since_snapshot() >= limit
+        {
             self.write_metadata_snapshot(now, out);
         }
     }
@@ -80,8 +91,10 @@ impl Broker {
     /// Writes a snapshot of the metadata, if there is anything new.
     pub(crate) fn write_metadata_snapshot(&mut self, now: Now, out: &mut Outbox) {
         let image = self.metadata.image();
-        if self.raft.bytes_since_snapshot() > 0 {
-            self.raft.write_snapshot(now, image.next_offset, image.records(), out);
+        if let MetadataSource::Quorum(raft) = &mut self.source
+            && raft.bytes_since_snapshot() > 0
+        {
+            raft.write_snapshot(now, image.next_offset, image.records(), out);
         }
     }
 
@@ -114,7 +127,10 @@ impl Broker {
         if !state.replicas.contains(&self.identity.node) {
             return self.delete_replica(id, ErrorCode::NotLeaderOrFollower, out);
         }
-        self.get_or_create_replica(id, out);
+        if self.replicas.get(id).is_none() {
+            let name = self.metadata.image().topics.called(id);
+            self.create_replica(id, name.expect("a changed partition has a topic"), out);
+        }
         if state.leader == Some(self.identity.node) {
             self.become_leader(id, &state, now, out);
         } else {
@@ -123,18 +139,20 @@ impl Broker {
         self.replicas.note_role(id);
     }
 
-    fn get_or_create_replica(&mut self, id: TopicIdPartition, out: &mut Outbox) {
-        if self.replicas.get(id).is_some() {
-            return;
-        }
-        let name =
-            self.metadata.image().topics.called(id).expect("a changed partition has a topic");
+    /// A replica that this broker did not have yet, with the log that was found of it, if there is one.
+    pub(crate) fn create_replica(
+        &mut self,
+        id: TopicIdPartition,
+        name: TopicPartition,
+        out: &mut Outbox,
+    ) {
         let settings = self.settings_of(id.topic, &name.topic);
         let log = self.storage.take(id, name, settings.log.clone(), out);
         self.replicas.insert(Partition::new(log, settings));
     }
 
-    fn become_leader(
+    /// A replica is to lead, or leads with a new state.
+    pub(crate) fn become_leader(
         &mut self,
         id: TopicIdPartition,
         state: &PartitionRegistration,
@@ -151,7 +169,8 @@ impl Broker {
         }
     }
 
-    fn become_follower(
+    /// A replica is to follow.
+    pub(crate) fn become_follower(
         &mut self,
         id: TopicIdPartition,
         state: &PartitionRegistration,
@@ -165,7 +184,9 @@ impl Broker {
             self.end_leadership(id, leader, ErrorCode::NotLeaderOrFollower, out);
         }
         let stops = self.lifecycle.state() == BrokerState::PendingControlledShutdown
-            && (state.leader.is_none() || !state.isr.contains(&self.identity.node));
+            && (state.leader.is_none()
+                || !state.isr.contains(&self.identity.node)
+                || self.source.mode() == Mode::ZooKeeper);
         if change.is_new_epoch || stops {
             self.stop_fetching(id);
         }
@@ -186,7 +207,13 @@ impl Broker {
         self.purgatory.leadership_lost(&mut leader, error, current, out);
     }
 
-    fn delete_replica(&mut self, id: TopicIdPartition, error: ErrorCode, out: &mut Outbox) {
+    /// A replica is given up, and its log goes.
+    pub(crate) fn delete_replica(
+        &mut self,
+        id: TopicIdPartition,
+        error: ErrorCode,
+        out: &mut Outbox,
+    ) {
         self.stop_fetching(id);
         let Some(mut partition) = self.replicas.remove(id) else { return };
         self.purgatory.sessions.partition_moved(&mut partition, Moved::Role);
@@ -200,7 +227,7 @@ impl Broker {
     }
 
     /// How a topic is configured here; topics without configs of their own share one copy.
-    fn settings_of(&mut self, id: TopicId, topic: &TopicName) -> Arc<TopicSettings> {
+    pub(crate) fn settings_of(&mut self, id: TopicId, topic: &TopicName) -> Arc<TopicSettings> {
         if let Some(settings) = self.topic_settings.get(&id) {
             return settings.clone();
         }
@@ -213,7 +240,8 @@ impl Broker {
         settings
     }
 
-    fn apply_config(&mut self, resource: &ConfigResource) {
+    /// What was set at run time on a topic or broker is another now.
+    pub(crate) fn apply_config(&mut self, resource: &ConfigResource) {
         match resource {
             ConfigResource::Topic(topic) => {
                 if let Some(id) = self.metadata.image().topics.id_of(topic) {
@@ -239,7 +267,12 @@ impl Broker {
         }
     }
 
-    fn configure_partition(&mut self, id: TopicIdPartition, settings: Arc<TopicSettings>) {
+    /// A replica goes by these settings from now on.
+    pub(crate) fn configure_partition(
+        &mut self,
+        id: TopicIdPartition,
+        settings: Arc<TopicSettings>,
+    ) {
         let Some(partition) = self.replicas.get_mut(id) else { return };
         let is_throttled = settings.is_follower_throttled(id.partition, self.identity.node);
         partition.log.configure(settings.log.clone());
@@ -260,7 +293,7 @@ impl Broker {
     }
 
     /// What was set at run time for this broker or for all brokers (KIP-226).
-    fn apply_broker_configs(&mut self) {
+    pub(crate) fn apply_broker_configs(&mut self) {
         let configs = &self.metadata.image().configs;
         let config = with_dynamic_configs(&self.fixed_config, configs, self.identity.node);
         self.leader_quota.set_limit(config.leader_replication_throttled_rate);
@@ -271,7 +304,7 @@ impl Broker {
 
     /// A broker was fenced or unfenced, or registered anew: its followers here may join the ISR now, and
     /// the next fetch looks.
-    fn broker_changed(&mut self, broker: NodeId) {
+    pub(crate) fn broker_changed(&mut self, broker: NodeId) {
         let sessions = self.purgatory.sessions.sessions_mut();
         sessions
             .filter(|session| session.replica.is_some_and(|replica| replica.id == broker))

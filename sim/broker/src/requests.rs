@@ -56,9 +56,10 @@ impl Broker {
             | Request::UpdateFeatures(_)
             | Request::UnregisterBroker(_)
             | Request::DescribeQuorum(_)) => return self.forward(request, reply_to, now, out),
-            // These are said in ZooKeeper mode only.
-            Request::LeaderAndIsr(_) | Request::StopReplica(_) | Request::UpdateMetadata(_) => {
-                return out.close(connection);
+            request @ (Request::LeaderAndIsr(_)
+            | Request::StopReplica(_)
+            | Request::UpdateMetadata(_)) => {
+                return self.handle_control_request(request, reply_to, now, out);
             }
             // These are a controller's to answer: on a broker's listener there is no such API.
             Request::Vote(_)

@@ -2,6 +2,7 @@
 
 use klab_kraft::RaftSetup;
 use klab_wire::config::{BrokerConfig, Switches};
+use klab_zookeeper_client::SessionSetup;
 
 /// The number of the network client of the broker's metadata observer.
 pub const RAFT_NETWORK_CLIENT: u32 = 0;
@@ -14,6 +15,15 @@ pub struct BrokerSetup {
     pub config: BrokerConfig,
     /// Which old behaviours it has.
     pub switches: Switches,
-    /// The metadata quorum that it observes, with [`RAFT_NETWORK_CLIENT`] as its client's number.
-    pub quorum: RaftSetup,
+    /// Where it learns about the cluster.
+    pub source: SourceSetup,
+}
+
+/// Where a broker learns about the cluster, and with it the mode that it runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceSetup {
+    /// KRaft mode: the metadata quorum that it observes, with [`RAFT_NETWORK_CLIENT`] as its client's number.
+    Quorum(RaftSetup),
+    /// ZooKeeper mode: the ensemble (`zookeeper.connect`).
+    ZooKeeper(SessionSetup),
 }

@@ -9,6 +9,7 @@
 
 use crate::Broker;
 use crate::fetch_session_cache::Moved;
+use crate::metadata_source::Mode;
 use crate::partition::Partition;
 use klab_log::{
     Checkpoints, Log, LogConfig, delete_clean_shutdown, delete_strays, partitions_on,
@@ -121,6 +122,17 @@ impl Storage {
         }
     }
 
+    /// Deletes what was found of a partition that no replica has taken (ZooKeeper mode, where the controller says
+    /// so).
+    pub fn delete_found_named(&mut self, name: &TopicPartition, out: &mut Outbox) {
+        let named = |(id, log): (&TopicIdPartition, &Log)| (log.name() == name).then_some(*id);
+        let found: Vec<TopicIdPartition> = self.found.iter().filter_map(named).collect();
+        for log in found.iter().filter_map(|id| self.found.remove(id)) {
+            out.state(ReplicationFact::ReplicaDeleted { partition: log.name().clone() });
+            log.delete(out);
+        }
+    }
+
     /// Deletes a log's files after a while, for readers that still have them open. They are no partition's
     /// from now on: a broker that starts meanwhile finds strays (Kafka renames the directory,
     /// `UnifiedLog.renameDir`).
@@ -149,6 +161,14 @@ impl Storage {
         self.flushes.remove(&flush)
     }
 
+    /// Closes what was found and belongs to no replica yet.
+    fn close_found(&mut self, now: Now, out: &mut Outbox) {
+        for (id, log) in &mut self.found {
+            log.close(now, out);
+            self.flushes.extend(log.claim_flushes().map(|flush| (flush, *id)));
+        }
+    }
+
     fn claim(&mut self, log: &mut Log) {
         let id = log.partition();
         self.flushes.extend(log.claim_flushes().map(|flush| (flush, id)));
@@ -164,11 +184,13 @@ impl Broker {
         if let Some(id) = self.storage.flushed(flush) {
             if let Some(partition) = self.replicas.get_mut(id) {
                 partition.log.flushed(flush, out);
+            } else if let Some(log) = self.storage.found.get_mut(&id) {
+                log.flushed(flush, out);
             }
             self.append_flushed(id, flush, now, out);
             self.fetched_flushed(id, flush);
         }
-        self.go_on_closing(flush, out);
+        self.go_on_closing(flush, now, out);
     }
 
     /// The disk refused an access: with its one log directory the broker is gone
@@ -186,8 +208,6 @@ impl Broker {
                 out.set_timer(Timer::Broker(timer), after);
             }
         };
-        let interval = self.config.replica_high_watermark_checkpoint_interval_ms;
-        set(BrokerTimer::CheckpointHighWatermarks, interval);
         set(BrokerTimer::IsrExpiration, self.config.replica_lag_time_max_ms.divided_by(2));
         set(BrokerTimer::Retention, log.log_initial_task_delay_ms);
         set(BrokerTimer::CheckpointRecoveryPoints, log.log_initial_task_delay_ms);
@@ -196,6 +216,13 @@ impl Broker {
         }
         let interval = self.config.producer_id_expiration_check_interval_ms;
         set(BrokerTimer::ExpireProducers, interval);
+    }
+
+    /// High watermarks are written down from time to time from now on. In ZooKeeper mode not before the first
+    /// LeaderAndIsr has said which replicas there are (`startHighWatermarkCheckPointThread`).
+    pub(crate) fn schedule_high_watermark_checkpoints(&self, out: &mut Outbox) {
+        let interval = self.config.replica_high_watermark_checkpoint_interval_ms;
+        out.set_timer(Timer::Broker(BrokerTimer::CheckpointHighWatermarks), interval);
     }
 
     /// Writes the high watermarks down, if any has moved.
@@ -273,10 +300,11 @@ impl Broker {
             partition.log.close(now, out);
             self.storage.claim_flushes(partition);
         }
+        self.storage.close_found(now, out);
         let awaited = self.storage.flushes.keys().copied();
         let awaited = awaited.filter(|_| !Mutant::SwearsBeforeTheFsync.lives());
         self.storage.closing = Some(awaited.collect());
-        self.finish_closing(out);
+        self.finish_closing(now, out);
     }
 
     /// The orderly end has begun.
@@ -284,15 +312,15 @@ impl Broker {
         self.storage.closing.is_some()
     }
 
-    fn go_on_closing(&mut self, flush: FlushId, out: &mut Outbox) {
+    fn go_on_closing(&mut self, flush: FlushId, now: Now, out: &mut Outbox) {
         if let Some(awaited) = &mut self.storage.closing
             && awaited.remove(&flush)
         {
-            self.finish_closing(out);
+            self.finish_closing(now, out);
         }
     }
 
-    fn finish_closing(&mut self, out: &mut Outbox) {
+    fn finish_closing(&mut self, now: Now, out: &mut Outbox) {
         if self.storage.closing.as_ref().is_none_or(|awaited| !awaited.is_empty()) {
             return;
         }
@@ -306,12 +334,20 @@ impl Broker {
             store_clean_shutdown(self.lifecycle.epoch(), out);
             out.state(ReplicationFact::BrokerShutDownCleanly {});
         }
+        if self.source.mode() == Mode::ZooKeeper && self.close_session(now, out) {
+            return; // Its end is the process's end.
+        }
         out.halt();
     }
 
-    /// Every log that is open.
+    /// Every replica's log.
     fn logs(&self) -> impl Iterator<Item = &Log> {
         self.replicas.iter().map(|partition| &partition.log)
+    }
+
+    /// Every log that is open: in ZooKeeper mode there may be some that no replica has taken yet.
+    fn open_logs(&self) -> impl Iterator<Item = &Log> {
+        self.logs().chain(self.storage.found.values())
     }
 
     fn store_high_watermarks(&self, out: &mut Outbox) {
@@ -322,7 +358,7 @@ impl Broker {
 
     /// Writes recovery points and log starts down.
     pub(crate) fn store_recovery_points(&self, out: &mut Outbox) {
-        store_recovery_points(self.logs(), out);
-        store_log_starts(self.logs(), out);
+        store_recovery_points(self.open_logs(), out);
+        store_log_starts(self.open_logs(), out);
     }
 }

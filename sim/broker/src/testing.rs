@@ -5,7 +5,7 @@
 //! know them.
 
 use crate::purgatory::ReplyTo;
-use crate::{Broker, BrokerSetup, RAFT_NETWORK_CLIENT};
+use crate::{Broker, BrokerSetup, RAFT_NETWORK_CLIENT, SourceSetup};
 use klab_kraft::RaftSetup;
 use klab_machine::*;
 use klab_metadata::Delta;
@@ -167,7 +167,8 @@ impl Bench {
         };
         let voter = ReplicaKey { id: CONTROLLER, directory: DirectoryId(99) };
         let quorum = RaftSetup::new(vec![voter], config, Release::DEFAULT, RAFT_NETWORK_CLIENT);
-        let setup = BrokerSetup { config: config.clone(), switches: self.switches, quorum };
+        let source = SourceSetup::Quorum(quorum);
+        let setup = BrokerSetup { config: config.clone(), switches: self.switches, source };
         let disk = self.disks.entry(node).or_default().clone();
         let mut out = Outbox::new(self.lives << 20);
         let broker = Broker::boot(identity, setup, &disk, self.at(), &mut out);

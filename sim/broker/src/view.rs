@@ -2,8 +2,10 @@
 
 use crate::lifecycle::BrokerState;
 use klab_kraft::RaftView;
+use klab_wire::zookeeper::{SessionId, Zxid};
 use klab_wire::{
-    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicIdPartition, TopicPartition,
+    BrokerEpoch, ControllerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicIdPartition,
+    TopicPartition,
 };
 use std::sync::Arc;
 
@@ -16,12 +18,34 @@ pub struct BrokerView {
     pub epoch: Option<BrokerEpoch>,
     /// Up to where it has applied the metadata log.
     pub metadata_end: Offset,
-    /// Its replica of the metadata log.
-    pub raft: RaftView,
+    /// Where it learns about the cluster.
+    pub source: SourceView,
     /// Its replicas.
     pub partitions: Vec<PartitionView>,
     /// Requests that wait in purgatory: produces, fetches, deletions of records.
     pub delayed: (u32, u32, u32),
+}
+
+/// Where a broker learns about the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceView {
+    /// Its replica of the metadata log.
+    Quorum(RaftView),
+    /// Its session with an ensemble.
+    ZooKeeper(ZooKeeperView),
+}
+
+/// A broker's session with a ZooKeeper ensemble, and what it knows of its controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZooKeeperView {
+    /// The session.
+    pub session: SessionId,
+    /// The server that it is connected to.
+    pub server: Option<NodeId>,
+    /// The last transaction that it has seen.
+    pub last_zxid: Zxid,
+    /// The newest controller epoch that a control request had.
+    pub controller_epoch: ControllerEpoch,
 }
 
 /// One replica.

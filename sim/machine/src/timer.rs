@@ -124,6 +124,10 @@ pub enum BrokerTimer {
     ControlledShutdown,
     /// The metadata log may need a snapshot.
     MetadataSnapshot,
+    /// A starting broker of ZooKeeper mode has found no server (`zookeeper.connection.timeout.ms`).
+    ZooKeeperConnection,
+    /// Tell the controller of the ISRs that this broker has written down by itself (2.5 s).
+    IsrChangePropagation,
 }
 
 /// The timers of clients and of the applications on them.

@@ -2,9 +2,10 @@
 
 use crate::Delta;
 use klab_wire::{
-    BrokerEpoch, DirectoryId, IncarnationId, NodeId, RackId, RegisterBrokerRecord, SupportedFeature,
+    BrokerEpoch, DirectoryId, IncarnationId, MetadataBroker, NodeId, RackId, RegisterBrokerRecord,
+    SupportedFeature,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The brokers that have registered, alive or not.
@@ -111,6 +112,30 @@ impl ClusterImage {
     /// A broker is registered and not fenced; it may be on its way out.
     pub fn is_unfenced(&self, broker: NodeId) -> bool {
         self.broker(broker).is_some_and(|registration| !registration.fenced)
+    }
+
+    /// Exactly these are alive (ZooKeeper mode): who has come or gone. What is not said of a broker is not known
+    /// here either: the epoch and the life of its registration.
+    pub(crate) fn replace_alive(&mut self, alive: &[MetadataBroker]) -> BTreeSet<NodeId> {
+        let registration = |broker: &MetadataBroker| RegisterBrokerRecord {
+            broker: broker.node,
+            incarnation: IncarnationId(0),
+            epoch: BrokerEpoch(0),
+            rack: broker.rack.clone(),
+            fenced: false,
+            in_controlled_shutdown: false,
+            log_dirs: Arc::new([]),
+            features: Arc::new([]),
+        };
+        let known: BTreeSet<NodeId> = self.brokers.keys().copied().collect();
+        let now: BTreeSet<NodeId> = alive.iter().map(|broker| broker.node).collect();
+        self.brokers.retain(|broker, _| now.contains(broker));
+        for broker in alive.iter().filter(|broker| !known.contains(&broker.node)) {
+            let record = Arc::new(registration(broker));
+            let new = BrokerRegistration { record, fenced: false, in_controlled_shutdown: false };
+            self.brokers.insert(broker.node, new);
+        }
+        known.symmetric_difference(&now).copied().collect()
     }
 
     pub(crate) fn register(&mut self, record: &Arc<RegisterBrokerRecord>, delta: &mut Delta) {

@@ -33,6 +33,14 @@ impl ConfigsImage {
         self.resources.iter()
     }
 
+    /// What is set on a resource is exactly this: what its znode says (ZooKeeper mode).
+    pub fn replace(&mut self, resource: &ConfigResource, values: BTreeMap<Arc<str>, Arc<str>>) {
+        match values.is_empty() {
+            true => self.remove(resource),
+            false => drop(self.resources.insert(resource.clone(), values)),
+        }
+    }
+
     pub(crate) fn set(
         &mut self,
         resource: &ConfigResource,

@@ -3,7 +3,8 @@
 //! Every broker and every controller replays the same log into an [`Image`] (`MetadataImage`), batch
 //! by batch, in place. A [`Delta`] (`MetadataDelta`) says what a batch touched, so that a broker
 //! carries over what changed and never walks all partitions. A snapshot is an image written down as
-//! records: [`Image::records`], and back with [`Image::of_snapshot`].
+//! records: [`Image::records`], and back with [`Image::of_snapshot`]. In ZooKeeper mode there is no such log:
+//! the controller tells each broker what it should know, and [`Image::update`] takes it in.
 //!
 //! A partition's state lives in an `Arc` that starts out in the log's own batch: as long as nothing
 //! has changed it, a thousand brokers hold one copy.
@@ -21,6 +22,7 @@ mod features;
 mod image;
 mod snapshot;
 mod topics;
+mod update;
 
 pub use cluster::{BrokerRegistration, ClusterImage};
 pub use configs::ConfigsImage;
@@ -31,3 +33,4 @@ pub use features::{
 };
 pub use image::Image;
 pub use topics::{TopicImage, TopicsImage, merge};
+pub use update::Updated;

@@ -27,14 +27,17 @@ pub struct TopicImage {
 }
 
 impl TopicImage {
-    /// The partitions with their indices, in order.
+    /// The partitions with their indices, in order. In ZooKeeper mode there may be gaps: partitions of which the
+    /// controller has not told yet have no replicas.
     pub fn partitions(&self) -> impl Iterator<Item = (PartitionId, &PartitionRegistration)> + '_ {
-        (0..).map(PartitionId).zip(self.partitions.iter().map(Arc::as_ref))
+        let all = (0..).map(PartitionId).zip(self.partitions.iter().map(Arc::as_ref));
+        all.filter(|(_, state)| !state.replicas.is_empty())
     }
 
     /// One partition's state.
     pub fn partition(&self, partition: PartitionId) -> Option<&PartitionRegistration> {
-        self.partitions.get(partition.0 as usize).map(Arc::as_ref)
+        let state = self.partitions.get(partition.0 as usize).map(Arc::as_ref);
+        state.filter(|state| !state.replicas.is_empty())
     }
 }
 
@@ -111,6 +114,16 @@ impl TopicsImage {
             }
         }
         delta.partitions.insert(record.id());
+    }
+
+    /// Puts a state in its place, and fills the gap before it, if there is one.
+    pub(crate) fn place(&mut self, id: TopicIdPartition, state: Arc<PartitionRegistration>) {
+        let partitions = &mut self.topic_mut(id.topic).partitions;
+        let place = id.partition.0 as usize;
+        if partitions.len() <= place {
+            partitions.resize_with(place + 1, || Arc::new(crate::update::untold()));
+        }
+        partitions[place] = state;
     }
 
     pub(crate) fn change(&mut self, record: &PartitionChangeRecord, delta: &mut Delta) {

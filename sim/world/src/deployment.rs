@@ -5,7 +5,7 @@ use crate::ensemble::{client_setup, server_setup};
 use crate::hardware::{consumer_host, disk_profile, network_profile, producer_host, server_host};
 use crate::node::{Node, NodeSetup};
 use crate::{Clock, Engine, HostPlan, ProcessPlan, directory};
-use klab_broker::BrokerSetup;
+use klab_broker::{BrokerSetup, SourceSetup};
 use klab_client::AdminSetup;
 use klab_controller::{ControllerSetup, bootstrap_records};
 use klab_kraft::RaftSetup;
@@ -98,7 +98,8 @@ fn broker(scenario: &Scenario, seed: u64, node: NodeId) -> NodeSetup {
     let is_beside_voter = scenario.cluster.voters().contains(&node);
     let quorum = RaftSetup { is_beside_voter, ..quorum };
     let switches = scenario.kafka.resolved();
-    NodeSetup::Broker(Box::new(BrokerSetup { config, switches, quorum }))
+    let source = SourceSetup::Quorum(quorum);
+    NodeSetup::Broker(Box::new(BrokerSetup { config, switches, source }))
 }
 
 fn voter(scenario: &Scenario, seed: u64, node: NodeId) -> NodeSetup {

@@ -11,7 +11,7 @@ use klab_machine::fact::ZooKeeperFact;
 use klab_machine::operation::KeeperOutcome;
 use klab_machine::random::Stream;
 use klab_machine::timer::ZooKeeperClientTimer;
-use klab_machine::{Address, ConnectionId, Outbox, Timer};
+use klab_machine::{Address, ConnectionId, Input, Outbox, Timer};
 use klab_wire::zookeeper::{
     ClientRequest, ConnectRequest, ConnectResponse, Frame, KeeperError, Op, Path, Reply, SessionId,
     WatcherEvent, Xid, Zxid,
@@ -141,6 +141,31 @@ impl Session {
     /// How many requests have no end yet.
     pub fn under_way(&self) -> u32 {
         (self.pending.len() + self.outgoing.len()) as u32
+    }
+
+    /// Whether an input is for this client: of its connection, or one of its timers.
+    pub fn owns(&self, input: &Input) -> bool {
+        match input {
+            Input::Connected { connection }
+            | Input::Disconnected { connection, .. }
+            | Input::Frame { connection, .. } => self.connection() == Some(*connection),
+            Input::Timer(Timer::ZooKeeperClient(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Handles an input that this client [owns](Self::owns).
+    pub fn handle(&mut self, input: Input, now: Time, out: &mut Outbox) -> Vec<Event> {
+        match input {
+            Input::Connected { connection } => {
+                self.connected(connection, now, out);
+                Vec::new()
+            }
+            Input::Disconnected { connection, .. } => self.disconnected(connection, now, out),
+            Input::Frame { connection, frame } => self.hear(connection, frame, now, out),
+            Input::Timer(Timer::ZooKeeperClient(timer)) => self.timer(timer, now, out),
+            _ => Vec::new(),
+        }
     }
 
     /// Asks something: now, or so soon as there is a server.

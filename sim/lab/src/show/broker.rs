@@ -2,20 +2,41 @@
 
 use super::quorum;
 use super::table::{Table, list, perhaps};
-use klab_broker::{BrokerView, PartitionView, RoleView};
+use klab_broker::{BrokerView, PartitionView, RoleView, SourceView, ZooKeeperView};
 use std::fmt::{self, Write};
 
 pub(super) fn write(out: &mut String, broker: &BrokerView) -> fmt::Result {
     let (state, epoch) = (broker.state, perhaps(broker.epoch));
-    let end = broker.metadata_end;
-    writeln!(out, "  {state:?}, broker epoch {epoch}, metadata applied below offset {end}")?;
+    match &broker.source {
+        SourceView::Quorum(_) => {
+            let end = broker.metadata_end;
+            writeln!(
+                out,
+                "  {state:?}, broker epoch {epoch}, metadata applied below offset {end}"
+            )?;
+        }
+        SourceView::ZooKeeper(_) => writeln!(out, "  {state:?}, broker epoch {epoch}")?,
+    }
     write!(out, "{}", partitions(&broker.partitions))?;
     let (produces, fetches, deletions) = broker.delayed;
     writeln!(
         out,
         "  in purgatory: {produces} Produce, {fetches} Fetch, {deletions} DeleteRecords requests"
     )?;
-    quorum::write(out, &broker.raft)
+    match &broker.source {
+        SourceView::Quorum(raft) => quorum::write(out, raft),
+        SourceView::ZooKeeper(view) => write_session(out, view),
+    }
+}
+
+/// What it has in place of a replica of the metadata log.
+fn write_session(out: &mut String, view: &ZooKeeperView) -> fmt::Result {
+    let server = view.server.map_or("nobody".into(), |server| server.to_string());
+    let (session, zxid, epoch) = (view.session, view.last_zxid, view.controller_epoch);
+    writeln!(
+        out,
+        "  session {session}, connected to {server}, has seen {zxid}; heard of controller epoch {epoch}"
+    )
 }
 
 fn partitions(partitions: &[PartitionView]) -> Table {

@@ -1,6 +1,8 @@
 use super::facts;
+use klab_wire::zookeeper::SessionId;
 use klab_wire::{
-    Acks, BrokerEpoch, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicPartition,
+    Acks, BrokerEpoch, ControllerEpoch, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionEpoch,
+    TopicPartition,
 };
 use std::sync::Arc;
 
@@ -59,5 +61,13 @@ facts! {
         HighWatermarksCheckpointed { partitions: u32 } => "of {partitions} partitions";
         /// A broker that has caught up with the metadata has opened the logs that it found.
         LogDirOpened { logs: u32 } => "with {logs} logs";
+        /// A broker did what the controller of ZooKeeper mode told it; `meant_for` is the registration that was spoken to, if that was said.
+        ControlRequestTaken { api: &'static str, controller: NodeId, controller_epoch: ControllerEpoch, meant_for: Option<BrokerEpoch>, broker_epoch: Option<BrokerEpoch> } => "{api} of {controller} (controller epoch {controller_epoch}) for broker epoch {meant_for:?}";
+        /// A broker refused what a controller of ZooKeeper mode told it: one that is no more, or to a life that is no more.
+        ControlRequestRefused { api: &'static str, controller: NodeId, controller_epoch: ControllerEpoch, error: ErrorCode } => "{api} of {controller} (controller epoch {controller_epoch}): {error}";
+        /// A broker that registers found its znode there already.
+        RegistrationFoundTaken { owner: SessionId, session: SessionId } => "by {owner}, own session {session}";
+        /// A leader wrote its ISR down by itself, as before KIP-497.
+        IsrWritten { partition: TopicPartition, isr: Vec<NodeId>, partition_epoch: PartitionEpoch } => "{partition} isr {isr:?} (partition epoch {partition_epoch})";
     }
 }
