@@ -167,6 +167,8 @@ impl Controller {
                 active.no_op_is_due(out);
                 Some(Decision::of(vec![MetadataRecord::NoOp]))
             }
+            // Of a controller in ZooKeeper mode.
+            ControllerTimer::SendBackoff(_) | ControllerTimer::DelayedOperation => return,
         };
         match decision {
             Some(decision) => self.carry_out(now, decision, None, out),
@@ -315,7 +317,7 @@ impl Controller {
 }
 
 /// A broker forwards its client's request in an Envelope (KIP-590).
-fn opened(request: Request) -> (Request, bool) {
+pub(crate) fn opened(request: Request) -> (Request, bool) {
     match request {
         Request::Envelope(envelope) => (envelope.request, true),
         request => (request, false),

@@ -1,7 +1,7 @@
 //! Topics are created (`ReplicationControlManager.createTopics`).
 
 use crate::active::Active;
-use crate::assignment::{Refusal, partition_records};
+use crate::assignment::{self, Refusal, partition_records};
 use crate::decision::{Decision, MAX_RECORDS};
 use crate::topic_name;
 use klab_machine::fact::ControllerFact;
@@ -119,18 +119,7 @@ impl Active {
         &self,
         topic: &CreatableTopic,
     ) -> Result<Vec<PartitionRegistration>, Refusal> {
-        let config = &self.settings.config;
-        let replicas = topic.replication_factor.unwrap_or(config.default_replication_factor as u16);
-        let partitions = topic.partitions.unwrap_or(config.num_partitions);
-        if replicas == 0 {
-            let message =
-                "Replication factor must be larger than 0, or -1 to use the default value.";
-            return Err(Refusal::new(ErrorCode::InvalidReplicationFactor, message));
-        }
-        if partitions == 0 {
-            let message = "Number of partitions was set to an invalid non-positive value.";
-            return Err(Refusal::new(ErrorCode::InvalidPartitions, message));
-        }
+        let (partitions, replicas) = assignment::counts(topic, &self.settings.config)?;
         let placed = self.place(&topic.name, 0, partitions, replicas)?;
         let error = ErrorCode::InvalidReplicationFactor;
         placed.iter().map(|replicas| self.new_partition(replicas, error)).collect()
@@ -140,27 +129,14 @@ impl Active {
         &self,
         topic: &CreatableTopic,
     ) -> Result<Vec<PartitionRegistration>, Refusal> {
-        if topic.replication_factor.is_some() || topic.partitions.is_some() {
-            let message = "A manual partition assignment was specified, but the replication factor \
-                           or the number of partitions was not set to -1.";
-            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
-        }
-        let assignments: BTreeMap<_, _> = topic.assignments.iter().map(|(p, r)| (*p, r)).collect();
+        let assignments = assignment::by_hand(topic)?;
         let error = ErrorCode::InvalidReplicaAssignment;
-        if assignments.len() != topic.assignments.len() {
-            let message = "Found multiple manual partition assignments for one partition.";
-            return Err(Refusal::new(error, message));
-        }
-        if assignments.keys().zip(0..).any(|(partition, place)| partition.0 != place) {
-            let message = "partitions should be a consecutive 0-based integer sequence";
-            return Err(Refusal::new(error, message));
-        }
         let replication_factor = topic.assignments.first().map(|(_, replicas)| replicas.len());
         let partition = |replicas: &Vec<_>| {
             self.check_assignment(replicas, replication_factor)?;
             self.new_partition(replicas, error)
         };
-        assignments.into_values().map(partition).collect()
+        assignments.into_iter().map(partition).collect()
     }
 }
 

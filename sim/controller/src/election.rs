@@ -190,19 +190,10 @@ impl<'a> PartitionChange<'a> {
 
     fn first_valid(
         &self,
-        mut in_turn: impl Iterator<Item = NodeId>,
+        in_turn: impl Iterator<Item = NodeId>,
         may_lead: &impl Fn(NodeId) -> bool,
     ) -> Option<Elected> {
-        in_turn.find(|node| self.is_eligible(*node) && may_lead(*node)).map(Elected::cleanly)
-    }
-
-    /// In the ISR, or among the eligible when there is no ISR (`isValidNewLeader`).
-    fn is_eligible(&self, node: NodeId) -> bool {
-        match self.isr.is_empty() {
-            _ if Mutant::ElectsOutsideTheIsr.lives() => true,
-            true => self.elr.contains(&node),
-            false => self.isr.contains(&node),
-        }
+        first_valid(in_turn, &self.isr, &self.elr, may_lead).map(Elected::cleanly)
     }
 
     /// With neither ISR nor eligible replicas the last leader may come back, if it is alive: that it be
@@ -297,6 +288,22 @@ impl<'a> PartitionChange<'a> {
             record.leader_recovery_state = Some(self.leader_recovery_state);
         }
     }
+}
+
+/// The first that may lead and is in the ISR, or among the eligible when there is no ISR (`isValidNewLeader`;
+/// `PartitionLeaderElectionAlgorithms` in ZooKeeper mode, where nobody is eligible besides).
+pub fn first_valid(
+    mut in_turn: impl Iterator<Item = NodeId>,
+    isr: &[NodeId],
+    elr: &[NodeId],
+    may_lead: impl Fn(NodeId) -> bool,
+) -> Option<NodeId> {
+    let is_eligible = |node: NodeId| match isr.is_empty() {
+        _ if Mutant::ElectsOutsideTheIsr.lives() => true,
+        true => elr.contains(&node),
+        false => isr.contains(&node),
+    };
+    in_turn.find(|node| is_eligible(*node) && may_lead(*node))
 }
 
 #[cfg(test)]

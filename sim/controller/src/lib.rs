@@ -65,7 +65,9 @@ mod testing;
 mod tests;
 pub mod topic_name;
 mod view;
+pub mod zookeeper;
 
 pub use controller::Controller;
 pub use setup::{ControllerSetup, RAFT_NETWORK_CLIENT, bootstrap_records};
 pub use view::{BrokerRegistrationView, ControllerView};
+pub use zookeeper::{KafkaController, KafkaControllerSetup, KafkaControllerView};

@@ -83,6 +83,10 @@ pub enum ControllerTimer {
     BalanceLeaders,
     /// Look for offline partitions that may be elected uncleanly (`unclean.leader.election.interval.ms`).
     UncleanElection,
+    /// In ZooKeeper mode: this broker may be sent its request again (`RequestSendThread.backoff`).
+    SendBackoff(NodeId),
+    /// In ZooKeeper mode: some administrator may have waited long enough (`DelayedCreatePartitions`).
+    DelayedOperation,
 }
 
 /// The timers of a broker.

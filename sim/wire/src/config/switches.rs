@@ -237,6 +237,22 @@ switches! {
         /// The controller, when it is asked by AlterPartition.
         "alter-partition" AlterPartition since (2, 7),
     }
+    /// KAFKA-6082: whether what a controller writes is conditional on its still being the controller. ZooKeeper mode
+    /// only.
+    "controller-epoch-check" controller_epoch_check: ControllerEpochCheck in "sim/controller/src/zookeeper/task.rs" {
+        /// A controller whose session has expired unnoticed writes on, in its next session, over what its
+        /// successor has written.
+        "off" Off since (0, 8),
+        /// Every write is a multi that checks the version of `/controller_epoch` first.
+        "on" On since (2, 1),
+    }
+    /// KAFKA-4443: when a new controller tells the brokers who is alive. ZooKeeper mode only.
+    "update-metadata-first" update_metadata_first: UpdateMetadataFirst in "sim/controller/src/zookeeper/failover.rs" {
+        /// Last: they are told to follow leaders of whom they have not heard.
+        "off" Off since (0, 8),
+        /// Before they hear anything about their replicas.
+        "on" On since (0, 10),
+    }
     /// KAFKA-1387, KAFKA-7165: what a broker does that finds its own znode when it registers. ZooKeeper mode only.
     "re-registration" re_registration: ReRegistration in "sim/broker/src/zookeeper/registration.rs" {
         /// It waits until the znode is gone, which may be its own, of this very session.

@@ -1,0 +1,389 @@
+//! The controller as a machine (`KafkaController`): one event thread, one session, a line to each broker, and the
+//! threads that serve administrators (`ZkAdminManager`).
+
+use super::channels::Channels;
+use super::context::ControllerContext;
+use super::elector::ElectorStep;
+use super::event::Event;
+use super::keeper::{Heard, Keeper};
+use super::purgatory::DelayedOperations;
+use super::request_batch::RequestBatch;
+use super::setup::{KafkaControllerSetup, KafkaControllerView, Settings};
+use super::step::Step;
+use super::task::{Guard, Task, TaskId};
+use super::topic_creation::CreationStep;
+use crate::purgatory::Reply;
+use klab_machine::random::stream;
+use klab_machine::timer::ControllerTimer;
+use klab_machine::{Command, DiskImage, Identity, Input, Machine, Outbox, Timer};
+use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
+use klab_wire::config::switches::ControllerEpochCheck;
+use klab_wire::znodes::path;
+use klab_wire::zookeeper::{EventType, Path, WatcherEvent};
+use klab_wire::{ErrorCode, NodeId, Now, Request, Response, Span, TopicName, TopicPartition};
+use klab_zookeeper_client as zookeeper;
+use klab_zookeeper_client::Session;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A controller in ZooKeeper mode; every broker process hosts one.
+#[derive(Clone, Debug)]
+pub struct KafkaController {
+    pub(super) settings: Arc<Settings>,
+    pub(super) keeper: Keeper,
+    pub(super) context: ControllerContext,
+    pub(super) channels: Channels,
+    pub(super) batch: RequestBatch,
+    /// Who is the controller, so far as this one knows (`activeControllerId`).
+    pub(super) active_controller: Option<NodeId>,
+    /// What waits for the event thread.
+    queue: VecDeque<Event>,
+    /// The event thread.
+    pub(super) thread: Task,
+    /// Requests of administrators that are being carried out.
+    tasks: BTreeMap<TaskId, Task>,
+    next_task: u64,
+    pub(super) delayed: DelayedOperations,
+    is_shut_down: bool,
+}
+
+impl Machine for KafkaController {
+    type Config = KafkaControllerSetup;
+    type View = KafkaControllerView;
+
+    fn boot(
+        identity: Identity,
+        setup: KafkaControllerSetup,
+        _disk: &DiskImage,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Self {
+        let life = [identity.node.key(), identity.incarnation.0];
+        let draws = stream(identity.seed, "controller's session", life);
+        let session = Session::new(setup.zookeeper, draws, now.time, out);
+        let most = setup.config.zookeeper_max_in_flight_requests;
+        let network = network(&identity, setup.config.request_timeout_ms);
+        let settings = Settings { identity, config: setup.config, switches: setup.switches };
+        KafkaController {
+            settings: Arc::new(settings),
+            keeper: Keeper::new(session, most),
+            context: ControllerContext::default(),
+            channels: Channels::new(network),
+            batch: RequestBatch::default(),
+            active_controller: None,
+            queue: VecDeque::from([Event::Startup]),
+            thread: Task::default(),
+            tasks: BTreeMap::new(),
+            next_task: TaskId::EVENT_THREAD.0,
+            delayed: DelayedOperations::default(),
+            is_shut_down: false,
+        }
+    }
+
+    fn step(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        self.handle(now, input, out);
+        self.run(now, out);
+        self.delayed.complete(&self.context, out);
+        self.channels.pump(now, out);
+    }
+
+    fn view(&self) -> KafkaControllerView {
+        let live = self.context.live_brokers.iter();
+        KafkaControllerView {
+            controller: self.active_controller,
+            epoch: self.is_active().then_some(self.context.epoch),
+            live_brokers: live.map(|(node, known)| (*node, known.epoch)).collect(),
+            shutting_down: self.context.shutting_down.iter().copied().collect(),
+            topics: self.context.all_topics.len() as u32,
+            queued_events: self.queue.len() as u32,
+            queued_requests: self.channels.queued(),
+            server: self.keeper.session.server(),
+        }
+    }
+}
+
+fn network(identity: &Identity, request_timeout: Span) -> NetworkClient<()> {
+    let at_once = ExponentialBackoff { initial: Span::ZERO, max: Span::ZERO };
+    let config = NetworkConfig {
+        request_timeout,
+        setup_timeout: request_timeout,
+        reconnect_backoff: at_once,
+    };
+    let life = [identity.node.key(), identity.incarnation.0];
+    NetworkClient::new(0, config, stream(identity.seed, "controller's lines to brokers", life))
+}
+
+impl KafkaController {
+    /// It is the controller, so far as it knows.
+    pub fn is_active(&self) -> bool {
+        self.active_controller == Some(self.node())
+    }
+
+    /// Who leads a partition, so far as it knows.
+    pub fn leader_of(&self, partition: &TopicPartition) -> Option<NodeId> {
+        self.context.leader(partition)
+    }
+
+    /// It has nothing left to do before its process ends.
+    pub fn is_shut_down(&self) -> bool {
+        self.is_shut_down
+    }
+
+    pub(super) fn node(&self) -> NodeId {
+        self.settings.identity.node
+    }
+
+    /// What a write of this controller checks.
+    pub(super) fn guard(&self) -> Guard {
+        match self.settings.switches.controller_epoch_check {
+            ControllerEpochCheck::Off => Guard(None),
+            ControllerEpochCheck::On => Guard(Some(self.context.epoch_zk_version)),
+        }
+    }
+
+    pub(super) fn put(&mut self, event: Event) {
+        self.queue.push_back(event);
+    }
+
+    fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        match input {
+            input if self.channels.owns(&input) => self.hear_broker(now, input, out),
+            Input::Request { connection, correlation, request } => {
+                let (request, is_enveloped) = crate::controller::opened(request);
+                self.asked(Reply { connection, correlation, request, is_enveloped }, out);
+            }
+            Input::Frame { connection, frame } => {
+                let heard = self.keeper.session.hear(connection, frame, now.time, out);
+                self.hear_keeper(heard, now, out);
+            }
+            Input::Connected { connection } => {
+                self.keeper.session.connected(connection, now.time, out);
+            }
+            Input::Disconnected { connection, .. } => {
+                let heard = self.keeper.session.disconnected(connection, now.time, out);
+                self.hear_keeper(heard, now, out);
+            }
+            Input::Timer(Timer::ZooKeeperClient(timer)) => {
+                let heard = self.keeper.session.timer(timer, now.time, out);
+                self.hear_keeper(heard, now, out);
+            }
+            Input::Timer(Timer::Controller(timer)) => self.timer(timer, now, out),
+            Input::Command(Command::ShutDown) => self.shut_down(out),
+            // Nothing else is asked of a controller; it stores nothing.
+            _ => {}
+        }
+    }
+
+    fn timer(&mut self, timer: ControllerTimer, now: Now, out: &mut Outbox) {
+        match timer {
+            ControllerTimer::BalanceLeaders => self.put(Event::AutoPreferredReplicaLeaderElection),
+            ControllerTimer::DelayedOperation => self.delayed.expire(now.time, &self.context, out),
+            _ => {}
+        }
+    }
+
+    /// The process' last machine to go: nobody is told anything any more, and the session's end makes another one
+    /// the controller (`KafkaServer.shutdown`).
+    fn shut_down(&mut self, out: &mut Outbox) {
+        if self.is_active() {
+            self.resign(out);
+        }
+        self.active_controller = None;
+        self.is_shut_down = true;
+        out.halt();
+    }
+
+    fn hear_broker(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        match self.channels.handle(now, input, out) {
+            Some((broker, _, Response::LeaderAndIsr(response))) => {
+                self.put(Event::LeaderAndIsrResponseReceived(broker, *response));
+            }
+            Some((broker, Request::StopReplica(asked), Response::StopReplica(response))) => {
+                let deleted = asked.partitions.iter().filter(|one| one.delete_partition);
+                let deleted: Vec<_> = deleted.map(|one| one.partition.clone()).collect();
+                self.put(Event::StopReplicaResponseReceived(broker, *response, deleted));
+            }
+            // What a broker says to UpdateMetadata is logged.
+            _ => {}
+        }
+    }
+
+    fn hear_keeper(&mut self, heard: Vec<zookeeper::Event>, now: Now, out: &mut Outbox) {
+        for event in heard {
+            match event {
+                zookeeper::Event::Connected { .. } | zookeeper::Event::Disconnected => {}
+                zookeeper::Event::Expired => self.session_expired(now, out),
+                zookeeper::Event::Answered(ticket, op, outcome) => {
+                    let answer = self.keeper.answered(ticket, op, outcome, now, out);
+                    if let Some((task, place, heard)) = answer {
+                        self.answered(task, place, heard, out);
+                    }
+                }
+                zookeeper::Event::Watched(event) => self.watched(&event),
+            }
+        }
+    }
+
+    fn answered(&mut self, id: TaskId, place: u32, heard: Heard, out: &mut Outbox) {
+        let task = match id {
+            TaskId::EVENT_THREAD => Some(&mut self.thread),
+            other => self.tasks.get_mut(&other),
+        };
+        let Some(task) = task else { return };
+        match heard {
+            Heard::Outcome(outcome) => task.answered(place, outcome),
+            Heard::ControllerMoved => self.controller_moved(id, out),
+        }
+    }
+
+    /// A write was refused because another controller has been elected: what the thread was about is left, and it
+    /// looks who that is (`ControllerMovedException`).
+    fn controller_moved(&mut self, id: TaskId, out: &mut Outbox) {
+        self.keeper.forget_requests_of(id);
+        self.batch.clear();
+        let thread = &mut self.thread;
+        thread.abandon();
+        thread.then([ElectorStep::LookAgain.into()]);
+        if let Some(reply) = thread.reply.take() {
+            refuse_moved(reply, out);
+        }
+    }
+
+    /// The session is over: what was queued is dropped, and what is under way ends; a new session begins when that
+    /// is dealt with (`beforeInitializingSession`).
+    fn session_expired(&mut self, now: Now, out: &mut Outbox) {
+        if self.settings.switches.controller_epoch_check == ControllerEpochCheck::Off {
+            // The event thread does not notice: what it is about goes on in the new session.
+            self.put(Event::Expire);
+        } else {
+            self.keeper.forget_requests();
+            self.give_up_requests(out);
+            self.queue.clear();
+            self.queue.push_back(Event::Expire);
+        }
+        self.keeper.session.renew(now.time, out);
+    }
+
+    fn give_up_requests(&mut self, out: &mut Outbox) {
+        self.thread.abandon();
+        self.batch.clear();
+        let queued = self.queue.drain(..).filter_map(|event| match event {
+            Event::Asked(reply) => Some(reply),
+            _ => None,
+        });
+        let under_way = self.thread.reply.take().into_iter();
+        queued.chain(under_way).for_each(|reply| reply.refuse(ErrorCode::NotController, out));
+        for task in std::mem::take(&mut self.tasks).into_values() {
+            if let Some(reply) = task.reply {
+                reply.refuse(ErrorCode::UnknownServerError, out);
+            }
+        }
+    }
+
+    /// A watch has fired: its handler, if there still is one, queues an event.
+    fn watched(&mut self, WatcherEvent { event, path, .. }: &WatcherEvent) {
+        if self.keeper.handles(path) {
+            let event = self.event_of(*event, path);
+            self.queue.extend(event);
+        }
+    }
+
+    fn event_of(&self, event: EventType, at: &Path) -> Option<Event> {
+        match (event, &*at.0) {
+            (EventType::NodeDeleted, "/controller") => Some(Event::Reelect),
+            (_, "/controller") => Some(Event::ControllerChange),
+            (EventType::NodeChildrenChanged, "/brokers/ids") => Some(Event::BrokerChange),
+            (EventType::NodeChildrenChanged, "/brokers/topics") => Some(Event::TopicChange),
+            (EventType::NodeChildrenChanged, "/isr_change_notification") => {
+                Some(Event::IsrChangeNotification)
+            }
+            (EventType::NodeCreated, "/admin/preferred_replica_election") => {
+                Some(Event::PreferredReplicaElection)
+            }
+            (EventType::NodeCreated, _) if *at == path::broker_id(self.node()) => {
+                Some(Event::Startup)
+            }
+            (EventType::NodeDataChanged, _) => modified(at),
+            _ => None,
+        }
+    }
+
+    fn asked(&mut self, reply: Reply, out: &mut Outbox) {
+        if !self.is_active() {
+            reply.refuse(ErrorCode::NotController, out);
+        } else if Event::answers(&reply.request) {
+            self.put(Event::Asked(reply));
+        } else {
+            self.administer(reply, out);
+        }
+    }
+
+    /// A thread of its own carries a request of an administrator out.
+    fn administer(&mut self, reply: Reply, out: &mut Outbox) {
+        match &reply.request {
+            Request::CreateTopics(_) => self.begin_task(CreationStep::Begin.into(), reply),
+            // There is no such API in ZooKeeper mode.
+            _ => reply.refuse(ErrorCode::UnsupportedVersion, out),
+        }
+    }
+
+    /// Begins a request that a thread of its own carries out.
+    pub(super) fn begin_task(&mut self, first: Step, reply: Reply) {
+        self.next_task += 1;
+        self.tasks.insert(TaskId(self.next_task), Task::new(first, Some(reply)));
+    }
+
+    /// Lets every thread go on as far as it can.
+    fn run(&mut self, now: Now, out: &mut Outbox) {
+        loop {
+            let mut thread = std::mem::take(&mut self.thread);
+            self.run_task(TaskId::EVENT_THREAD, &mut thread, now, out);
+            self.thread = thread;
+            if !self.thread.is_done() {
+                break;
+            }
+            // An event that ends without an answer to its request has refused it.
+            if let Some(reply) = self.thread.reply.take() {
+                reply.refuse(ErrorCode::UnknownServerError, out);
+            }
+            let Some(event) = self.queue.pop_front() else { break };
+            self.begin(event, out);
+        }
+        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+            let Some(mut task) = self.tasks.remove(&id) else { continue };
+            self.run_task(id, &mut task, now, out);
+            if !task.is_done() {
+                self.tasks.insert(id, task);
+            }
+        }
+    }
+
+    fn run_task(&mut self, id: TaskId, task: &mut Task, now: Now, out: &mut Outbox) {
+        loop {
+            for (place, ask) in task.to_ask() {
+                self.keeper.ask(id, place, ask, now, out);
+            }
+            let Some(step) = task.next_step() else { return };
+            self.take(step, task, now, out);
+        }
+    }
+}
+
+/// A broker's or a topic's znode has other data.
+fn modified(at: &Path) -> Option<Event> {
+    if let Some(broker) = at.0.strip_prefix("/brokers/ids/") {
+        return path::broker_of(broker).map(Event::BrokerModifications);
+    }
+    let topic = at.0.strip_prefix("/brokers/topics/")?;
+    Some(Event::PartitionModifications(TopicName::from(topic)))
+}
+
+/// What somebody is told who waits for a controller that finds that it is one no more.
+fn refuse_moved(reply: Reply, out: &mut Outbox) {
+    let error = match reply.request {
+        Request::AlterPartition(_) => ErrorCode::UnknownServerError,
+        Request::ControlledShutdown(_) => ErrorCode::StaleControllerEpoch,
+        _ => ErrorCode::NotController,
+    };
+    reply.refuse(error, out);
+}
