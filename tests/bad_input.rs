@@ -1,46 +1,22 @@
 //! What a person gets for a mistake: a sentence with the place and the way out, exit code 3, and nothing
 //! written.
 
+mod workplace;
+
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
+use workplace::{Workplace, klab};
 
-struct Workplace(PathBuf);
-
-impl Workplace {
-    /// An empty folder of this test's own.
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("klab-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).expect("a temporary folder");
-        Workplace(folder)
-    }
-
-    /// Runs `klab run` on this text, in this folder.
-    fn run(&self, scenario: &str, more: &[&str]) -> Output {
-        fs::write(self.0.join("scenario.toml"), scenario).expect("written");
-        Command::new(env!("CARGO_BIN_EXE_klab"))
-            .current_dir(&self.0)
-            .args(["run", "scenario.toml"])
-            .args(more)
-            .output()
-            .expect("klab starts")
-    }
-
-    fn files(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).expect("the folder exists");
-        let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
-        let mut names: Vec<String> =
-            entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
-    }
+/// Runs `klab run` on this text, in this folder.
+fn run(place: &Workplace, scenario: &str, more: &[&str]) -> Output {
+    fs::write(place.path().join("scenario.toml"), scenario).expect("written");
+    klab(place.path(), &[&["run", "scenario.toml"], more].concat())
 }
 
-impl Drop for Workplace {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn files(place: &Workplace) -> Vec<String> {
+    let paths = place.entries();
+    let names = paths.iter().filter_map(|path| path.file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 const GOOD: &str = r#"title = "A producer writes"
@@ -97,50 +73,50 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
 
 #[test]
 fn every_mistake_in_a_scenario_is_answered_with_its_place_and_a_way_out() {
-    let workplace = Workplace::new("mistakes");
+    let place = Workplace::new("mistakes");
     for (right, wrong, parts) in MISTAKES {
         assert!(GOOD.contains(right), "{right}");
-        let output = workplace.run(&GOOD.replacen(right, wrong, 1), &[]);
+        let output = run(&place, &GOOD.replacen(right, wrong, 1), &[]);
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(3), "{wrong}: {message}");
         for part in *parts {
             assert!(message.contains(part), "{wrong}: {part:?} is missing in\n{message}");
         }
-        assert_eq!(workplace.files(), ["scenario.toml"], "{wrong}: nothing is written");
+        assert_eq!(files(&place), ["scenario.toml"], "{wrong}: nothing is written");
     }
 }
 
 #[test]
 fn a_setting_that_does_not_exist_is_answered_like_a_mistake_in_the_file() {
-    let workplace = Workplace::new("settings");
+    let place = Workplace::new("settings");
     let mode = "cluster.controller.mode=zookeeper";
     for setting in ["producer.ackz=1", "producer.acks", "cluster.brokers=many", mode] {
-        let output = workplace.run(GOOD, &["--set", setting]);
+        let output = run(&place, GOOD, &["--set", setting]);
         assert_eq!(output.status.code(), Some(3), "{setting}");
         assert!(!output.stderr.is_empty(), "{setting}");
-        assert_eq!(workplace.files(), ["scenario.toml"], "{setting}: nothing is written");
+        assert_eq!(files(&place), ["scenario.toml"], "{setting}: nothing is written");
     }
 }
 
 #[test]
 fn a_report_folder_that_cannot_be_written_is_named_and_nothing_is_left_behind() {
-    let workplace = Workplace::new("unwritable");
-    fs::write(workplace.0.join("occupied"), "a file where a folder should be").expect("written");
-    let output = workplace.run(GOOD, &["--report", "occupied"]);
+    let place = Workplace::new("unwritable");
+    fs::write(place.path().join("occupied"), "a file where a folder should be").expect("written");
+    let output = run(&place, GOOD, &["--report", "occupied"]);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{message}");
     assert!(message.contains("occupied") && message.contains("cannot be written"), "{message}");
-    assert_eq!(workplace.files(), ["occupied", "scenario.toml"]);
+    assert_eq!(files(&place), ["occupied", "scenario.toml"]);
 }
 
 #[test]
 fn a_run_leaves_one_folder_with_everything_in_it() {
-    let workplace = Workplace::new("report");
-    let output = workplace.run(GOOD, &["--report", "out", "--seed", "3"]);
+    let place = Workplace::new("report");
+    let output = run(&place, GOOD, &["--report", "out", "--seed", "3"]);
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{shown}");
     assert!(shown.contains("klab run scenario.toml --seed 3"), "{shown}");
-    let mut files: Vec<String> = fs::read_dir(workplace.0.join("out/scenario-seed3"))
+    let mut files: Vec<String> = fs::read_dir(place.path().join("out/scenario-seed3"))
         .expect("the run's folder")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
@@ -156,7 +132,7 @@ fn a_run_leaves_one_folder_with_everything_in_it() {
         "verdict.json",
     ];
     assert_eq!(files, expected);
-    let index = fs::read_to_string(workplace.0.join("out/scenario-seed3/index.md")).expect("read");
+    let index = fs::read_to_string(place.path().join("out/scenario-seed3/index.md")).expect("read");
     for file in expected.iter().filter(|file| **file != "index.md") {
         assert!(index.contains(file), "index.md explains {file}");
     }

@@ -1,40 +1,14 @@
 //! Runs side by side: what the page says follows from the runs, is the same every time, and a mistake gets a sentence.
 
+mod workplace;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-/// A folder of a test's own, gone when the test is over.
-struct Workplace(PathBuf);
-
-impl Workplace {
-    fn new(name: &str) -> Self {
-        let name = format!("klab-compare-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).expect("a temporary folder");
-        Workplace(folder)
-    }
-
-    /// The page's folder: the only one in it.
-    fn page(&self) -> PathBuf {
-        let mut entries = fs::read_dir(&self.0).expect("the folder exists");
-        entries.next().expect("a page was written").expect("an entry").path()
-    }
-}
-
-impl Drop for Workplace {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use std::path::Path;
+use std::process::Output;
+use workplace::Workplace;
 
 fn klab(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_klab"))
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
-        .args(arguments)
-        .output()
-        .expect("klab starts")
+    workplace::klab(Path::new(env!("CARGO_MANIFEST_DIR")), arguments)
 }
 
 const FAILOVER: &str = "scenarios/first-failover.toml";
@@ -42,12 +16,12 @@ const TIMEOUTS: &str = "broker.broker.session.timeout.ms=9000,3000";
 
 /// Compares, and gives what is in the folder: names and contents, the text on the terminal last.
 fn compared(name: &str, jobs: &str) -> Vec<(String, Vec<u8>)> {
-    let place = Workplace::new(name);
-    let out = place.0.display().to_string();
+    let place = Workplace::new(&format!("compare-{name}"));
+    let out = place.path().display().to_string();
     let output = klab(&["compare", FAILOVER, "--set", TIMEOUTS, "--jobs", jobs, "--out", &out]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let files = ["compare.csv", "compare.md", "lanes.png", "lanes.svg"].map(|file| {
-        let content = fs::read(place.page().join(file));
+        let content = fs::read(place.entries()[0].join(file));
         (file.to_string(), content.unwrap_or_else(|error| panic!("{file}: {error}")))
     });
     files.into_iter().chain([("terminal".to_string(), output.stdout)]).collect()
@@ -115,13 +89,13 @@ const MISTAKES: &[(&[&str], &str)] = &[
 
 #[test]
 fn a_mistake_gets_a_sentence_and_exit_code_3_and_nothing_is_written() {
-    let place = Workplace::new("mistakes");
-    let out = place.0.display().to_string();
+    let place = Workplace::new("compare-mistakes");
+    let out = place.path().display().to_string();
     for (arguments, part) in MISTAKES {
         let output = klab(&[&["compare"], *arguments, &["--out", &out]].concat());
         let message = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {message}");
         assert!(message.contains(part), "{arguments:?}: {message}");
     }
-    assert_eq!(fs::read_dir(&place.0).expect("the folder exists").count(), 0);
+    assert!(place.entries().is_empty());
 }

@@ -1,47 +1,26 @@
 //! Curves and curated pages: the same bytes whoever makes them, and a sentence with the way out for a mistake.
 
+mod workplace;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
+use workplace::Workplace;
 
-/// A folder of a test's own, gone when the test is over.
-struct Workplace(PathBuf);
-
-impl Workplace {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("klab-plots-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).expect("a temporary folder");
-        Workplace(folder)
-    }
-
-    /// Every file below it: its name and its bytes.
-    fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let page = fs::read_dir(&self.0).expect("the folder exists").next();
-        let page = page.expect("a page was written").expect("an entry").path();
-        let entries = fs::read_dir(page).expect("a page is a folder");
-        let file = |entry: std::io::Result<fs::DirEntry>| {
-            let path = entry.expect("an entry").path();
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            (name, fs::read(path).expect("a file"))
-        };
-        entries.map(file).collect()
-    }
-}
-
-impl Drop for Workplace {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Every file of the only page in a folder: its name and its bytes.
+fn files(place: &Workplace) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(&place.entries()[0]).expect("a page is a folder");
+    let file = |entry: std::io::Result<fs::DirEntry>| {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        (name, fs::read(path).expect("a file"))
+    };
+    entries.map(file).collect()
 }
 
 fn klab(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_klab"))
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
-        .args(arguments)
-        .output()
-        .expect("klab starts")
+    workplace::klab(Path::new(env!("CARGO_MANIFEST_DIR")), arguments)
 }
 
 const SKEW: &str = "scenarios/performance/skew.toml";
@@ -49,15 +28,15 @@ const SKEW: &str = "scenarios/performance/skew.toml";
 #[test]
 fn a_plot_is_the_same_to_the_byte_whoever_runs_it_and_how_many_at_a_time() {
     let plotted = |name: &str, jobs: &str| {
-        let place = Workplace::new(name);
-        let out = place.0.display().to_string();
+        let place = Workplace::new(&format!("plots-{name}"));
+        let out = place.path().display().to_string();
         let sweeps =
             ["--sweep", "topic.partitions=1,2,4", "--sweep", "producer.keys.skew=uniform,zipf"];
         let rest = ["--set", "run-for=4s", "--measure", "skew", "--measure", "latency", "--png"];
         let head = ["plot", SKEW, "--out", &out, "--jobs", jobs, "--seeds", "1..3"];
         let output = klab(&[&head[..], &sweeps[..], &rest[..]].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        (place.files(), output.stdout)
+        (files(&place), output.stdout)
     };
     let (one, other) = (plotted("one", "1"), plotted("other", "3"));
     assert!(one == other, "the files or the words differ");

@@ -13,7 +13,8 @@ use crate::metadata_source::Mode;
 use crate::partition::Partition;
 use klab_log::{
     Checkpoints, Log, LogConfig, delete_clean_shutdown, delete_strays, partitions_on,
-    store_clean_shutdown, store_high_watermarks, store_log_starts, store_recovery_points,
+    previous_broker_epoch, store_clean_shutdown, store_high_watermarks, store_log_starts,
+    store_recovery_points,
 };
 use klab_machine::disk::MetaProperties;
 use klab_machine::fact::ReplicationFact;
@@ -55,7 +56,7 @@ impl Storage {
             let properties = MetaProperties { cluster, node, directory };
             out.store(File::MetaProperties, Change::Replace(Block::MetaProperties(properties)));
         }
-        let previous_broker_epoch = Checkpoints::read(disk).previous_broker_epoch;
+        let previous_broker_epoch = previous_broker_epoch(disk);
         Storage { unopened: Some(disk.clone()), previous_broker_epoch, ..Storage::default() }
     }
 

@@ -19,8 +19,6 @@ pub struct Checkpoints {
     pub log_starts: BTreeMap<TopicIdPartition, Offset>,
     /// `.kafka_cleanshutdown` was there: the logs need no recovery.
     pub clean: bool,
-    /// The registration under which the broker shut down in order (KIP-966).
-    pub previous_broker_epoch: Option<BrokerEpoch>,
 }
 
 impl Checkpoints {
@@ -31,11 +29,15 @@ impl Checkpoints {
             high_watermarks: read_offsets(disk, File::HighWatermarkCheckpoint),
             log_starts: read_offsets(disk, File::LogStartOffsetCheckpoint),
             clean: disk.contains(File::CleanShutdown),
-            previous_broker_epoch: match disk.block(File::CleanShutdown) {
-                Some(Block::CleanShutdown(epoch)) => *epoch,
-                _ => None,
-            },
         }
+    }
+}
+
+/// The registration under which the broker shut down in order, if it did (KIP-966): `.kafka_cleanshutdown` has it.
+pub fn previous_broker_epoch(disk: &DiskImage) -> Option<BrokerEpoch> {
+    match disk.block(File::CleanShutdown) {
+        Some(Block::CleanShutdown(epoch)) => *epoch,
+        _ => None,
     }
 }
 
@@ -170,7 +172,7 @@ mod tests {
         let mut rig = Rig::new();
         rig.act(|_, _, out| store_clean_shutdown(Some(BrokerEpoch(9)), out));
         let read = Checkpoints::read(&rig.disk);
-        assert_eq!((read.clean, read.previous_broker_epoch), (true, Some(BrokerEpoch(9))));
+        assert_eq!((read.clean, previous_broker_epoch(&rig.disk)), (true, Some(BrokerEpoch(9))));
         rig.act(|_, _, out| {
             delete_clean_shutdown(out);
         });

@@ -78,8 +78,8 @@ mod validation;
 
 pub use append::{AppendInfo, AppendOrigin, FollowerAppendError};
 pub use checkpoints::{
-    Checkpoints, delete_clean_shutdown, delete_strays, partitions_on, store_clean_shutdown,
-    store_high_watermarks, store_log_starts, store_recovery_points,
+    Checkpoints, delete_clean_shutdown, delete_strays, partitions_on, previous_broker_epoch,
+    store_clean_shutdown, store_high_watermarks, store_log_starts, store_recovery_points,
 };
 pub use config::LogConfig;
 pub use epochs::LeaderEpochFileCache;
