@@ -36,7 +36,8 @@ pub struct Cluster {
     /// Voters that differ from the others.
     #[serde(rename = "voter", skip_serializing_if = "BTreeMap::is_empty")]
     pub voter_overrides: BTreeMap<NodeId, NodeOverrides>,
-    /// A ZooKeeper ensemble without Kafka: `[zookeeper]`, a section of its own. Then there are no brokers.
+    /// A ZooKeeper ensemble: `[zookeeper]`, a section of its own. It is there in ZooKeeper mode, with or without
+    /// that section; and without Kafka, when there are no brokers.
     #[serde(skip)]
     pub ensemble: Option<Ensemble>,
 }
@@ -122,9 +123,7 @@ impl Cluster {
         match self.controller {
             Controller::Kraft { combined: true, .. } => {}
             Controller::Kraft { voters, .. } => nodes.extend((1..=voters).map(NodeId::voter)),
-            Controller::ZooKeeper { servers } => {
-                nodes.extend((1..=servers).map(NodeId::zookeeper));
-            }
+            Controller::ZooKeeper { .. } => {}
         }
         if let Some(ensemble) = &self.ensemble {
             nodes.extend(ensemble.nodes());
@@ -188,20 +187,31 @@ impl Cluster {
 impl Cluster {
     /// There is nothing of Kafka in it.
     pub fn is_bare(&self) -> bool {
-        self.ensemble.is_some()
+        self.ensemble.is_some() && self.brokers == 0
+    }
+
+    /// Its metadata lives in znodes.
+    pub fn is_in_zookeeper_mode(&self) -> bool {
+        matches!(self.controller, Controller::ZooKeeper { .. })
     }
 
     pub(crate) fn read(root: &Table<'_>, release: Release) -> Self {
-        if let Some(ensemble) = Ensemble::read(root) {
-            return Cluster::bare(root, ensemble);
+        let ensemble = Ensemble::read(root);
+        let Some(table) = root.table("cluster", "[cluster]") else {
+            return ensemble.map_or_else(Cluster::default, Cluster::bare);
+        };
+        if let Some(ensemble) = &ensemble
+            && table.peek("controller").is_none()
+        {
+            return Cluster::read_bare(table, ensemble.clone());
         }
-        let Some(table) = root.table("cluster", "[cluster]") else { return Cluster::default() };
         let mut cluster = Cluster {
             brokers: read_count(&table, "brokers", 3),
             racks: read_racks(&table),
-            controller: Controller::read(&table),
+            controller: Controller::read(&table, ensemble.as_ref()),
             ..Cluster::default()
         };
+        cluster.ensemble = cluster.own_ensemble(&table, ensemble);
         cluster.check_combined(&table);
         let config = settings::read::<BrokerConfig>(&table, "config");
         let voter_config = settings::read::<BrokerConfig>(&table, "voter-config");
@@ -219,17 +229,34 @@ impl Cluster {
         cluster
     }
 
-    /// An ensemble without Kafka. A `[cluster]` may say that there are no brokers, and nothing else.
-    fn bare(root: &Table<'_>, ensemble: Ensemble) -> Self {
-        if let Some(table) = root.table("cluster", "[cluster]") {
-            let brokers = table.spanned::<u16>("brokers");
-            if let Some(brokers) = brokers.filter(|brokers| brokers.value > 0) {
-                let message =
-                    "Kafka in ZooKeeper mode is not built yet: an ensemble has `brokers = 0`";
-                table.complain(brokers.span, Complaint::new(message));
-            }
-            table.finish();
+    /// The ensemble of ZooKeeper mode: as `[zookeeper]` has it, or else as by default. In KRaft mode there is none,
+    /// and what `[zookeeper]` says waits for the other mode: one file runs in both.
+    fn own_ensemble(&self, table: &Table<'_>, said: Option<Ensemble>) -> Option<Ensemble> {
+        let Controller::ZooKeeper { servers } = self.controller else { return None };
+        let Some(ensemble) = said else { return Some(Ensemble::of(servers)) };
+        if ensemble.servers != servers {
+            let message = format!(
+                "`controller` says {servers} servers, and [zookeeper] says {}",
+                ensemble.servers
+            );
+            table.complain(table.key_span("controller"), Complaint::new(message));
         }
+        Some(ensemble)
+    }
+
+    /// An ensemble without Kafka. A `[cluster]` may say that there are no brokers, and nothing else.
+    fn read_bare(table: Table<'_>, ensemble: Ensemble) -> Self {
+        let brokers = table.spanned::<u16>("brokers");
+        if let Some(brokers) = brokers.filter(|brokers| brokers.value > 0) {
+            let message = "brokers beside an ensemble need `controller = { mode = \"zookeeper\" }`";
+            let help = "an ensemble without Kafka has `brokers = 0`";
+            table.complain(brokers.span, Complaint::new(message).help(help));
+        }
+        table.finish();
+        Cluster::bare(ensemble)
+    }
+
+    fn bare(ensemble: Ensemble) -> Self {
         let controller = Controller::Kraft { voters: 0, combined: false };
         Cluster { brokers: 0, controller, ensemble: Some(ensemble), ..Cluster::default() }
     }
@@ -336,7 +363,7 @@ impl Clock {
 }
 
 impl Controller {
-    fn read(table: &Table<'_>) -> Self {
+    fn read(table: &Table<'_>, ensemble: Option<&Ensemble>) -> Self {
         let Some(table) = table.table("controller", "`controller`") else {
             return Controller::default();
         };
@@ -347,7 +374,8 @@ impl Controller {
                 combined: table.or("combined", false),
             },
             Some("zookeeper") => {
-                Controller::ZooKeeper { servers: read_count(&table, "servers", 3) }
+                let servers = ensemble.map_or(3, |ensemble| ensemble.servers);
+                Controller::ZooKeeper { servers: read_count(&table, "servers", servers) }
             }
             Some(other) => {
                 let message = format!("there is no controller mode `{other}`");

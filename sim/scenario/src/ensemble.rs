@@ -1,4 +1,4 @@
-//! A ZooKeeper ensemble without Kafka: `[zookeeper]`, and the applications on its clients:
+//! A ZooKeeper ensemble, alone or for Kafka: `[zookeeper]`, and the applications on its clients:
 //! `[[zookeeper-client]]`.
 
 use crate::amount::{Rate, text};
@@ -126,6 +126,13 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("watcher", Workload::Watcher),
 ];
 
+const TICK_TIME: Span = Span::from_secs(2);
+const INIT_LIMIT: u32 = 10;
+const SYNC_LIMIT: u32 = 5;
+const SNAP_COUNT: u32 = 100_000;
+const COMMIT_LOG_COUNT: u32 = 500;
+const GLOBAL_OUTSTANDING_LIMIT: u32 = 1_000;
+
 const DEFAULT_RATE: Rate = Rate { count: 20, per: Span::from_secs(1) };
 
 impl Ensemble {
@@ -140,6 +147,22 @@ impl Ensemble {
         (self.servers + 1..=all).map(NodeId::zookeeper).collect()
     }
 
+    /// So many servers that vote, and everything as by default.
+    pub fn of(servers: u16) -> Self {
+        Ensemble {
+            servers,
+            observers: 0,
+            tick_time: TICK_TIME,
+            init_limit: INIT_LIMIT,
+            sync_limit: SYNC_LIMIT,
+            snap_count: SNAP_COUNT,
+            commit_log_count: COMMIT_LOG_COUNT,
+            global_outstanding_limit: GLOBAL_OUTSTANDING_LIMIT,
+            before: None,
+            overrides: BTreeMap::new(),
+        }
+    }
+
     /// All servers.
     pub fn nodes(&self) -> Vec<NodeId> {
         (1..=self.servers + self.observers).map(NodeId::zookeeper).collect()
@@ -150,19 +173,21 @@ impl Ensemble {
         let mut ensemble = Ensemble {
             servers: read_count(&table, "servers", 3),
             observers: table.or("observers", 0),
-            tick_time: table.or("tick-time", Span::from_secs(2)),
-            init_limit: table.or("init-limit", Positive(10)).0,
-            sync_limit: table.or("sync-limit", Positive(5)).0,
-            snap_count: table.or("snap-count", Positive(100_000)).0,
-            commit_log_count: table.or("commit-log-count", Positive(500)).0,
-            global_outstanding_limit: table.or("global-outstanding-limit", Positive(1_000)).0,
+            tick_time: table.or("tick-time", TICK_TIME),
+            init_limit: table.or("init-limit", Positive(INIT_LIMIT)).0,
+            sync_limit: table.or("sync-limit", Positive(SYNC_LIMIT)).0,
+            snap_count: table.or("snap-count", Positive(SNAP_COUNT)).0,
+            commit_log_count: table.or("commit-log-count", Positive(COMMIT_LOG_COUNT)).0,
+            global_outstanding_limit: table
+                .or("global-outstanding-limit", Positive(GLOBAL_OUTSTANDING_LIMIT))
+                .0,
             before: read_before(&table),
             overrides: BTreeMap::new(),
         };
         if ensemble.tick_time == Span::ZERO {
             let message = "`tick-time` takes more than no time";
             table.complain(table.key_span("tick-time"), Complaint::new(message));
-            ensemble.tick_time = Span::from_secs(2);
+            ensemble.tick_time = TICK_TIME;
         }
         ensemble.overrides = ensemble.read_overrides(&table);
         table.finish();

@@ -72,7 +72,7 @@ pub struct Scenario {
     /// The consuming applications.
     #[serde(rename = "consumer", skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<Consumer>,
-    /// A ZooKeeper ensemble without Kafka.
+    /// A ZooKeeper ensemble: alone, or under Kafka in ZooKeeper mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zookeeper: Option<Ensemble>,
     /// The applications on ZooKeeper clients.
