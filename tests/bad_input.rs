@@ -89,7 +89,7 @@ fn every_mistake_in_a_scenario_is_answered_with_its_place_and_a_way_out() {
 #[test]
 fn a_setting_that_does_not_exist_is_answered_like_a_mistake_in_the_file() {
     let place = Workplace::new("settings");
-    let mode = "cluster.controller.mode=zookeeper";
+    let mode = "cluster.controller.mode=zookeper";
     for setting in ["producer.ackz=1", "producer.acks", "cluster.brokers=many", mode] {
         let output = run(&place, GOOD, &["--set", setting]);
         assert_eq!(output.status.code(), Some(3), "{setting}");

@@ -108,7 +108,7 @@ promises! {
         "In a leader's log the sequences of one producer epoch follow each other without gap or repeat.";
     OneActiveControllerPerEpoch "one-active-controller-per-epoch" "metadata-quorum"
         "QuorumController"
-        "In one epoch of the metadata quorum at most one controller is active.";
+        "In one epoch of the metadata quorum, or one controller epoch of ZooKeeper mode, at most one controller is active.";
     PartitionEpochIsMonotonic "partition-epoch-is-monotonic" "metadata-quorum"
         "KIP-497, PartitionRegistration.merge"
         "Under one controller every change of a partition's ISR has a higher partition epoch.";
@@ -118,6 +118,9 @@ promises! {
     BrokerEpochIsMonotonic "broker-epoch-is-monotonic" "broker-lifecycle"
         "KIP-631"
         "Every registration of a broker has a higher epoch, and no two brokers have the same.";
+    NoFormerGenerationIsObeyed "no-former-generation-is-obeyed" "broker-lifecycle"
+        "KIP-380, KAFKA-7235; ReplicaManager.controllerEpoch"
+        "In ZooKeeper mode a broker does nothing that a former controller says, or that was said to a former life of its own.";
     EndOffsetIsMonotonic "end-offset-is-monotonic" "high-watermark"
         "KIP-207"
         "A client that asks again where a partition ends is never told a lower offset.";

@@ -21,6 +21,8 @@ pub struct Settings {
     pub voters: Vec<NodeId>,
     /// The servers of the ZooKeeper ensemble that vote.
     pub ensemble: Vec<NodeId>,
+    /// Kafka runs in ZooKeeper mode: what a controller states it has written, and so it is in force.
+    pub zookeeper_mode: bool,
     /// Eligible leader replicas are in force (KIP-966): an ISR may be empty, and the last replica to
     /// leave it is not trusted blindly.
     pub eligible_leader_replicas: bool,

@@ -142,11 +142,6 @@ impl Experiment {
         let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
         let name = path.display().to_string();
         let scenario = parse(&name, text, &pairs)?;
-        if let Controller::ZooKeeper { .. } = scenario.cluster.controller {
-            let sentence =
-                "Kafka in ZooKeeper mode is not built yet: write controller = { mode = \"kraft\" }";
-            return Err(Mistake::new(format!("{name}: {sentence}")));
-        }
         let source = if pairs.is_empty() { text.to_string() } else { scenario.to_string() };
         Ok(Experiment {
             path: path.to_path_buf(),

@@ -19,6 +19,7 @@ pub fn settings(scenario: &Scenario) -> Settings {
             .zookeeper
             .as_ref()
             .map_or(Vec::new(), |ensemble| ensemble.participants()),
+        zookeeper_mode: scenario.cluster.is_in_zookeeper_mode(),
         eligible_leader_replicas: eligible_leader_replicas(scenario),
         selectors_may_miss: scenario.allow_unmatched,
     }

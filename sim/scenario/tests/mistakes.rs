@@ -149,7 +149,7 @@ fn names() {
         ("[[topic]]", "[kafka]\nrelease = \"5.0\"\n[[topic]]"),
         ("[[topic]]", "[kafka.switches]\ntruncate = \"high-watermark\"\n[[topic]]"),
         ("[[topic]]", "[kafka.switches]\ntruncation = \"kip-1\"\n[[topic]]"),
-        ("[[topic]]", "[kafka.switches]\nbroker-epoch = \"off\"\n[[topic]]"),
+        ("[[topic]]", "[kafka.switches]\nreplica-directories = \"off\"\n[[topic]]"),
     ]));
 }
 

@@ -2,7 +2,7 @@
 
 use crate::World;
 use crate::node::Node;
-use crate::{ensemble, truth};
+use crate::{ensemble, truth, zookeeper_mode};
 use klab_machine::Machine;
 use klab_metadata::Image;
 use klab_wire::{NodeId, PartitionRegistration, TopicPartition};
@@ -64,7 +64,7 @@ pub(crate) enum PartitionProblem {
 
 impl World {
     /// What is still not as it should be, one line each; nothing when the cluster has come to rest:
-    /// one active controller that every voter follows, every broker alive with the same metadata,
+    /// one active controller that every voter follows (or an ensemble with a leader), every broker alive with the same metadata,
     /// every partition led and fully replicated, every call of a client ended.
     pub fn unrest(&self) -> Vec<String> {
         self.problems().iter().map(Unrest::to_string).collect()
@@ -77,14 +77,20 @@ impl World {
     }
 
     fn problems(&self) -> Vec<Unrest> {
-        if let Some(ensemble) = &self.scenario.zookeeper {
-            let mut problems = ensemble::problems(ensemble, &self.engine);
-            problems.extend(self.pending_calls());
-            return problems;
+        let mut problems = match &self.scenario.zookeeper {
+            Some(ensemble) => ensemble::problems(ensemble, &self.engine),
+            None => self.quorum_problems(),
+        };
+        match self.scenario.cluster.is_in_zookeeper_mode() {
+            true => {
+                let brokers = self.scenario.cluster.brokers;
+                problems.extend(zookeeper_mode::problems(&self.engine, brokers));
+            }
+            false => problems.extend(self.broker_problems()),
         }
-        let mut problems = self.quorum_problems();
-        problems.extend(self.broker_problems());
-        problems.extend(self.replication_problems());
+        if !self.scenario.cluster.is_bare() {
+            problems.extend(self.replication_problems());
+        }
         problems.extend(self.pending_calls());
         problems
     }
@@ -201,7 +207,11 @@ fn pending(machine: &Node) -> u64 {
             u64::from(view.current.is_some()) + view.queued
         }
         Node::ZooKeeperClient(client) => client.view().pending,
-        Node::Consumer(_) | Node::Broker(_) | Node::Controller(_) | Node::ZooKeeper(_) => 0,
+        Node::Consumer(_)
+        | Node::Broker(_)
+        | Node::Controller(_)
+        | Node::KafkaController(_)
+        | Node::ZooKeeper(_) => 0,
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a scenario to processes: brokers, voters, the administrator's tool, the clients.
+//! From a scenario to processes: brokers, voters or the servers of an ensemble, the administrator's tool, the clients.
 
 use crate::client_setup::{consumer_setup, producer_setup};
 use crate::ensemble::{client_setup, server_setup};
@@ -7,25 +7,23 @@ use crate::node::{Node, NodeSetup};
 use crate::{Clock, Engine, HostPlan, ProcessPlan, directory};
 use klab_broker::{BrokerSetup, SourceSetup};
 use klab_client::AdminSetup;
-use klab_controller::{ControllerSetup, bootstrap_records};
+use klab_controller::{ControllerSetup, KafkaControllerSetup, bootstrap_records};
 use klab_kraft::RaftSetup;
 use klab_machine::Listener;
 use klab_machine::random::stream;
+use klab_scenario::ensemble::Ensemble;
 use klab_scenario::{Controller, Scenario, SignedSpan};
-use klab_wire::config::{AdminConfig, ConfigTable};
+use klab_wire::config::{AdminConfig, BrokerConfig, ConfigTable};
 use klab_wire::{ClusterId, NodeId, NodeKind, ReplicaKey};
+use klab_zookeeper_client::SessionSetup;
 
 /// The administrator's tool: it creates the topics and carries out the scenario's requests.
 pub const ADMINISTRATOR: NodeId = NodeId::admin(1);
 
-/// The broker is the first machine of its process, a combined voter the second.
+/// The broker is the first machine of its process, a combined voter or the controller of ZooKeeper mode the second.
 const SECOND: u32 = 1;
 
 /// All processes, with formatted disks, none of them started; and the links that differ.
-///
-/// # Panics
-///
-/// If the scenario asks for Kafka in ZooKeeper mode: that is not built yet.
 pub(crate) fn deploy(scenario: &Scenario, seed: u64) -> Engine<Node> {
     let cluster =
         ClusterId::from(format!("klab-{:08x}", stream(seed, "cluster", []).number() >> 32));
@@ -38,6 +36,8 @@ pub(crate) fn deploy(scenario: &Scenario, seed: u64) -> Engine<Node> {
             let setup = client_setup(ensemble, keeper, scenario.run_for);
             engine.add(client(scenario, node, setup, HostPlan::ideal()));
         }
+    }
+    if scenario.cluster.is_bare() {
         return engine;
     }
     engine.add(ProcessPlan::ideal(ADMINISTRATOR, administrator(scenario), Vec::new()));
@@ -77,7 +77,7 @@ fn server(scenario: &Scenario, seed: u64, node: NodeId) -> ProcessPlan<NodeSetup
 
 fn machines(scenario: &Scenario, seed: u64, node: NodeId) -> Vec<(NodeSetup, Vec<Listener>)> {
     let mut machines = Vec::new();
-    if let Some(ensemble) = &scenario.zookeeper {
+    if let (Some(ensemble), NodeKind::ZooKeeper) = (&scenario.zookeeper, node.kind) {
         let listeners =
             [Listener::ZooKeeperClient, Listener::ZooKeeperQuorum, Listener::ZooKeeperElection];
         let setup = NodeSetup::ZooKeeper(Box::new(server_setup(ensemble)));
@@ -85,6 +85,10 @@ fn machines(scenario: &Scenario, seed: u64, node: NodeId) -> Vec<(NodeSetup, Vec
     }
     if node.kind == NodeKind::Broker {
         machines.push((broker(scenario, seed, node), vec![Listener::Broker]));
+        if let Some(ensemble) = &scenario.zookeeper {
+            let controller = kafka_controller(scenario, ensemble, node);
+            machines.push((controller, vec![Listener::Controller]));
+        }
     }
     if scenario.cluster.voters().contains(&node) {
         machines.push((voter(scenario, seed, node), vec![Listener::Controller]));
@@ -94,12 +98,30 @@ fn machines(scenario: &Scenario, seed: u64, node: NodeId) -> Vec<(NodeSetup, Vec
 
 fn broker(scenario: &Scenario, seed: u64, node: NodeId) -> NodeSetup {
     let config = scenario.server_config(node);
-    let quorum = quorum(scenario, seed, node, klab_broker::RAFT_NETWORK_CLIENT);
-    let is_beside_voter = scenario.cluster.voters().contains(&node);
-    let quorum = RaftSetup { is_beside_voter, ..quorum };
     let switches = scenario.kafka.resolved();
-    let source = SourceSetup::Quorum(quorum);
+    let source = match &scenario.zookeeper {
+        Some(ensemble) => SourceSetup::ZooKeeper(session(ensemble, &config)),
+        None => {
+            let quorum = quorum(scenario, seed, node, klab_broker::RAFT_NETWORK_CLIENT);
+            let is_beside_voter = scenario.cluster.voters().contains(&node);
+            SourceSetup::Quorum(RaftSetup { is_beside_voter, ..quorum })
+        }
+    };
     NodeSetup::Broker(Box::new(BrokerSetup { config, switches, source }))
+}
+
+/// The controller of ZooKeeper mode, of which one is active.
+fn kafka_controller(scenario: &Scenario, ensemble: &Ensemble, node: NodeId) -> NodeSetup {
+    let config = scenario.server_config(node);
+    let switches = scenario.kafka.resolved();
+    let zookeeper = session(ensemble, &config);
+    NodeSetup::KafkaController(Box::new(KafkaControllerSetup { config, switches, zookeeper }))
+}
+
+/// `zookeeper.connect` names all servers.
+fn session(ensemble: &Ensemble, config: &BrokerConfig) -> SessionSetup {
+    let timeout = config.zookeeper_session_timeout_ms;
+    SessionSetup { servers: ensemble.nodes(), chroot: None, timeout }
 }
 
 fn voter(scenario: &Scenario, seed: u64, node: NodeId) -> NodeSetup {
@@ -121,10 +143,7 @@ fn quorum(scenario: &Scenario, seed: u64, node: NodeId, network_client: u32) -> 
 fn voters(scenario: &Scenario, seed: u64) -> Vec<ReplicaKey> {
     let place = match scenario.cluster.controller {
         Controller::Kraft { combined: true, .. } => SECOND,
-        Controller::Kraft { combined: false, .. } => 0,
-        Controller::ZooKeeper { .. } => {
-            panic!("Kafka in ZooKeeper mode is not built yet")
-        }
+        Controller::Kraft { combined: false, .. } | Controller::ZooKeeper { .. } => 0,
     };
     let key = |id| ReplicaKey { id, directory: directory(seed, id, place, 0) };
     scenario.cluster.voters().into_iter().map(key).collect()

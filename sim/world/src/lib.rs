@@ -18,8 +18,8 @@
 //! - The journal of a host's file systems is one for all its log directories.
 //! - The costs of a controller for each election and of a start for each log: both cost what their messages cost. They
 //!   would be `Spend`s of those steps.
-//! - Kafka in ZooKeeper mode: a scenario may ask for it, and is told that it is not built yet; an ensemble without
-//!   Kafka is. It takes brokers that register as znodes, and the controller's other host.
+//! - Kafka in ZooKeeper mode gives broker and controller, which share a process, a session each. In Kafka they share
+//!   that, too, so that both expire at once.
 
 mod acts;
 mod administration;
@@ -47,6 +47,7 @@ mod truth;
 mod usage;
 mod waits;
 mod world;
+mod zookeeper_mode;
 
 pub use clock::Clock;
 pub use costs::{Costs, Threads, Work};

@@ -5,7 +5,10 @@ use klab_client::{
     Admin, AdminSetup, AdminView, Consumer, ConsumerSetup, ConsumerView, Producer, ProducerSetup,
     ProducerView,
 };
-use klab_controller::{Controller, ControllerSetup, ControllerView};
+use klab_controller::{
+    Controller, ControllerSetup, ControllerView, KafkaController, KafkaControllerSetup,
+    KafkaControllerView,
+};
 use klab_machine::{DiskImage, Identity, Input, Machine, Outbox};
 use klab_wire::Now;
 use klab_zookeeper::{Server, ServerSetup, ServerView};
@@ -79,4 +82,6 @@ nodes! {
     ZooKeeper(Server, ServerSetup, ServerView);
     /// An application on a client of one.
     ZooKeeperClient(Application, ApplicationSetup, ApplicationView);
+    /// The controller of ZooKeeper mode, which every broker's process hosts.
+    KafkaController(KafkaController, KafkaControllerSetup, KafkaControllerView);
 }

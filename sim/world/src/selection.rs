@@ -29,7 +29,7 @@ pub(crate) fn select(
         Down => engine.nodes().filter(|node| has_died(engine, *node)).collect(),
         AnyBroker => one(alive(engine, of_kind(engine, NodeKind::Broker)), chance),
         AnyVoter => one(alive(engine, scenario.cluster.voters()), chance),
-        Controller => truth::active_controller(engine).map(|(node, _)| node).into_iter().collect(),
+        Controller => truth::controlling(engine).into_iter().collect(),
         ZooKeeperLeader => ensemble::leader(engine).map(|(node, _)| node).into_iter().collect(),
         ZooKeeperFollowers => ensemble::followers(engine),
         AnyZooKeeperFollower => one(alive(engine, ensemble::followers(engine)), chance),
@@ -85,7 +85,8 @@ fn registered(
     partition: &TopicPartition,
     who: impl Fn(&PartitionRegistration) -> Vec<NodeId>,
 ) -> Vec<NodeId> {
-    let state = truth::metadata(engine).and_then(|image| image.topics.partition_named(partition));
+    let metadata = truth::metadata(engine);
+    let state = metadata.as_ref().and_then(|image| image.topics.partition_named(partition));
     state.map_or(Vec::new(), who)
 }
 

@@ -14,12 +14,21 @@ impl World {
     /// On whom a problem waits, and for what.
     pub(crate) fn waits(&self, problem: &Unrest) -> String {
         match problem {
+            Unrest::NoActiveController if self.scenario.cluster.is_in_zookeeper_mode() => {
+                "a broker must create /controller".into()
+            }
             Unrest::NoActiveController => self.election_waits(),
             Unrest::Astray { voter, .. } => self.voter_waits(*voter),
             Unrest::Down(node) => format!("waits for somebody to start {node}"),
             Unrest::Fenced(broker) => self.fenced_waits(*broker),
+            Unrest::NotRegisteredAnew(broker) if self.scenario.cluster.is_in_zookeeper_mode() => {
+                format!("{broker} waits for the ensemble to create its znode")
+            }
             Unrest::NotRegisteredAnew(broker) => {
                 format!("{broker} waits for {} to accept its registration", self.controller())
+            }
+            Unrest::MetadataBehind(_) if self.scenario.cluster.is_in_zookeeper_mode() => {
+                format!("it waits for {} to send UpdateMetadata", self.controller())
             }
             Unrest::MetadataBehind(broker) => {
                 let (applied, end) = self.metadata_of(*broker);
@@ -39,8 +48,8 @@ impl World {
     }
 
     fn controller(&self) -> String {
-        let active = truth::active_controller(&self.engine);
-        active.map_or("a controller".into(), |(node, _)| node.to_string())
+        let controlling = truth::controlling(&self.engine);
+        controlling.map_or("a controller".into(), |node| node.to_string())
     }
 
     /// How far a broker has applied the metadata log, and how far the controller has.
@@ -125,8 +134,8 @@ impl World {
 
     /// Whether a broker is there at all.
     fn state_of(&self, node: NodeId) -> String {
-        let active = truth::active_controller(&self.engine);
-        let is_active = active.map(|(_, controller)| controller.image().cluster.is_active(node));
+        let metadata = truth::controlling(&self.engine).and(truth::metadata(&self.engine));
+        let is_active = metadata.map(|metadata| metadata.cluster.is_active(node));
         match (self.engine.is_up(node), is_active) {
             (false, _) => format!("{node} is down"),
             (true, Some(false)) => format!("{node} is fenced"),
@@ -172,7 +181,11 @@ impl World {
                 Some(server) => format!("it waits for {server} to answer"),
                 None => "it waits for a server".into(),
             }),
-            Node::Consumer(_) | Node::Broker(_) | Node::Controller(_) | Node::ZooKeeper(_) => None,
+            Node::Consumer(_)
+            | Node::Broker(_)
+            | Node::Controller(_)
+            | Node::KafkaController(_)
+            | Node::ZooKeeper(_) => None,
         });
         waits.unwrap_or_else(|| "nobody knows for whom".into())
     }

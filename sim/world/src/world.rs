@@ -11,7 +11,7 @@ use crate::hardware::latency;
 use crate::nemesis::Striker;
 use crate::node::{Node, NodeSetup, NodeView};
 use crate::selection::select;
-use crate::{Engine, Usage, truth};
+use crate::{Engine, Usage, truth, zookeeper_mode};
 use klab_check::{Convergence, End};
 use klab_machine::fact::WorldFact;
 use klab_machine::fingerprint::Fingerprint;
@@ -197,7 +197,7 @@ impl World {
     /// As a script that deploys would: wait for the brokers, create the topics, wait until every live
     /// broker knows them, let the clients in.
     fn deploy(&mut self) {
-        if self.scenario.zookeeper.is_some() {
+        if self.scenario.cluster.is_bare() {
             return self.open_ensemble();
         }
         if self.stage == Stage::Starting && self.has_brokers() {
@@ -226,12 +226,19 @@ impl World {
 
     /// Every broker that has been started is alive to the active controller.
     fn has_brokers(&self) -> bool {
+        if self.scenario.cluster.is_in_zookeeper_mode() {
+            return zookeeper_mode::has_brokers(&self.engine);
+        }
         let Some((_, active)) = truth::active_controller(&self.engine) else { return false };
         truth::brokers(&self.engine).all(|(node, _)| active.image().cluster.is_active(node))
     }
 
     /// The topics exist, and every live broker's metadata has them.
     fn has_topics(&self) -> bool {
+        if self.scenario.cluster.is_in_zookeeper_mode() {
+            let names = self.scenario.topics.iter().map(|topic| &topic.name);
+            return zookeeper_mode::has_topics(&self.engine, names);
+        }
         let Some((_, active)) = truth::active_controller(&self.engine) else { return false };
         let names = || self.scenario.topics.iter().map(|topic| &topic.name);
         names().all(|name| active.image().topics.named(name).is_some())

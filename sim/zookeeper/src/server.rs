@@ -443,6 +443,11 @@ impl Server {
         None
     }
 
+    /// Its znodes, for those who look from outside.
+    pub fn tree(&self) -> &crate::tree::Tree {
+        self.core.database.tree()
+    }
+
     /// The tree's last transaction, for those who look from outside.
     pub fn last_processed(&self) -> Zxid {
         self.core.database.last_processed()

@@ -8,6 +8,7 @@ pub(crate) mod clean_shutdown_is_true;
 pub(crate) mod committed_is_flushed;
 pub(crate) mod committed_metadata_agrees;
 pub(crate) mod committed_records_survive;
+pub(crate) mod control_generation;
 pub(crate) mod end_offset_is_monotonic;
 pub(crate) mod epochs_are_monotonic;
 pub(crate) mod flushed_records_survive;

@@ -6,7 +6,8 @@ use crate::configs::Configs;
 use crate::settings::{Settings, TopicSettings};
 use crate::verdict::Moment;
 use klab_wire::{
-    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionId, ProducerEpoch, TopicName, TopicPartition,
+    BrokerEpoch, ControllerEpoch, LeaderEpoch, NodeId, Offset, PartitionId, ProducerEpoch,
+    TopicName, TopicPartition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(crate) struct Cluster {
     /// How far each broker has applied the metadata.
     pub(crate) applied: BTreeMap<NodeId, Offset>,
     pub(crate) deleted: DeletedTopics,
+    /// ZooKeeper mode: the newest controller that each broker has obeyed in this life.
+    pub(crate) obeyed: BTreeMap<NodeId, ControllerEpoch>,
 }
 
 /// A topic: its settings as they are now, and its partitions by index.
@@ -85,6 +88,7 @@ impl Cluster {
             last_raised: None,
             applied: BTreeMap::new(),
             deleted: DeletedTopics::default(),
+            obeyed: BTreeMap::new(),
         }
     }
 

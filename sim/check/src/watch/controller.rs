@@ -35,8 +35,26 @@ impl Judge {
             ControllerFact::ElectionRequested { partition, election: ElectionType::Unclean } => {
                 self.cluster.unclean_requested.insert(partition.clone());
             }
+            decision if self.cluster.settings.zookeeper_mode => self.enforce_at_once(at, decision),
             decision => self.decisions.make(at, decision),
         }
+    }
+
+    /// In ZooKeeper mode a decision is stated when it has been written. That a broker has died its controller
+    /// knows before it can have written what follows from that, so nothing is promised of the time between.
+    pub(super) fn enforce_at_once(&mut self, at: Moment, fact: &ControllerFact) {
+        let mut unsettled = Unsettled::default();
+        match fact {
+            ControllerFact::BrokerFenced { .. } | ControllerFact::BrokerUnfenced { .. } => {}
+            ControllerFact::BrokerRegistered { broker, .. } => {
+                self.cluster.begin_with_nothing(*broker);
+            }
+            fact => {
+                let decision = Decision { at, fact: fact.clone(), last: Offset(0) };
+                self.enforce_one(&decision, &mut unsettled);
+            }
+        }
+        self.settle(unsettled);
     }
 
     /// The quorum has committed everything below this offset, and with it decisions.
@@ -264,12 +282,17 @@ impl Judge {
         let alive = leader_is_alive::check(leader, |node| self.cluster.fenced.contains(&node));
         let findings = [
             (Promise::LeaderInIsr, leader_in_isr::check(leader, isr)),
-            (Promise::LeaderIsAlive, alive),
             (Promise::IsrIsSubsetOfReplicas, isr_rules::is_subset(isr, replicas)),
             (Promise::IsrNeverEmpty, isr_rules::is_not_empty(isr, eligible)),
+            (Promise::LeaderIsAlive, alive),
             (Promise::NoFencedBrokerInIsr, fenced),
         ];
+        let of_the_quorum = [Promise::LeaderIsAlive, Promise::NoFencedBrokerInIsr];
+        let knows_no_fencing = self.cluster.settings.zookeeper_mode;
         for (promise, finding) in findings {
+            if knows_no_fencing && of_the_quorum.contains(&promise) {
+                continue;
+            }
             self.findings.note(promise, at, Some(name), finding);
         }
     }

@@ -3,15 +3,17 @@
 use crate::findings::Findings;
 use crate::invariant::ack_only_after_commit::{self, Answer};
 use crate::invariant::{
-    broker_epoch, committed_is_flushed, committed_records_survive, high_watermark,
-    isr_member_has_committed_records, log_matching, one_leader_per_epoch,
+    broker_epoch, committed_is_flushed, committed_records_survive, control_generation,
+    high_watermark, isr_member_has_committed_records, log_matching, one_leader_per_epoch,
 };
 use crate::judge::Judge;
 use crate::picture::{CutCause, Leading, Partition, Promised, Replica};
 use crate::promise::Promise;
 use crate::verdict::Moment;
-use klab_machine::fact::ReplicationFact;
-use klab_wire::{BrokerEpoch, ErrorCode, LeaderEpoch, NodeId, Offset, TopicPartition};
+use klab_machine::fact::{ControllerFact, ReplicationFact};
+use klab_wire::{
+    BrokerEpoch, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicPartition,
+};
 
 impl Judge {
     pub(super) fn watch_replication(&mut self, at: Moment, fact: &ReplicationFact) {
@@ -41,6 +43,10 @@ impl Judge {
             F::ProduceAnswered { partition, .. } => self.answer(at, partition, fact),
             F::BrokerRegistrationLearned { epoch } => self.register(at, *epoch),
             F::MetadataApplied { to } => self.apply(at.node, *to),
+            F::IsrWritten { partition, isr, partition_epoch } => {
+                self.write_isr(at, partition, isr, *partition_epoch);
+            }
+            F::ControlRequestTaken { .. } => self.obey(at, fact),
             _ => {}
         }
     }
@@ -176,6 +182,49 @@ impl Judge {
             self.settle_commits(node, &name);
         }
         self.cluster.applied.insert(node, to);
+    }
+
+    /// A leader has written its ISR down by itself. It learns of that later than a controller may have decided
+    /// something on top of it: then it is no news.
+    fn write_isr(
+        &mut self,
+        at: Moment,
+        name: &TopicPartition,
+        isr: &[NodeId],
+        partition_epoch: PartitionEpoch,
+    ) {
+        let partition = name.clone();
+        let is_news = self.cluster.partition_mut(name).partition_epoch < partition_epoch;
+        if is_news && self.cluster.partition_mut(name).leader == Some(at.node) {
+            let isr = isr.into();
+            self.enforce_at_once(
+                at,
+                &ControllerFact::IsrChanged { partition, isr, partition_epoch },
+            );
+        }
+    }
+
+    /// A broker does what a controller of ZooKeeper mode tells it.
+    fn obey(&mut self, at: Moment, fact: &ReplicationFact) {
+        let ReplicationFact::ControlRequestTaken {
+            api,
+            controller,
+            controller_epoch,
+            meant_for,
+            broker_epoch,
+        } = fact
+        else {
+            return;
+        };
+        let known = self.cluster.obeyed.entry(at.node).or_default();
+        let said = control_generation::Said {
+            api,
+            controller: *controller,
+            controller_epoch: *controller_epoch,
+            meant_for: *meant_for,
+        };
+        let finding = control_generation::check(known, said, *broker_epoch);
+        self.findings.note(Promise::NoFormerGenerationIsObeyed, at, None, finding);
     }
 
     fn register(&mut self, at: Moment, epoch: BrokerEpoch) {

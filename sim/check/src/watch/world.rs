@@ -47,6 +47,7 @@ impl Judge {
         self.history.abandon(node);
         self.decisions.abandon(node);
         self.ensemble.end_life(node);
+        self.cluster.obeyed.remove(&node);
     }
 
     fn lose_disk(&mut self, at: Moment) {

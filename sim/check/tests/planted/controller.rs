@@ -3,7 +3,7 @@
 use crate::story::{B1, B2, B3, Story, V1, V2, batch, orders};
 use klab_check::{Promise, Status};
 use klab_machine::fact::{ControllerFact, ReplicationFact, WorldFact};
-use klab_wire::{BrokerEpoch, LeaderEpoch, NodeId};
+use klab_wire::{BrokerEpoch, ControllerEpoch, LeaderEpoch, NodeId};
 use std::sync::Arc;
 
 pub fn leader_in_isr() -> [Story; 2] {
@@ -74,6 +74,22 @@ pub fn partition_epoch_is_monotonic() -> [Story; 2] {
 pub fn leader_epoch_is_monotonic() -> [Story; 2] {
     let elected = |epoch| Story::new().elects(B2, 2, &[B2, B3]).elects(B3, epoch, &[B3]);
     [elected(1), elected(3)]
+}
+
+/// b1 has registered twice, and is told something that was meant for the first time, or for the second.
+pub fn no_former_generation_is_obeyed() -> [Story; 2] {
+    [4, 9].map(|meant_for| {
+        Story::new().fact(
+            B1,
+            ReplicationFact::ControlRequestTaken {
+                api: "StopReplica",
+                controller: B2,
+                controller_epoch: ControllerEpoch(1),
+                meant_for: Some(BrokerEpoch(meant_for)),
+                broker_epoch: Some(BrokerEpoch(9)),
+            },
+        )
+    })
 }
 
 pub fn broker_epoch_is_monotonic() -> [Story; 2] {

@@ -44,6 +44,7 @@ fn planted(promise: Promise) -> [Story; 2] {
         P::LeaderEpochIsMonotonic => controller::leader_epoch_is_monotonic(),
         P::EndOffsetIsMonotonic => clients::end_offset_is_monotonic(),
         P::BrokerEpochIsMonotonic => controller::broker_epoch_is_monotonic(),
+        P::NoFormerGenerationIsObeyed => controller::no_former_generation_is_obeyed(),
         P::OneQuorumLeaderPerEpoch => quorum::one_quorum_leader_per_epoch(),
         P::QuorumEpochIsMonotonic => quorum::quorum_epoch_is_monotonic(),
         P::VotesOncePerEpoch => quorum::votes_once_per_epoch(),

@@ -20,7 +20,9 @@ use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
 use klab_wire::config::switches::ControllerEpochCheck;
 use klab_wire::znodes::path;
 use klab_wire::zookeeper::{EventType, Path, WatcherEvent};
-use klab_wire::{ErrorCode, NodeId, Now, Request, Response, Span, TopicName, TopicPartition};
+use klab_wire::{
+    ControllerEpoch, ErrorCode, NodeId, Now, Request, Response, Span, TopicName, TopicPartition,
+};
 use klab_zookeeper_client as zookeeper;
 use klab_zookeeper_client::Session;
 use std::collections::{BTreeMap, VecDeque};
@@ -117,6 +119,11 @@ impl KafkaController {
     /// It is the controller, so far as it knows.
     pub fn is_active(&self) -> bool {
         self.active_controller == Some(self.node())
+    }
+
+    /// Its epoch, if it is the controller so far as it knows.
+    pub fn epoch(&self) -> Option<ControllerEpoch> {
+        self.is_active().then_some(self.context.epoch)
     }
 
     /// Who leads a partition, so far as it knows.

@@ -4,7 +4,7 @@
 use super::channels::Channels;
 use super::context::ControllerContext;
 use klab_wire::config::Switches;
-use klab_wire::config::switches::{BrokerEpochs, StopReplicaEpoch};
+use klab_wire::config::switches::StopReplicaEpoch;
 use klab_wire::znodes::LeaderIsrAndControllerEpoch;
 use klab_wire::{
     BrokerEpoch, LeaderAndIsrKind, LeaderAndIsrPartitionState, LeaderAndIsrRequest, LeaderEpoch,
@@ -120,11 +120,10 @@ impl RequestBatch {
 }
 
 impl Sender<'_> {
-    /// The registration that a request to this broker names, if it is registered and (since KIP-380) if requests
-    /// name any.
+    /// The registration that a request to this broker names, if it is registered. Before KIP-380 requests name none:
+    /// here they do, and the broker does not look at it, so that the judge can tell to whom it was said.
     fn epoch_of(&self, broker: NodeId, context: &ControllerContext) -> Option<Option<BrokerEpoch>> {
-        let epoch = context.live_brokers.get(&broker)?.epoch;
-        Some((self.switches.broker_epoch == BrokerEpochs::On).then_some(epoch))
+        context.live_brokers.get(&broker).map(|known| Some(known.epoch))
     }
 
     fn leader_and_isr(

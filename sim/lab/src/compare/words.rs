@@ -32,7 +32,7 @@ pub(super) fn setup(compared: &Compared, sides: &[Side]) -> String {
 
 /// What the clients' calls are of.
 pub(super) fn unit(sides: &[Side]) -> &'static str {
-    match sides.iter().all(|side| side.experiment.scenario.zookeeper.is_some()) {
+    match sides.iter().all(|side| side.experiment.scenario.cluster.is_bare()) {
         true => "operations",
         false => "records",
     }

@@ -2,7 +2,7 @@
 
 use super::quorum;
 use super::table::{Table, list, perhaps};
-use klab_controller::ControllerView;
+use klab_controller::{ControllerView, KafkaControllerView};
 use std::fmt::{self, Write};
 
 pub(super) fn write(out: &mut String, controller: &ControllerView) -> fmt::Result {
@@ -20,6 +20,32 @@ pub(super) fn write(out: &mut String, controller: &ControllerView) -> fmt::Resul
         false => writeln!(out, "  standby controller, metadata applied below offset {end}")?,
     }
     quorum::write(out, &controller.raft)
+}
+
+/// The controller of ZooKeeper mode, in one of the brokers' processes.
+pub(super) fn write_in_zookeeper_mode(
+    out: &mut String,
+    controller: &KafkaControllerView,
+) -> fmt::Result {
+    let KafkaControllerView { topics, queued_events, queued_requests, .. } = controller;
+    match controller.epoch {
+        Some(epoch) => {
+            let live: Vec<_> = controller.live_brokers.iter().map(|(node, _)| *node).collect();
+            let going = list(&controller.shutting_down);
+            writeln!(out, "  controller of epoch {epoch}, {topics} topics")?;
+            writeln!(out, "  live brokers {}, shutting down {going}", list(&live))?;
+            writeln!(
+                out,
+                "  {queued_events} events wait, {queued_requests} requests are not answered yet"
+            )?;
+        }
+        None => {
+            let active = perhaps(controller.controller);
+            writeln!(out, "  not the controller, which is {active} so far as it knows")?;
+        }
+    }
+    let server = controller.server.map_or("nobody".into(), |server| server.to_string());
+    writeln!(out, "  its session is connected to {server}")
 }
 
 fn brokers(controller: &ControllerView) -> Table {

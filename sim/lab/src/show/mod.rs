@@ -58,6 +58,7 @@ fn write_view(out: &mut String, view: &NodeView) -> fmt::Result {
         NodeView::Admin(view) => clients::write_admin(out, view),
         NodeView::ZooKeeper(view) => ensemble::write_server(out, view),
         NodeView::ZooKeeperClient(view) => ensemble::write_client(out, view),
+        NodeView::KafkaController(view) => controller::write_in_zookeeper_mode(out, view),
     }
 }
 

@@ -312,7 +312,7 @@ impl World {
     }
 
     fn administer(&mut self, act: &Administration) {
-        for request in administration::requests(act, truth::metadata(&self.engine)) {
+        for request in administration::requests(act, truth::metadata(&self.engine).as_deref()) {
             self.engine.command(ADMINISTRATOR, Command::Administer(request));
         }
     }
