@@ -7,6 +7,7 @@
 use crate::Broker;
 use crate::alter_partition::RETRY as ALTER_PARTITION_RETRY;
 use crate::controller_channel::{ChannelEvent, ControllerChannel};
+use crate::fetch_session_cache::Moved;
 use crate::lifecycle::{Communication, LifecycleStep, NextCommunication};
 use crate::metadata_source::Mode;
 use crate::partition_isr::Outcome;
@@ -22,7 +23,7 @@ use klab_wire::config::BrokerConfig;
 use klab_wire::{
     AllocateProducerIdsRequest, AlterPartitionData, AlterPartitionResponse, BrokerHeartbeatRequest,
     BrokerRegistrationRequest, EnvelopeRequest, ErrorCode, InitProducerIdResponse, NodeId, Now,
-    ProducerEpoch, Request, Response, Span, TopicName,
+    ProducerEpoch, Request, Response, Span, TopicIdPartition, TopicName,
 };
 
 /// How long a forwarded request may wait for a controller (`NodeToControllerChannelManager` "forwarding").
@@ -330,15 +331,30 @@ impl Broker {
             let local = local!(self, now);
             let Some(partition) = self.replicas.get_mut(asked.partition) else { continue };
             let outcome = outcome.as_ref().map_err(|error| *error);
-            match partition.alter_partition_answered(&asked, outcome, &local, out) {
-                Outcome::Settled => {}
-                Outcome::HighWatermarkMoved => {
-                    self.purgatory.high_watermark_moved(partition, out);
-                }
-                Outcome::Retry(change) => self.submit_alter_partition(change, now, out),
-            }
+            let settled = partition.alter_partition_answered(&asked, outcome, &local, out);
+            self.isr_change_settled(asked.partition, settled, now, out);
         }
         self.send_alter_partition(now, out);
+    }
+
+    /// What follows from the answer to an ISR change. In KRaft mode the metadata log tells of the change as well,
+    /// and has everybody look at the partition; in ZooKeeper mode nothing else does.
+    pub(crate) fn isr_change_settled(
+        &mut self,
+        id: TopicIdPartition,
+        outcome: Outcome,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let Some(partition) = self.replicas.get_mut(id) else { return };
+        if self.source.mode() == Mode::ZooKeeper {
+            self.purgatory.sessions.partition_moved(partition, Moved::Role);
+        }
+        match outcome {
+            Outcome::Settled => {}
+            Outcome::HighWatermarkMoved => self.purgatory.high_watermark_moved(partition, out),
+            Outcome::Retry(change) => self.submit_alter_partition(change, now, out),
+        }
     }
 
     // Forwarding.

@@ -10,7 +10,7 @@ use crate::vocabulary::Words;
 use crate::{hosting, judging};
 use klab_check::{Judge, Summary, Verdict};
 use klab_machine::trace::Entry;
-use klab_scenario::{Controller, Problems, Run, Scenario};
+use klab_scenario::{Problems, Run, Scenario};
 use klab_wire::{Span, Time};
 use klab_world::World;
 use serde::Serialize;

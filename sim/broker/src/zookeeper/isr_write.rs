@@ -11,7 +11,6 @@
 use super::Question;
 use crate::Broker;
 use crate::metadata_source::MetadataSource;
-use crate::partition_isr::Outcome;
 use klab_machine::fact::ReplicationFact;
 use klab_machine::timer::BrokerTimer;
 use klab_machine::{Outbox, Timer};
@@ -153,14 +152,14 @@ impl Broker {
             leader_recovery_state: LeaderRecoveryState::Recovered,
             partition_epoch: version,
         };
-        self.isr_change_settled(change, Ok(&altered), now, out);
+        self.isr_write_settled(change, Ok(&altered), now, out);
     }
 
     fn isr_not_written(&mut self, change: &AlterPartitionData, now: Now, out: &mut Outbox) {
-        self.isr_change_settled(change, Err(ErrorCode::InvalidUpdateVersion), now, out);
+        self.isr_write_settled(change, Err(ErrorCode::InvalidUpdateVersion), now, out);
     }
 
-    fn isr_change_settled(
+    fn isr_write_settled(
         &mut self,
         change: &AlterPartitionData,
         outcome: Result<&AlteredPartition, ErrorCode>,
@@ -169,11 +168,8 @@ impl Broker {
     ) {
         let local = local!(self, now);
         let Some(partition) = self.replicas.get_mut(change.partition) else { return };
-        match partition.alter_partition_answered(change, outcome, &local, out) {
-            Outcome::Settled => {}
-            Outcome::HighWatermarkMoved => self.purgatory.high_watermark_moved(partition, out),
-            Outcome::Retry(change) => self.write_isr(change, now, out),
-        }
+        let settled = partition.alter_partition_answered(change, outcome, &local, out);
+        self.isr_change_settled(change.partition, settled, now, out);
     }
 
     /// From now on it looks from time to time whether there is something to tell.

@@ -46,6 +46,7 @@ impl Judge {
         let mut unsettled = Unsettled::default();
         match fact {
             ControllerFact::BrokerFenced { .. } | ControllerFact::BrokerUnfenced { .. } => {}
+            fact if self.is_told_late(at, fact) => {}
             ControllerFact::BrokerRegistered { broker, .. } => {
                 self.cluster.begin_with_nothing(*broker);
             }
@@ -55,6 +56,27 @@ impl Judge {
             }
         }
         self.settle(unsettled);
+    }
+
+    /// A controller that is no more may learn only now that it has written something, on top of which its successor
+    /// has decided since.
+    fn is_told_late(&self, at: Moment, fact: &ControllerFact) -> bool {
+        use ControllerFact as F;
+        let newest = self.cluster.reigns.last_key_value();
+        let is_deposed = newest.is_some_and(|(_, controller)| *controller != at.node);
+        let Some(known) = fact.partition().and_then(|name| self.cluster.partition(name)) else {
+            return false;
+        };
+        is_deposed
+            && match fact {
+                F::IsrChanged { partition_epoch, .. } => *partition_epoch < known.partition_epoch,
+                F::LeaderElected { epoch, .. }
+                | F::LeaderElectedUncleanly { epoch, .. }
+                | F::LeaderEpochBumped { epoch, .. }
+                | F::PartitionWentOffline { epoch, .. } => *epoch < known.leader_epoch,
+                F::PartitionCreated { .. } => known.leader_epoch > LeaderEpoch(0),
+                _ => false,
+            }
     }
 
     /// The quorum has committed everything below this offset, and with it decisions.
