@@ -1,8 +1,9 @@
 //! No false alarm: whatever the deployment, the load and the faults, no promise is violated.
 //!
 //! Every number is a plan: a deployment of 1 to 7 brokers, its load, and random faults of which each plan enables some
-//! (Groce et al., "Swarm testing", ISSTA 2012). The gate runs the first plans and holds their table against
-//! `reports/judge/no-false-alarm.md`. More of them, and the other table of that page:
+//! (Groce et al., "Swarm testing", ISSTA 2012). Every plan is run with a metadata quorum and with a ZooKeeper ensemble
+//! of as many servers. The gate runs the first plans and holds their tables against
+//! `reports/judge/no-false-alarm.md`. More of them, and the other tables of that page:
 //!
 //!     KLAB_PLANS=20000 cargo test --test no_false_alarm -- --nocapture
 //!
@@ -20,8 +21,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Mutex;
 
-/// How many plans the gate runs.
+/// How many plans the gate runs with a quorum.
 const OF_THE_GATE: u64 = 160;
+
+/// And with an ensemble.
+const OF_THE_GATE_WITH_ZOOKEEPER: u64 = 60;
 
 /// How many simpler plans are tried for one that fails.
 const SIMPLER: u32 = 60;
@@ -30,9 +34,18 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/judge/no-false-
 
 #[test]
 fn no_promise_is_violated_whatever_the_deployment_and_the_faults() {
+    hold(Mode::Kraft, OF_THE_GATE);
+}
+
+#[test]
+fn no_promise_is_violated_with_zookeeper_either() {
+    hold(Mode::ZooKeeper, OF_THE_GATE_WITH_ZOOKEEPER);
+}
+
+fn hold(mode: Mode, of_the_gate: u64) {
     let wanted = wanted();
-    let plans = wanted.as_ref().map_or(OF_THE_GATE, |plans| plans.parse().expect("a number"));
-    let (table, failures) = run(plans);
+    let plans = wanted.as_ref().map_or(of_the_gate, |plans| plans.parse().expect("a number"));
+    let (table, failures) = run(mode, plans);
     println!("{table}");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     if wanted.is_none() {
@@ -48,10 +61,10 @@ fn wanted() -> Option<String> {
 }
 
 /// Runs the first plans on all cores.
-fn run(plans: u64) -> (String, Vec<String>) {
+fn run(mode: Mode, plans: u64) -> (String, Vec<String>) {
     let table = Mutex::new(Table::default());
     let failures = in_parallel(0..plans, |number| {
-        let mut tree = tree(number);
+        let mut tree = tree(mode, number);
         let plan = tree.current();
         let outcome = plan.run();
         table.lock().expect("nobody panics while holding it").count(&plan, &outcome);
@@ -67,12 +80,12 @@ fn is_alarm(outcome: &Judged) -> bool {
 }
 
 /// The plan of a number, with the simpler ones that it can be shrunk to.
-fn tree(number: u64) -> Box<dyn ValueTree<Value = Plan>> {
+fn tree(mode: Mode, number: u64) -> Box<dyn ValueTree<Value = Plan>> {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(Config::default(), random);
-    plans().boxed().new_tree(&mut runner).expect("every plan can be made")
+    plans(mode).boxed().new_tree(&mut runner).expect("every plan can be made")
 }
 
 /// Looks for the simplest plan that still fails.
@@ -97,9 +110,17 @@ fn smallest(tree: &mut dyn ValueTree<Value = Plan>, number: u64) -> String {
     format!("plan {number}, made smaller, with seed {}:\n{}\n{text}", worst.seed, worst.scenario())
 }
 
+/// Who keeps the metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Kraft,
+    ZooKeeper,
+}
+
 /// A deployment, its load and its random faults.
 #[derive(Clone, Debug)]
 struct Plan {
+    mode: Mode,
     brokers: u16,
     voters: u16,
     combined: bool,
@@ -154,7 +175,7 @@ const FAMILIES: &[&str] = &[
     "clock-step",
 ];
 
-fn plans() -> impl Strategy<Value = Plan> {
+fn plans(mode: Mode) -> impl Strategy<Value = Plan> {
     let deployment = (1..=7u16, 1..=5u16, any::<bool>(), 1..=4u32);
     let replication = (1..=5u16, 1..=3u16);
     let settings = proptest::sample::subsequence(SETTINGS, 0..=4);
@@ -175,6 +196,7 @@ fn plans() -> impl Strategy<Value = Plan> {
         )| {
             let replication = replication.min(brokers);
             Plan {
+                mode,
                 brokers,
                 voters: if combined { voters.min(brokers) } else { voters },
                 combined,
@@ -210,8 +232,29 @@ impl Plan {
         wanted.map(|(_, name, value)| format!(", \"{name}\" = {value}")).collect()
     }
 
+    fn controller(&self) -> String {
+        let Plan { mode, voters, combined, .. } = self;
+        match mode {
+            Mode::Kraft => {
+                format!(r#"{{ mode = "kraft", voters = {voters}, combined = {combined} }}"#)
+            }
+            Mode::ZooKeeper => format!(r#"{{ mode = "zookeeper", servers = {voters} }}"#),
+        }
+    }
+
+    /// The session of a broker, as its mode has it.
+    const fn session(&self) -> &'static str {
+        match self.mode {
+            Mode::Kraft => {
+                r#""broker.session.timeout.ms" = 3000, "broker.heartbeat.interval.ms" = 500"#
+            }
+            Mode::ZooKeeper => r#""zookeeper.session.timeout.ms" = 6000"#,
+        }
+    }
+
     fn scenario(&self) -> String {
-        let Plan { brokers, voters, combined, partitions, replication, .. } = self;
+        let Plan { brokers, partitions, replication, .. } = self;
+        let (controller, session) = (self.controller(), self.session());
         let Plan { min_insync_replicas, acks, idempotence, rate, every_ms, loss_ppm, .. } = self;
         let [broker, topic, producer] =
             [Scope::Broker, Scope::Topic, Scope::Producer].map(|scope| self.settings(scope));
@@ -222,8 +265,8 @@ run-for = "25s"
 
 [cluster]
 brokers    = {brokers}
-controller = {{ mode = "kraft", voters = {voters}, combined = {combined} }}
-config     = {{ "broker.session.timeout.ms" = 3000, "broker.heartbeat.interval.ms" = 500, "replica.lag.time.max.ms" = 3000{broker} }}
+controller = {controller}
+config     = {{ {session}, "replica.lag.time.max.ms" = 3000{broker} }}
 
 [network]
 loss = "{}.{:04}%"

@@ -127,6 +127,11 @@ impl Host {
         self.collections.until(now)
     }
 
+    /// How long the collection lasts that [`Self::collects_until`] has found, if it is news.
+    pub(crate) fn collection_noticed(&mut self) -> Option<Span> {
+        self.collections.noticed()
+    }
+
     /// When a network thread has dealt with a message of so many bytes that comes now.
     pub(crate) fn pass_network_thread(&mut self, now: Time, bytes: u32) -> Time {
         let work = self.slowed(self.costs.network.of(Load::bytes(bytes)));

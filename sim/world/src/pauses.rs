@@ -25,11 +25,14 @@ pub(crate) struct Paused {
     weather: Stream,
     next: Time,
     until: Time,
+    /// The length of the pause that was drawn last, as long as nobody has noticed it.
+    unnoticed: Option<Span>,
 }
 
 impl Paused {
     pub(crate) fn new(pauses: Pauses, weather: Stream) -> Self {
-        let mut paused = Paused { pauses, weather, next: Time::MAX, until: Time::ZERO };
+        let mut paused =
+            Paused { pauses, weather, next: Time::MAX, until: Time::ZERO, unnoticed: None };
         if pauses.interval > Span::ZERO {
             paused.next = Time::ZERO + paused.interval();
         }
@@ -42,10 +45,16 @@ impl Paused {
             let Pauses { shortest, longest, .. } = self.pauses;
             let length = Span(self.weather.between(shortest.0, longest.0.max(shortest.0)));
             self.until = self.next + length;
+            self.unnoticed = Some(length);
             let interval = self.interval();
             self.next = self.until + interval;
         }
         (now < self.until).then_some(self.until)
+    }
+
+    /// How long the pause is in which [`Self::until`] has just found it, if nobody has noticed that one before.
+    pub(crate) fn noticed(&mut self) -> Option<Span> {
+        self.unnoticed.take()
     }
 
     fn interval(&mut self) -> Span {
@@ -64,15 +73,17 @@ mod tests {
         let (shortest, longest) = (Span::from_millis(10), Span::from_millis(20));
         let pauses = Pauses { interval: Span::from_secs(4), shortest, longest };
         let mut paused = Paused::new(pauses, stream(1, "test", []));
-        let mut ends = Vec::new();
+        let (mut ends, mut noticed) = (Vec::new(), 0);
         for millis in 0..400_000 {
             if let Some(until) = paused.until(Time(millis * 1_000_000)) {
                 ends.push(until);
+                noticed += u64::from(paused.noticed().is_some());
             }
         }
         let asked_in_pauses = ends.len() as u64;
         ends.dedup();
         assert!((90..110).contains(&ends.len()), "{} in 400 s", ends.len());
+        assert_eq!(noticed, ends.len() as u64, "each is noticed once");
         assert!((10..20).contains(&(asked_in_pauses / ends.len() as u64)), "{asked_in_pauses}");
     }
 

@@ -37,7 +37,8 @@ pub const fn is_fault(fact: &WorldFact) -> bool {
         | F::ProcessResumed {}
         | F::LinkHealed { .. }
         | F::SelectorUnmatched { .. }
-        | F::HealingBegan {} => false,
+        | F::HealingBegan {}
+        | F::CollectionNoticed { .. } => false,
         F::DiskSlowed { percent } | F::HostSlowed { percent } => *percent != 100,
         F::DiskFilled { full } => *full,
         F::DiskFailed { failing } => *failing,

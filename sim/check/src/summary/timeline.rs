@@ -4,12 +4,15 @@ use klab_machine::fact::{
     ClientFact, ControllerFact, Fact, LogFact, RaftFact, WorldFact, ZooKeeperFact,
 };
 use klab_machine::trace::Entry;
-use klab_wire::{NodeId, Time};
+use klab_wire::{NodeId, Span, Time};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// How many lines a timeline has at most; what comes later is only counted.
 const LINES: usize = 1_000;
+
+/// A collection as long as this is worth a line.
+const LONG: Span = Span::from_secs(1);
 
 /// The facts that matter, in the order of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -104,6 +107,7 @@ impl Timeline {
                 self.gone.insert(node);
                 true
             }
+            WorldFact::CollectionNoticed { pause } => *pause >= LONG,
             _ => true,
         }
     }

@@ -44,5 +44,7 @@ facts! {
         SelectorUnmatched { selector: String } => "nobody is {selector:?}";
         /// The last fault is over: everything was brought back, and the world has to converge.
         HealingBegan {} => "";
+        /// A garbage collection stops the process for so long; stated when it first holds somebody up.
+        CollectionNoticed { pause: Span } => "stops everything for {pause}";
     }
 }

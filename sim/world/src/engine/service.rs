@@ -7,10 +7,12 @@
 //! busy after the step, and the step's messages leave when that has passed.
 
 use super::Engine;
-use super::process::unanswered_request;
+use super::process::{Process, unanswered_request};
 use crate::costs::Threads;
 use crate::disk::Appended;
-use crate::timeline::Event;
+use crate::timeline::{Event, Timeline};
+use klab_machine::fact::WorldFact;
+use klab_machine::trace::What;
 use klab_machine::{Effect, Input, Machine};
 use klab_wire::{Span, Time};
 
@@ -71,7 +73,7 @@ impl<M: Machine> Engine<M> {
         if !process.is_running() {
             return process.held.push((machine, serial));
         }
-        if let Some(until) = process.host.collects_until(self.timeline.now()) {
+        if let Some(until) = collects_until(process, &mut self.timeline) {
             return self.timeline.plan(until, Event::Staged { machine, serial });
         }
         match hosted.stages.remove(&serial).expect("it is there") {
@@ -136,7 +138,7 @@ impl<M: Machine> Engine<M> {
         if hosted.is_stepping || !process.is_running() || !line.can_start() {
             return None;
         }
-        if let Some(until) = process.host.collects_until(self.timeline.now()) {
+        if let Some(until) = collects_until(process, &mut self.timeline) {
             if !std::mem::replace(&mut process.thaws, true) {
                 self.timeline.plan(until, Event::Thaw { process: hosted.process });
             }
@@ -267,4 +269,14 @@ impl<M: Machine> Engine<M> {
             false => self.carry_out_one(machine, message),
         }
     }
+}
+
+/// Until when a garbage collection lets nothing of the process run, if there is one now. Whom it holds up first states
+/// it.
+fn collects_until(process: &mut Process, timeline: &mut Timeline) -> Option<Time> {
+    let until = process.host.collects_until(timeline.now())?;
+    if let Some(pause) = process.host.collection_noticed() {
+        timeline.tell(process.node, What::Fact(WorldFact::CollectionNoticed { pause }.into()));
+    }
+    Some(until)
 }
