@@ -40,10 +40,11 @@ impl Judge {
         }
     }
 
-    /// In ZooKeeper mode a decision is stated when it has been written. That a broker has died its controller
-    /// knows before it can have written what follows from that, so nothing is promised of the time between.
+    /// In ZooKeeper mode a decision is stated when it has been written, and not at all if the controller falls before
+    /// it learns that: what the picture lacks the leaders tell ([`learn_election`](Judge::learn_election)). So
+    /// decisions are looked at one by one. That a broker has died its controller knows before it can have written
+    /// what follows from that, and nothing is promised of the time between.
     pub(super) fn enforce_at_once(&mut self, at: Moment, fact: &ControllerFact) {
-        let mut unsettled = Unsettled::default();
         match fact {
             ControllerFact::BrokerFenced { .. } | ControllerFact::BrokerUnfenced { .. } => {}
             fact if self.is_told_late(at, fact) => {}
@@ -52,10 +53,65 @@ impl Judge {
             }
             fact => {
                 let decision = Decision { at, fact: fact.clone(), last: Offset(0) };
-                self.enforce_one(&decision, &mut unsettled);
+                self.enforce_one(&decision, &mut Unsettled::default());
+                self.examine_alone(at, fact);
             }
         }
-        self.settle(unsettled);
+    }
+
+    /// What one decision says by itself.
+    fn examine_alone(&mut self, at: Moment, fact: &ControllerFact) {
+        use ControllerFact as F;
+        let (leader, isr) = match fact {
+            F::LeaderElected { leader, isr, .. } => (Some(*leader), isr),
+            F::PartitionCreated { leader, isr, .. } => (*leader, isr),
+            F::PartitionWentOffline { isr, .. } | F::IsrChanged { isr, .. } => (None, isr),
+            _ => return,
+        };
+        let name = fact.partition();
+        if leader.is_some() {
+            let finding = leader_in_isr::check(leader, isr);
+            self.findings.note(Promise::LeaderInIsr, at, name, finding);
+        }
+        let finding = isr_rules::is_not_empty(isr, false);
+        self.findings.note(Promise::IsrNeverEmpty, at, name, finding);
+    }
+
+    /// A broker leads in an epoch of which no controller has told: the election is news, and so is the ISR.
+    pub(super) fn learn_election(
+        &mut self,
+        at: Moment,
+        name: &TopicPartition,
+        epoch: LeaderEpoch,
+        isr: &Nodes,
+    ) {
+        if !self.cluster.settings.zookeeper_mode {
+            return;
+        }
+        let partition = self.cluster.partition_mut(name);
+        let (known, leader) = (partition.leader_epoch, partition.leader);
+        if known < epoch {
+            let may_be_unclean = self.cluster.topic(&name.topic).unclean_leader_election;
+            let clean = !may_be_unclean || isr.len() > 1;
+            self.elect(at, name, at.node, epoch, isr.clone(), clean);
+        } else if known == epoch && leader == Some(at.node) {
+            // It has been away for so short a time that nobody else was elected.
+            self.put_in_sync(name, isr);
+        }
+    }
+
+    /// A leader has learned an ISR of which no controller has told.
+    pub(super) fn learn_change(
+        &mut self,
+        at: Moment,
+        name: &TopicPartition,
+        isr: &[NodeId],
+        epoch: PartitionEpoch,
+    ) {
+        let is_news = self.cluster.partition_mut(name).partition_epoch < epoch;
+        if self.cluster.settings.zookeeper_mode && is_news {
+            self.change_isr(at, name, &isr.into(), epoch);
+        }
     }
 
     /// A controller that is no more may learn only now that it has written something, on top of which its successor
@@ -304,17 +360,12 @@ impl Judge {
         let alive = leader_is_alive::check(leader, |node| self.cluster.fenced.contains(&node));
         let findings = [
             (Promise::LeaderInIsr, leader_in_isr::check(leader, isr)),
+            (Promise::LeaderIsAlive, alive),
             (Promise::IsrIsSubsetOfReplicas, isr_rules::is_subset(isr, replicas)),
             (Promise::IsrNeverEmpty, isr_rules::is_not_empty(isr, eligible)),
-            (Promise::LeaderIsAlive, alive),
             (Promise::NoFencedBrokerInIsr, fenced),
         ];
-        let of_the_quorum = [Promise::LeaderIsAlive, Promise::NoFencedBrokerInIsr];
-        let knows_no_fencing = self.cluster.settings.zookeeper_mode;
         for (promise, finding) in findings {
-            if knows_no_fencing && of_the_quorum.contains(&promise) {
-                continue;
-            }
             self.findings.note(promise, at, Some(name), finding);
         }
     }

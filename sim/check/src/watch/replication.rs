@@ -20,6 +20,7 @@ impl Judge {
         use ReplicationFact as F;
         match fact {
             F::BecameLeader { partition, epoch, start, high_watermark, isr } => {
+                self.learn_election(at, partition, *epoch, isr);
                 let leading = Leading::new(*epoch, isr.len() as u32);
                 self.take_up_leadership(at, partition, leading, *start, *high_watermark);
             }
@@ -37,7 +38,9 @@ impl Judge {
             F::FollowerHighWatermarkAdvanced { partition, to, .. } => {
                 self.follow(at, partition, *to);
             }
-            F::IsrExpanded { partition, isr, .. } | F::IsrShrunk { partition, isr, .. } => {
+            F::IsrExpanded { partition, isr, partition_epoch }
+            | F::IsrShrunk { partition, isr, partition_epoch } => {
+                self.learn_change(at, partition, isr, *partition_epoch);
                 self.learn_isr(at.node, partition, isr.len() as u32);
             }
             F::ProduceAnswered { partition, .. } => self.answer(at, partition, fact),
