@@ -186,7 +186,7 @@ fn plans(mode: Mode) -> impl Strategy<Value = Plan> {
         prop_oneof![Just(0u32), 1..=20_000u32],
     );
     (deployment, replication, settings, load, faults, any::<u32>()).prop_map(
-        |(
+        move |(
             (brokers, voters, combined, partitions),
             (replication, min_insync_replicas),
             settings,
