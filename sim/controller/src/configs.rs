@@ -62,7 +62,7 @@ impl Active {
         let mut records = Vec::new();
         for change in changes {
             let before = configs.value(resource, &change.name);
-            let value = self.changed(resource, change, before)?;
+            let value = changed(resource, change, before)?;
             match &value {
                 Some(value) => values.insert(&change.name, value.clone()),
                 None => values.remove(&*change.name),
@@ -96,29 +96,6 @@ impl Active {
         }
     }
 
-    fn changed(
-        &self,
-        resource: &ConfigResource,
-        change: &ConfigChange,
-        before: Option<&Arc<str>>,
-    ) -> Result<Option<Arc<str>>, Refusal> {
-        let (items, appends) = match &change.operation {
-            ConfigOperation::Set(value) => return Ok(Some(value.clone())),
-            ConfigOperation::Delete => return Ok(None),
-            ConfigOperation::Append(items) => (items, true),
-            ConfigOperation::Subtract(items) => (items, false),
-        };
-        if !LISTS.contains(&&*change.name) {
-            let verb = if appends { "APPEND" } else { "SUBTRACT" };
-            let message =
-                format!("Can't {verb} to key {} because its type is not LIST.", change.name);
-            return Err(Refusal::new(ErrorCode::InvalidConfig, message));
-        }
-        let value = before.map(ToString::to_string).or_else(|| default(resource, &change.name));
-        let list = value.unwrap_or_default();
-        Ok(Some(if appends { appended(&list, items) } else { subtracted(&list, items) }))
-    }
-
     /// The values are values of these names, and agree with each other
     /// (`ControllerConfigurationValidator`).
     pub(crate) fn check_configs<'a>(
@@ -126,16 +103,47 @@ impl Active {
         resource: &ConfigResource,
         values: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<(), Refusal> {
-        let checked = match resource {
-            ConfigResource::Topic(name) => {
-                let refused = |message| Refusal::new(ErrorCode::InvalidTopicException, message);
-                topic_name::validate(name).map_err(refused)?;
-                TopicConfig::on(&self.settings.config, values).map(|_| ())
-            }
-            ConfigResource::Broker(_) => checked_for_broker(&self.settings.config, values),
-        };
-        checked.map_err(|error| Refusal::new(ErrorCode::InvalidConfig, error.to_string()))
+        check(&self.settings.config, resource, values)
     }
+}
+
+/// What a change makes of a config's value.
+pub(crate) fn changed(
+    resource: &ConfigResource,
+    change: &ConfigChange,
+    before: Option<&Arc<str>>,
+) -> Result<Option<Arc<str>>, Refusal> {
+    let (items, appends) = match &change.operation {
+        ConfigOperation::Set(value) => return Ok(Some(value.clone())),
+        ConfigOperation::Delete => return Ok(None),
+        ConfigOperation::Append(items) => (items, true),
+        ConfigOperation::Subtract(items) => (items, false),
+    };
+    if !LISTS.contains(&&*change.name) {
+        let verb = if appends { "APPEND" } else { "SUBTRACT" };
+        let message = format!("Can't {verb} to key {} because its type is not LIST.", change.name);
+        return Err(Refusal::new(ErrorCode::InvalidConfig, message));
+    }
+    let value = before.map(ToString::to_string).or_else(|| default(resource, &change.name));
+    let list = value.unwrap_or_default();
+    Ok(Some(if appends { appended(&list, items) } else { subtracted(&list, items) }))
+}
+
+/// Whether values are values of these names, and agree with each other, on top of a broker's configuration.
+pub(crate) fn check<'a>(
+    config: &BrokerConfig,
+    resource: &ConfigResource,
+    values: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<(), Refusal> {
+    let checked = match resource {
+        ConfigResource::Topic(name) => {
+            let refused = |message| Refusal::new(ErrorCode::InvalidTopicException, message);
+            topic_name::validate(name).map_err(refused)?;
+            TopicConfig::on(config, values).map(|_| ())
+        }
+        ConfigResource::Broker(_) => checked_for_broker(config, values),
+    };
+    checked.map_err(|error| Refusal::new(ErrorCode::InvalidConfig, error.to_string()))
 }
 
 fn checked_for_broker<'a>(

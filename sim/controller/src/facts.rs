@@ -46,7 +46,7 @@ pub(crate) fn state_record(image: &Image, record: &MetadataRecord, out: &mut Out
     }
 }
 
-fn called(resource: &ConfigResource) -> String {
+pub(crate) fn called(resource: &ConfigResource) -> String {
     match resource {
         ConfigResource::Topic(name) => format!("topic {name}"),
         ConfigResource::Broker(Some(broker)) => format!("broker {broker}"),

@@ -9,7 +9,7 @@ use klab_wire::{
 };
 
 /// Ids in a block (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`).
-const BLOCK_SIZE: u32 = 1_000;
+pub(crate) const BLOCK_SIZE: u32 = 1_000;
 
 impl Active {
     pub(crate) fn allocate_producer_ids(

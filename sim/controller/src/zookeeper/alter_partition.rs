@@ -191,6 +191,7 @@ impl KafkaController {
             .collect();
         self.send_update_metadata(touched);
         answer(task, Ok(wishes.iter().map(altered).collect()), out);
+        self.look_after_reassignments(&done, task);
     }
 
     /// `updateLeaderAndIsrCache`.

@@ -6,10 +6,12 @@
 use super::KafkaController;
 use super::context::{LiveBroker, PartitionAndReplica};
 use super::partition_states::{PartitionStep, all_failed, read};
+use super::reassignment::ReassignStep;
 use super::replica_states::ReplicaStep;
 use super::states::{PartitionState, ReplicaState};
 use super::step::Step;
 use super::task::{Task, children, data};
+use super::topic_deletion::DeletionStep;
 use klab_machine::Outbox;
 use klab_machine::fact::ControllerFact;
 use klab_wire::config::switches::BrokerEpochs;
@@ -161,9 +163,12 @@ impl KafkaController {
         self.batch.add_update_metadata(new.iter().copied(), &all, &self.context);
         self.send_batch();
         let replicas = self.context.replicas_on(&new);
+        let topics = replicas.iter().map(|one| one.partition.topic.clone()).collect();
         task.then([
             ReplicaStep::Change(replicas, ReplicaState::Online).into(),
             PartitionStep::BringAllOnline.into(),
+            ReassignStep::ResumeOn(new.clone()).into(),
+            DeletionStep::ResumeFor(topics).into(),
             BrokerStep::Watch(new.into_iter().collect()).into(),
         ]);
     }
@@ -188,18 +193,18 @@ impl KafkaController {
     ) {
         let is_to_go =
             |one: &PartitionAndReplica| self.context.is_queued_for_deletion(&one.partition.topic);
-        let stay: Vec<_> = replicas.into_iter().filter(|one| !is_to_go(one)).collect();
+        let (go, stay): (Vec<_>, Vec<_>) = replicas.into_iter().partition(is_to_go);
         let leaderless = self.context.partitions_with_offline_leader();
         let nobody_is_told = stay.is_empty();
-        let mut steps = vec![
+        if nobody_is_told {
+            task.then([BrokerStep::TellTheRest.into()]);
+        }
+        self.fail_deletion(go, task);
+        task.then([
             PartitionStep::Change(leaderless, PartitionState::Offline).into(),
             PartitionStep::BringAllOnline.into(),
             ReplicaStep::Change(stay, ReplicaState::Offline).into(),
-        ];
-        if nobody_is_told {
-            steps.push(BrokerStep::TellTheRest.into());
-        }
-        task.then(steps);
+        ]);
     }
 
     pub(super) fn register_broker_handlers(&mut self, brokers: &[NodeId], task: &mut Task) {

@@ -1,6 +1,7 @@
 //! What a controller remembers of the cluster (`ControllerContext`): as much of ZooKeeper as it has read, and the
 //! states of its two state machines. It may be out of date; what counts is what a conditional write says.
 
+use super::config_change::ChangeName;
 use super::states::{PartitionState, ReplicaState};
 use klab_wire::znodes::{LeaderIsrAndControllerEpoch, ReplicaAssignment};
 use klab_wire::{
@@ -49,6 +50,10 @@ pub struct ControllerContext {
     leadership: BTreeMap<TopicPartition, LeaderIsrAndControllerEpoch>,
     partition_states: BTreeMap<TopicPartition, PartitionState>,
     replica_states: BTreeMap<PartitionAndReplica, ReplicaState>,
+    /// The last change of configs that was looked at.
+    pub last_config_change: Option<ChangeName>,
+    /// The dynamic default of all brokers, so far as the controller has heard of it.
+    pub default_configs: BTreeMap<Arc<str>, Arc<str>>,
     /// The partitions whose replicas are on the move.
     pub being_reassigned: BTreeSet<TopicPartition>,
     /// The topics that shall go.
@@ -64,11 +69,6 @@ impl ControllerContext {
     /// Registered, and not on its way out.
     pub fn is_live(&self, broker: NodeId) -> bool {
         self.live_brokers.contains_key(&broker) && !self.shutting_down.contains(&broker)
-    }
-
-    /// Registered, and not on their way out.
-    pub fn live_ids(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.live_or_shutting_down().filter(|broker| !self.shutting_down.contains(broker))
     }
 
     /// Registered.

@@ -2,6 +2,7 @@
 //! threads that serve administrators (`ZkAdminManager`).
 
 use super::channels::Channels;
+use super::config_admin::ConfigStep;
 use super::context::ControllerContext;
 use super::elector::ElectorStep;
 use super::event::Event;
@@ -11,6 +12,7 @@ use super::request_batch::RequestBatch;
 use super::setup::{KafkaControllerSetup, KafkaControllerView, Settings};
 use super::step::Step;
 use super::task::{Guard, Task, TaskId};
+use super::topic_admin::TopicAdminStep;
 use super::topic_creation::CreationStep;
 use crate::purgatory::Reply;
 use klab_machine::random::stream;
@@ -310,6 +312,11 @@ impl KafkaController {
             (EventType::NodeCreated, _) if *at == path::broker_id(self.node()) => {
                 Some(Event::Startup)
             }
+            (EventType::NodeCreated, "/admin/reassign_partitions") => {
+                Some(Event::ZkPartitionReassignment)
+            }
+            (EventType::NodeChildrenChanged, "/admin/delete_topics") => Some(Event::TopicDeletion),
+            (EventType::NodeChildrenChanged, "/config/changes") => Some(Event::ConfigChange),
             (EventType::NodeDataChanged, _) => modified(at),
             _ => None,
         }
@@ -329,7 +336,18 @@ impl KafkaController {
     fn administer(&mut self, reply: Reply, out: &mut Outbox) {
         match &reply.request {
             Request::CreateTopics(_) => self.begin_task(CreationStep::Begin.into(), reply),
-            // There is no such API in ZooKeeper mode.
+            Request::DeleteTopics(_) if !self.settings.config.delete_topic_enable => {
+                reply.refuse(ErrorCode::TopicDeletionDisabled, out);
+            }
+            Request::DeleteTopics(_) => self.begin_task(TopicAdminStep::Delete.into(), reply),
+            Request::CreatePartitions(request) => {
+                let topics = request.topics.iter().cloned().collect();
+                self.begin_task(TopicAdminStep::Grow(topics, Vec::new()).into(), reply);
+            }
+            Request::IncrementalAlterConfigs(_) => {
+                self.begin_task(ConfigStep::Begin.into(), reply);
+            }
+            // There is no such API in ZooKeeper mode, or brokers answer it by themselves.
             _ => reply.refuse(ErrorCode::UnsupportedVersion, out),
         }
     }
@@ -367,7 +385,7 @@ impl KafkaController {
 
     fn run_task(&mut self, id: TaskId, task: &mut Task, now: Now, out: &mut Outbox) {
         loop {
-            for (place, ask) in task.to_ask() {
+            for (place, ask) in task.next_asks() {
                 self.keeper.ask(id, place, ask, now, out);
             }
             let Some(step) = task.next_step() else { return };
@@ -376,10 +394,13 @@ impl KafkaController {
     }
 }
 
-/// A broker's or a topic's znode has other data.
+/// A broker's, a topic's or a partition's znode has other data.
 fn modified(at: &Path) -> Option<Event> {
     if let Some(broker) = at.0.strip_prefix("/brokers/ids/") {
         return path::broker_of(broker).map(Event::BrokerModifications);
+    }
+    if let Some(partition) = path::partition_of(at) {
+        return Some(Event::PartitionReassignmentIsrChange(partition));
     }
     let topic = at.0.strip_prefix("/brokers/topics/")?;
     Some(Event::PartitionModifications(TopicName::from(topic)))

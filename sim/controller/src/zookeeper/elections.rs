@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn an_offline_partition_gets_the_first_live_replica_of_its_isr() {
         // Who is alive, the ISR, whether an unclean leader is allowed; the leader and the ISR then.
-        let cases: [(&[u16], &[u16], bool, Option<(u16, Vec<u16>)>); 5] = [
+        type Elected = Option<(u16, Vec<u16>)>;
+        let cases: [(&[u16], &[u16], bool, Elected); 5] = [
             (&[2, 3], &[1, 2, 3], false, Some((2, vec![2, 3]))),
             (&[3], &[1, 3], false, Some((3, vec![3]))),
             (&[2, 3], &[1], false, None),

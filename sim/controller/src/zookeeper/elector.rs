@@ -46,10 +46,6 @@ pub(super) enum ElectorStep {
     Checked(ControllerEpoch),
     /// The epoch of one's own znode was read.
     EpochChecked(ControllerEpoch),
-    /// Give the office up (`triggerControllerMove`).
-    Move,
-    /// Who has it, was read.
-    Moving,
 }
 
 impl From<ElectorStep> for Step {
@@ -85,11 +81,6 @@ impl KafkaController {
             ElectorStep::Registered(epoch) => self.registered(epoch, task, out),
             ElectorStep::Checked(epoch) => self.checked(epoch, task),
             ElectorStep::EpochChecked(epoch) => self.epoch_checked(epoch, task, out),
-            ElectorStep::Move => {
-                ask_who(task);
-                task.then([ElectorStep::Moving.into()]);
-            }
-            ElectorStep::Moving => self.moving(task, out),
         }
     }
 
@@ -237,16 +228,6 @@ impl KafkaController {
         self.delayed.refuse_all(out);
         self.context.reset();
         out.state(ControllerFact::ControllerResigned { epoch });
-    }
-
-    fn moving(&mut self, task: &mut Task, out: &mut Outbox) {
-        self.active_controller = named(task.answer());
-        if self.is_active() {
-            let guard = self.guard();
-            self.active_controller = None;
-            self.resign(out);
-            task.write([Op::Delete { path: path::controller(), version: None }], guard);
-        }
     }
 }
 

@@ -3,13 +3,17 @@
 use super::KafkaController;
 use super::alter_partition::AlterPartitionStep;
 use super::broker_change::{BrokerStep, BrokersFor};
+use super::config_change::ConfigChangeStep;
 use super::controlled_shutdown::ShutdownStep;
 use super::elector::ElectorStep;
 use super::isr_change::IsrChangeStep;
 use super::leader_election::ElectionStep;
 use super::partition_states::PartitionStep;
+use super::producer_ids::ProducerIdStep;
+use super::reassign_request::RequestStep;
 use super::step::Step;
 use super::topic_change::TopicStep;
+use super::topic_deletion::DeletionStep;
 use crate::purgatory::Reply;
 use klab_machine::Outbox;
 use klab_wire::{
@@ -43,6 +47,14 @@ pub(super) enum Event {
     AutoPreferredReplicaLeaderElection,
     /// `/admin/preferred_replica_election` is there.
     PreferredReplicaElection,
+    /// `/admin/delete_topics` has changed.
+    TopicDeletion,
+    /// `/admin/reassign_partitions` is there.
+    ZkPartitionReassignment,
+    /// A leader has written the state of a partition on the move.
+    PartitionReassignmentIsrChange(TopicPartition),
+    /// `/config/changes` has changed.
+    ConfigChange,
     /// A topic may have unclean leaders from now on.
     TopicUncleanLeaderElectionEnable(TopicName),
     /// Any topic may.
@@ -106,7 +118,21 @@ impl KafkaController {
                 self.leader_and_isr_answered(broker, &response, &mut thread);
                 self.thread = thread;
             }
-            Event::StopReplicaResponseReceived(..) => {}
+            Event::StopReplicaResponseReceived(broker, response, asked) => {
+                let mut thread = std::mem::take(&mut self.thread);
+                self.stop_replica_answered(broker, &response, asked, &mut thread);
+                self.thread = thread;
+            }
+            Event::TopicDeletion => self.go_on([DeletionStep::Read.into()]),
+            Event::ZkPartitionReassignment => {
+                self.go_on([RequestStep::LookFor { resumes: false }.into()]);
+            }
+            Event::PartitionReassignmentIsrChange(partition) => {
+                let mut thread = std::mem::take(&mut self.thread);
+                self.look_after_reassignments([&partition], &mut thread);
+                self.thread = thread;
+            }
+            Event::ConfigChange => self.go_on([ConfigChangeStep::LookFor { acts: true }.into()]),
         }
     }
 
@@ -131,6 +157,12 @@ impl KafkaController {
             Request::AlterPartition(_) => AlterPartitionStep::Decide.into(),
             Request::ControlledShutdown(_) => ShutdownStep::Begin.into(),
             Request::ElectLeaders(_) => ElectionStep::Asked.into(),
+            Request::AlterPartitionReassignments(_) => RequestStep::Asked.into(),
+            Request::AllocateProducerIds(_) => ProducerIdStep::Begin.into(),
+            Request::ListPartitionReassignments(request) => {
+                let response = self.list_reassignments(request.partitions.as_deref());
+                return reply.respond(response, out);
+            }
             _ => return reply.refuse(ErrorCode::UnsupportedVersion, out),
         };
         self.thread.reply = Some(reply);

@@ -5,15 +5,18 @@
 
 use super::KafkaController;
 use super::broker_change::{BrokerStep, BrokersFor};
+use super::config_change::ConfigChangeStep;
 use super::context::PartitionAndReplica;
 use super::isr_change::IsrChangeStep;
 use super::leader_election::ElectionStep;
 use super::partition_states::{PartitionStep, decoded, read, read_state};
+use super::reassign_request::RequestStep;
 use super::replica_states::ReplicaStep;
 use super::states::{PartitionState, ReplicaState};
 use super::step::Step;
 use super::task::{Task, children, data};
 use super::topic_change::assignments_in;
+use super::topic_deletion::DeletionStep;
 use klab_machine::timer::ControllerTimer;
 use klab_machine::{Outbox, Timer};
 use klab_wire::config::switches::UpdateMetadataFirst;
@@ -42,12 +45,18 @@ pub(super) enum FailoverStep {
     ReadStates,
     /// That was read.
     StatesRead,
+    /// Which topics shall go?
+    ReadDeletions,
     /// Tell the brokers who is alive.
     SendUpdateMetadata,
     /// Bring replicas on live brokers online, the others offline.
     StartReplicas,
     /// Elect leaders where there are none.
     StartPartitions,
+    /// Replicas that are on the move, and requests to move some.
+    ResumeReassignments,
+    /// Topics that go.
+    ResumeDeletions,
     /// What was asked for while there was no controller.
     ReadElections,
     /// Begin to look after the preferred replicas.
@@ -65,7 +74,7 @@ const FIRST_BALANCE: Span = Span::from_secs(5);
 
 impl FailoverStep {
     /// In this order.
-    pub(super) const ALL: [FailoverStep; 12] = [
+    pub(super) const ALL: [FailoverStep; 15] = [
         FailoverStep::RegisterHandlers,
         FailoverStep::DeleteIsrNotifications,
         FailoverStep::ReadBrokers,
@@ -73,9 +82,12 @@ impl FailoverStep {
         FailoverStep::TopicsRead,
         FailoverStep::WatchBrokers,
         FailoverStep::ReadStates,
+        FailoverStep::ReadDeletions,
         FailoverStep::SendUpdateMetadata,
         FailoverStep::StartReplicas,
         FailoverStep::StartPartitions,
+        FailoverStep::ResumeReassignments,
+        FailoverStep::ResumeDeletions,
         FailoverStep::ReadElections,
         FailoverStep::StartScheduler,
     ];
@@ -104,6 +116,14 @@ impl KafkaController {
             }
             FailoverStep::StartReplicas => self.start_replicas(task),
             FailoverStep::StartPartitions => self.start_partitions(task),
+            FailoverStep::ReadDeletions => task.then([
+                ConfigChangeStep::LookFor { acts: false }.into(),
+                DeletionStep::ReadForFailover.into(),
+            ]),
+            FailoverStep::ResumeReassignments => {
+                task.then([RequestStep::LookFor { resumes: true }.into()]);
+            }
+            FailoverStep::ResumeDeletions => task.then([DeletionStep::Resume.into()]),
             FailoverStep::ReadElections => task.then([ElectionStep::LookForRequest.into()]),
             FailoverStep::StartScheduler => self.start_scheduler(out),
         }
@@ -115,6 +135,7 @@ impl KafkaController {
             path::topics(),
             path::delete_topics(),
             path::isr_change_notifications(),
+            path::config_changes(),
         ] {
             self.keeper.handle_children(path);
         }

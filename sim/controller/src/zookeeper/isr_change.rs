@@ -53,6 +53,7 @@ impl KafkaController {
                 let answers = task.answers();
                 self.remember_states(&partitions, answers);
                 self.send_update_metadata(&partitions);
+                self.look_after_reassignments(&partitions, task);
             }
             IsrChangeStep::Delete(notes) => {
                 let delete = |path| Op::Delete { path, version: None };

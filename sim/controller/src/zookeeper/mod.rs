@@ -21,9 +21,13 @@
 mod alter_partition;
 mod broker_change;
 mod channels;
+mod config_admin;
+mod config_change;
 mod context;
 mod controlled_shutdown;
 mod controller;
+#[cfg(test)]
+mod desk;
 pub mod elections;
 mod elector;
 mod event;
@@ -33,15 +37,22 @@ mod isr_change;
 mod keeper;
 mod leader_election;
 mod partition_states;
+mod producer_ids;
 mod purgatory;
+mod reassign_request;
+mod reassignment;
 mod replica_states;
 mod request_batch;
 mod setup;
 pub mod states;
 mod step;
 mod task;
+#[cfg(test)]
+mod tests;
+mod topic_admin;
 mod topic_change;
 mod topic_creation;
+mod topic_deletion;
 
 pub use controller::KafkaController;
 pub use setup::{KafkaControllerSetup, KafkaControllerView};

@@ -12,7 +12,6 @@ use super::states::PartitionState;
 use super::step::Step;
 use super::task::{Elections, Guard, Outcome, Task, data};
 use klab_machine::Outbox;
-use klab_wire::config::TopicConfig;
 use klab_wire::config::switches::LeaderRecovery;
 use klab_wire::znodes::{
     ConfigEntityZNode, LeaderAndIsr, LeaderIsrAndControllerEpoch, TopicPartitionStateZNode, path,
@@ -81,7 +80,11 @@ impl KafkaController {
         }
     }
 
-    fn change_partitions(&mut self, partitions: Vec<TopicPartition>, state: PartitionState) {
+    pub(super) fn change_partitions(
+        &mut self,
+        partitions: Vec<TopicPartition>,
+        state: PartitionState,
+    ) {
         for partition in partitions {
             if state.may_follow(self.context.partition_state(&partition)) {
                 self.context.put_partition_state(&partition, state);
@@ -209,8 +212,10 @@ impl KafkaController {
         let Ok(read) = data(outcome) else { return false };
         let overrides = read.map(|(data, _)| ConfigEntityZNode::decode(&data)).unwrap_or_default();
         let values = overrides.0.iter().map(|(name, value)| (&**name, &**value));
-        let config = TopicConfig::on(&self.settings.config, values);
-        config.is_ok_and(|config| config.unclean_leader_election_enable)
+        match values.clone().find(|(name, _)| *name == "unclean.leader.election.enable") {
+            Some((_, value)) => value == "true",
+            None => self.is_unclean_by_default(),
+        }
     }
 
     fn elect(

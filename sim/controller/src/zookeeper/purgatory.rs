@@ -6,12 +6,15 @@ use crate::purgatory::Reply;
 use klab_machine::timer::ControllerTimer;
 use klab_machine::{Outbox, Timer};
 use klab_wire::{ErrorCode, Now, Response, Span, Time, TopicName};
+use std::collections::BTreeMap;
 
 /// What a request waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Until {
     /// Every partition of the topic has a leader.
     Created,
+    /// So are as many as there shall be.
+    Grown(BTreeMap<TopicName, u32>),
     /// The topic is not told to anybody any more.
     Deleted,
 }
@@ -49,7 +52,7 @@ impl DelayedOperations {
     /// Answers whoever waits for nothing any more.
     pub(super) fn complete(&mut self, context: &ControllerContext, out: &mut Outbox) {
         let is_done =
-            |one: &mut Delayed| one.topics.iter().all(|topic| is_so(one.until, topic, context));
+            |one: &mut Delayed| one.topics.iter().all(|topic| is_so(&one.until, topic, context));
         for done in self.waiting.extract_if(.., is_done) {
             done.reply.respond(done.response, out);
         }
@@ -58,7 +61,7 @@ impl DelayedOperations {
     /// Answers whoever has waited long enough: what is not so yet will be so without it.
     pub(super) fn expire(&mut self, now: Time, context: &ControllerContext, out: &mut Outbox) {
         for mut late in self.waiting.extract_if(.., |one| one.deadline <= now) {
-            late.topics.retain(|topic| !is_so(late.until, topic, context));
+            late.topics.retain(|topic| !is_so(&late.until, topic, context));
             time_out(&mut late.response, &late.topics);
             late.reply.respond(late.response, out);
         }
@@ -80,17 +83,22 @@ impl DelayedOperations {
     }
 }
 
-fn is_so(until: Until, topic: &TopicName, context: &ControllerContext) -> bool {
+fn is_so(until: &Until, topic: &TopicName, context: &ControllerContext) -> bool {
     match until {
-        Until::Created => {
-            let partitions = context.partitions_of(topic);
-            !partitions.is_empty()
-                && partitions.iter().all(|partition| context.leader(partition).is_some())
+        Until::Created => have_leaders(topic, 1, context),
+        Until::Grown(counts) => {
+            have_leaders(topic, counts.get(topic).copied().unwrap_or(1), context)
         }
         Until::Deleted => {
             context.deletion_started.contains(topic) || !context.all_topics.contains(topic)
         }
     }
+}
+
+fn have_leaders(topic: &TopicName, at_least: u32, context: &ControllerContext) -> bool {
+    let partitions = context.partitions_of(topic);
+    partitions.len() >= at_least as usize
+        && partitions.iter().all(|partition| context.leader(partition).is_some())
 }
 
 fn time_out(response: &mut Response, topics: &[TopicName]) {

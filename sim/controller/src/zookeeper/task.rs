@@ -120,7 +120,7 @@ impl Task {
     }
 
     /// What is to be asked now, each with the place of its answer.
-    pub(super) fn to_ask(&mut self) -> Vec<(u32, Ask)> {
+    pub(super) fn next_asks(&mut self) -> Vec<(u32, Ask)> {
         if self.missing > 0 {
             return Vec::new();
         }
@@ -178,11 +178,11 @@ mod tests {
         let read = || Op::GetData { path: path::controller(), watch: false };
         task.ask([read(), read()]);
         task.ask([read()]);
-        assert_eq!(task.to_ask().iter().map(|(place, _)| *place).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(task.next_asks().iter().map(|(place, _)| *place).collect::<Vec<_>>(), [0, 1]);
         task.answered(1, Err(KeeperError::NoNode));
-        assert!(task.next_step().is_none() && task.to_ask().is_empty());
+        assert!(task.next_step().is_none() && task.next_asks().is_empty());
         task.answered(0, Ok(Answer::Done));
-        assert_eq!(task.to_ask().len(), 1);
+        assert_eq!(task.next_asks().len(), 1);
         task.answered(2, Ok(Answer::Done));
         assert_eq!(task.next_step(), Some(Step::Elector(ElectorStep::Elect)));
         let done = || Ok(Answer::Done);

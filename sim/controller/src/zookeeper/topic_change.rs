@@ -118,7 +118,8 @@ impl KafkaController {
     /// `Uuid.randomUuid`: other for each life of a topic.
     pub(super) fn draw_topic_id(&self, topic: &TopicName) -> TopicId {
         let (seed, zxid) = (self.settings.identity.seed, self.keeper.session.last_zxid());
-        TopicId(stream(seed, &format!("identity of {topic}"), [zxid.0]).number())
+        let mut draws = stream(seed, &format!("identity of {topic}"), [zxid.0]);
+        TopicId(draws.between(2, u64::from(u32::MAX)))
     }
 
     /// A topic may have got more partitions; that replicas have moved, the controller wrote itself.
