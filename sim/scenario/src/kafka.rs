@@ -25,8 +25,6 @@ pub struct Kafka {
 const PLANNED: &[(&str, &[&str], &str)] = &[
     ("replica-directories", &["off", "on"],
         "KIP-853: whether a voter with a replaced disk is told apart from its former self."),
-    ("controller-writes", &["unguarded", "guarded"],
-        "KAFKA-6082: whether a deposed ZooKeeper-mode controller's writes are refused."),
 ];
 
 impl Kafka {

@@ -19,7 +19,7 @@ use klab_machine::random::stream;
 use klab_machine::timer::ControllerTimer;
 use klab_machine::{Command, DiskImage, Identity, Input, Machine, Outbox, Timer};
 use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
-use klab_wire::config::switches::ControllerEpochCheck;
+use klab_wire::config::switches::ControllerWrites;
 use klab_wire::znodes::path;
 use klab_wire::zookeeper::{EventType, Path, WatcherEvent};
 use klab_wire::{
@@ -144,9 +144,9 @@ impl KafkaController {
 
     /// What a write of this controller checks.
     pub(super) fn guard(&self) -> Guard {
-        match self.settings.switches.controller_epoch_check {
-            ControllerEpochCheck::Off => Guard(None),
-            ControllerEpochCheck::On => Guard(Some(self.context.epoch_zk_version)),
+        match self.settings.switches.controller_writes {
+            ControllerWrites::Unguarded => Guard(None),
+            ControllerWrites::Guarded => Guard(Some(self.context.epoch_zk_version)),
         }
     }
 
@@ -261,7 +261,7 @@ impl KafkaController {
     /// The session is over: what was queued is dropped, and what is under way ends; a new session begins when that
     /// is dealt with (`beforeInitializingSession`).
     fn session_expired(&mut self, now: Now, out: &mut Outbox) {
-        if self.settings.switches.controller_epoch_check == ControllerEpochCheck::Off {
+        if self.settings.switches.controller_writes == ControllerWrites::Unguarded {
             // The event thread does not notice: what it is about goes on in the new session.
             self.put(Event::Expire);
         } else {

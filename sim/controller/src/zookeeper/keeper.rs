@@ -155,7 +155,7 @@ impl Keeper {
     }
 }
 
-/// `unwrapResponseWithControllerEpochCheck`.
+/// `unwrapResponseWithControllerWrites`.
 fn unwrapped(result: Outcome) -> Heard {
     match result {
         Ok(Answer::Multi(parts)) => {

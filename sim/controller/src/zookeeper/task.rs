@@ -42,7 +42,7 @@ pub(super) struct Ask {
 pub(super) struct Guard(pub(super) Option<u32>);
 
 impl Guard {
-    /// `KafkaZkClient.wrapRequestWithControllerEpochCheck`.
+    /// `KafkaZkClient.wrapRequestWithControllerWrites`.
     fn around(self, op: Op) -> Ask {
         let Some(version) = self.0 else { return Ask { op, is_guarded: false } };
         let check = Op::Check { path: path::controller_epoch(), version: Some(version) };

@@ -1,7 +1,7 @@
 //! Controllers in ZooKeeper mode, with a real server of an ensemble.
 
 use super::desk::Desk;
-use klab_wire::config::switches::{ControllerEpochCheck, IsrChanges};
+use klab_wire::config::switches::{ControllerWrites, IsrChanges};
 use klab_wire::config::{Release, Switches};
 use klab_wire::znodes::{PartitionsZNode, path};
 use klab_wire::zookeeper::{Acl, CreateMode, Op};
@@ -109,8 +109,8 @@ fn kafka_6082_a_controller_that_was_away_writes_nothing_any_more() {
 
 #[test]
 fn before_kafka_6082_a_controller_that_was_away_writes_over_its_successor() {
-    let off = ControllerEpochCheck::Off;
-    let switches = Switches { controller_epoch_check: off, ..Switches::at(Release::new(3, 9)) };
+    let unguarded = ControllerWrites::Unguarded;
+    let switches = Switches { controller_writes: unguarded, ..Switches::at(Release::new(3, 9)) };
     let mut desk = Desk::with(switches, &[]).with_brokers([1, 2, 3]);
     desk.create(1, "orders", &[&[2, 3]]);
     zombie(&mut desk);

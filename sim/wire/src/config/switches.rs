@@ -239,12 +239,12 @@ switches! {
     }
     /// KAFKA-6082: whether what a controller writes is conditional on its still being the controller. ZooKeeper mode
     /// only.
-    "controller-epoch-check" controller_epoch_check: ControllerEpochCheck in "sim/controller/src/zookeeper/task.rs" {
+    "controller-writes" controller_writes: ControllerWrites in "sim/controller/src/zookeeper/task.rs" {
         /// A controller whose session has expired unnoticed writes on, in its next session, over what its
         /// successor has written.
-        "off" Off since (0, 8),
+        "unguarded" Unguarded since (0, 8),
         /// Every write is a multi that checks the version of `/controller_epoch` first.
-        "on" On since (2, 1),
+        "guarded" Guarded since (2, 1),
     }
     /// KAFKA-4443: when a new controller tells the brokers who is alive. ZooKeeper mode only.
     "update-metadata-first" update_metadata_first: UpdateMetadataFirst in "sim/controller/src/zookeeper/failover.rs" {
