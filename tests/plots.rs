@@ -81,12 +81,11 @@ fn a_mistake_in_a_plot_is_answered_with_the_way_out() {
 /// The quick ones; `klab report --check` holds all of them against what their runs give now.
 #[test]
 fn the_curated_pages_are_what_their_runs_give() {
-    use klab::lab::plot::curated::changed;
-    use klab::lab::plot::pages::PAGES;
-    let quick: Vec<_> = PAGES.iter().filter(|page| page.is_quick).collect();
+    use klab::lab::plot::curated::{all, changed};
+    let quick: Vec<_> = all().filter(|(_, page)| page.is_quick).collect();
     assert!(!quick.is_empty());
-    for page in quick {
-        let changed = changed(page, 2).unwrap_or_else(|mistake| panic!("{mistake}"));
+    for (shelf, page) in quick {
+        let changed = changed(shelf, page, 2).unwrap_or_else(|mistake| panic!("{mistake}"));
         assert!(changed.is_empty(), "klab report {}, and say why: {changed:#?}", page.name);
     }
 }

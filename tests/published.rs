@@ -45,6 +45,8 @@ fn a_few_rows_are_near_what_was_published_and_as_the_pages_say() {
         ("pravega-2020", "1 partition, 1 producer"),
         ("pravega-2020", "linger"),
         ("datastax-2019", "1 partition"),
+        ("hunt-2010", "3 servers, 50 % reads"),
+        ("zab-2011", "9 servers, network"),
     ];
     for (publication, name) in rows {
         let row = compared(publication, name);

@@ -28,7 +28,7 @@ enum Command {
     Compare(CompareArguments),
     /// Draw a curve: a measure against a key of the scenario, over several seeds
     Plot(PlotArguments),
-    /// Make the curated pages of reports/performance anew, or check them
+    /// Make the curated pages of reports/performance and reports/zookeeper anew, or check them
     Report(ReportArguments),
     /// Judge a history from a file: a run's, or one that was recorded from a real cluster
     #[command(after_long_help = CHECK_HELP)]
@@ -175,9 +175,9 @@ pub struct ReportArguments {
     /// How many runs at a time [default: one per core]
     #[arg(long)]
     pub jobs: Option<usize>,
-    /// Write the pages below this folder
-    #[arg(long, value_name = "DIR", default_value = plot::curated::FOLDER)]
-    pub out: PathBuf,
+    /// Write the pages below this folder [default: where they lie]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Write the pictures as PNG as well
     #[arg(long)]
     pub png: bool,

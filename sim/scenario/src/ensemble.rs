@@ -5,7 +5,7 @@ use crate::amount::{Rate, text};
 use crate::cluster::{NodeOverrides, read_clock, read_count};
 use crate::names::Scope;
 use crate::problem::Complaint;
-use crate::producer::{read_count as read_clients, read_times};
+use crate::producer::{Load, read_count as read_clients, read_times};
 use crate::reader::{Positive, Spanned, Table, table_of};
 use klab_wire::{NodeId, Span};
 use serde::Serialize;
@@ -75,8 +75,9 @@ pub struct ZooKeeperClient {
     /// The servers of their connection string; all if nothing is said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<NodeId>,
-    /// How often each of them does something; 20/s if nothing is said.
-    pub rate: Rate,
+    /// How often each of them does something; 20/s if nothing is said. `"max"`: again as soon as fewer than `in-flight`
+    /// requests are under way.
+    pub rate: Load,
     /// How many requests each of them has in flight at most; 1 if nothing is said.
     pub in_flight: u16,
     /// How many calls each of them makes at most; no limit if nothing is said.
@@ -86,6 +87,9 @@ pub struct ZooKeeperClient {
     pub keys: u16,
     /// How many of a hundred operations on registers are reads; 50 if nothing is said.
     pub reads: u16,
+    /// How many bytes a register has at least; as many as its number takes if nothing is said.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub value_size: u32,
     /// Whether each read comes behind a `sync`.
     pub synced: bool,
     /// For how long a lock is held; 200 ms if nothing is said.
@@ -133,7 +137,7 @@ const SNAP_COUNT: u32 = 100_000;
 const COMMIT_LOG_COUNT: u32 = 500;
 const GLOBAL_OUTSTANDING_LIMIT: u32 = 1_000;
 
-const DEFAULT_RATE: Rate = Rate { count: 20, per: Span::from_secs(1) };
+const DEFAULT_RATE: Load = Load::Rate(Rate { count: 20, per: Span::from_secs(1) });
 
 impl Ensemble {
     /// The servers that vote.
@@ -261,6 +265,7 @@ impl ZooKeeperClient {
             calls: table.optional("calls"),
             keys: table.or("keys", Positive(5)).0,
             reads: reads.map_or(50, |reads| reads.value.min(100)),
+            value_size: table.or("value-size", 0),
             synced: table.or("synced", false),
             hold: table.or("hold", Span::from_millis(200)),
             session_timeout: table.or("session-timeout", Span::from_secs(6)),
@@ -268,6 +273,10 @@ impl ZooKeeperClient {
             stop,
         })
     }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn read_workload(table: &Table<'_>) -> Option<Workload> {

@@ -152,6 +152,17 @@ constants! {
         "And on each record: iterate, deserialise, hand over.";
     consumer_byte_ps "consumer-byte-ps" = 0,
         "And on each byte of it.";
+    // A ZooKeeper server.
+    keeper_request_ns "keeper-request-ns" = 0,
+        "A ZooKeeper server's work on a client's request: take it from the connection, look it up or hand it on, answer it.";
+    keeper_write_ns "keeper-write-ns" = 0,
+        "The leading server's work on a write beside its packets: check it, make a transaction of it, log it.";
+    keeper_apply_ns "keeper-apply-ns" = 0,
+        "Each server's work on a committed transaction: change the tree, fire watches.";
+    keeper_packet_ns "keeper-packet-ns" = 0,
+        "A server's work on each packet to or from another one: PROPOSAL, ACK, COMMIT, a write that is handed on.";
+    message_overhead_bytes "message-overhead-bytes" = 0,
+        "What each message takes of a card beside its own bytes: headers, where messages are too small to share packets.";
 }
 
 /// A named set of constants.

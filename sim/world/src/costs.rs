@@ -4,8 +4,10 @@
 //! step knows (how much a fetch found, how many records an application sent) is paid for afterwards, and
 //! the step's own messages leave when that has passed.
 
+use klab_machine::fact::{Fact, ZooKeeperFact};
 use klab_machine::trace::What;
 use klab_machine::{Call, Effect, Input, Operation};
+use klab_wire::zookeeper::Frame;
 use klab_wire::{FetchResponse, FetchedPartition, MetadataResponse, Request, Response, Span};
 
 /// A piece of work: once for the whole, and for each part of it.
@@ -46,8 +48,24 @@ pub struct Costs {
     pub sender: Work,
     /// An answer to a consumer's fetch: records and bytes in it.
     pub consumer: Work,
+    /// What a ZooKeeper server does.
+    pub keeper: Keeper,
     /// Whether the time counts that machines say they spend.
     pub spends: bool,
+}
+
+/// What a ZooKeeper server's work costs. Its processors (prepare, sync, commit, final) hand on to each other; the model has
+/// one thread for all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeper {
+    /// A client's request with its answer.
+    pub request: Span,
+    /// A write at the leader.
+    pub write: Span,
+    /// A committed transaction.
+    pub apply: Span,
+    /// A packet from or to another server.
+    pub packet: Span,
 }
 
 /// The threads of a machine, and so which of its inputs wait for each other.
@@ -114,6 +132,7 @@ impl Costs {
             (Input::Response { response: Response::Fetch(fetch), .. }, Threads::Client) => {
                 self.consumer.of(found(fetch))
             }
+            (Input::Frame { frame, .. }, _) => self.keeper.of(frame, true),
             _ => Span::ZERO,
         }
     }
@@ -130,6 +149,7 @@ impl Costs {
             Effect::Send { request: Request::Produce(produce), .. } => {
                 self.sender.of(Load::parts(produce.data.len()))
             }
+            Effect::Frame { frame, .. } => self.keeper.of(frame, false),
             Effect::Spend { cpu } if self.spends => *cpu,
             _ => Span::ZERO,
         }
@@ -141,6 +161,8 @@ impl Costs {
             What::Operation(Operation::Began { call: Call::Send { count, .. }, .. }) => {
                 self.producer.record.times(u64::from(*count))
             }
+            What::Fact(Fact::ZooKeeper(ZooKeeperFact::TxnProposed { .. })) => self.keeper.write,
+            What::Fact(Fact::ZooKeeper(ZooKeeperFact::TxnApplied { .. })) => self.keeper.apply,
             _ => Span::ZERO,
         }
     }
@@ -156,6 +178,18 @@ impl Costs {
             Request::Fetch(fetch) => self.fetch.of(Load::parts(fetch.partitions.len())),
             Request::Metadata(_) => self.metadata.whole,
             _ => self.other,
+        }
+    }
+}
+
+impl Keeper {
+    /// A frame that comes, or goes. A client's answer is paid for with its request.
+    fn of(&self, frame: &Frame, comes: bool) -> Span {
+        match frame {
+            Frame::ClientRequest(_) | Frame::ConnectRequest(_) if comes => self.request,
+            Frame::ClientRequest(_) | Frame::ConnectRequest(_) => Span::ZERO,
+            Frame::Reply(_) | Frame::ConnectResponse(_) | Frame::WatcherEvent(_) => Span::ZERO,
+            _ => self.packet,
         }
     }
 }

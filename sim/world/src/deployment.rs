@@ -2,7 +2,9 @@
 
 use crate::client_setup::{consumer_setup, producer_setup};
 use crate::ensemble::{client_setup, server_setup};
-use crate::hardware::{consumer_host, disk_profile, network_profile, producer_host, server_host};
+use crate::hardware::{
+    consumer_host, disk_profile, keeper_client_host, network_profile, producer_host, server_host,
+};
 use crate::node::{Node, NodeSetup};
 use crate::{Clock, Engine, HostPlan, ProcessPlan, directory};
 use klab_broker::{BrokerSetup, SourceSetup};
@@ -34,7 +36,7 @@ pub(crate) fn deploy(scenario: &Scenario, seed: u64) -> Engine<Node> {
     if let Some(ensemble) = &scenario.zookeeper {
         for (node, keeper) in scenario.zookeeper_client_nodes() {
             let setup = client_setup(ensemble, keeper, scenario.run_for);
-            engine.add(client(scenario, node, setup, HostPlan::ideal()));
+            engine.add(client(scenario, node, setup, keeper_client_host(&scenario.hardware)));
         }
     }
     if scenario.cluster.is_bare() {

@@ -5,6 +5,7 @@ use crate::Engine;
 use crate::convergence::Unrest;
 use crate::node::{Node, NodeSetup};
 use klab_machine::Machine;
+use klab_scenario::Load;
 use klab_scenario::ensemble::{Ensemble, OldBehaviour, Workload as Work, ZooKeeperClient};
 use klab_wire::zookeeper::ServerState;
 use klab_wire::{NodeId, Span};
@@ -45,7 +46,10 @@ pub(crate) fn client_setup(
     NodeSetup::ZooKeeperClient(Box::new(ApplicationSetup {
         session,
         workload: workload(client),
-        every: client.rate.per.divided_by(client.rate.count.max(1)),
+        every: match client.rate {
+            Load::Rate(rate) => Some(rate.per.divided_by(rate.count.max(1))),
+            Load::Max => None,
+        },
         in_flight: u32::from(client.in_flight),
         calls: client.calls,
         works_for: Some(works_for),
@@ -57,6 +61,7 @@ fn workload(client: &ZooKeeperClient) -> Workload {
         Work::Registers => Workload::Registers {
             keys: u32::from(client.keys),
             reads: u32::from(client.reads),
+            size: client.value_size,
             synced: client.synced,
         },
         Work::Counter => Workload::Counter,

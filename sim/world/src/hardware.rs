@@ -1,5 +1,6 @@
 //! From a scenario's `[hardware]` to what the engine runs processes on.
 
+use crate::costs::Keeper;
 use crate::{Buffers, Costs, DiskProfile, HostPlan, Latency, NetworkProfile, Pauses};
 use crate::{Sockets, Spike, Threads, Work};
 use klab_scenario::{Hardware, Scenario};
@@ -70,6 +71,12 @@ fn server_costs(hardware: &Hardware) -> Costs {
             ..Work::once(Span(hardware.metadata_request_ns))
         },
         other: Span(hardware.other_request_ns),
+        keeper: Keeper {
+            request: Span(hardware.keeper_request_ns),
+            write: Span(hardware.keeper_write_ns),
+            apply: Span(hardware.keeper_apply_ns),
+            packet: Span(hardware.keeper_packet_ns),
+        },
         spends: true,
         ..Costs::default()
     }
@@ -87,6 +94,11 @@ pub(crate) fn producer_host(hardware: &Hardware, record: u64, config: &ProducerC
         ..Costs::default()
     };
     client_host(hardware, costs, config.receive_buffer_bytes, config.send_buffer_bytes)
+}
+
+/// What an application on a ZooKeeper client runs on: its own work costs nothing.
+pub(crate) fn keeper_client_host(hardware: &Hardware) -> HostPlan {
+    client_host(hardware, Costs::default(), None, None)
 }
 
 /// What a consumer runs on.
@@ -131,6 +143,7 @@ pub(crate) fn network_profile(scenario: &Scenario) -> NetworkProfile {
         loss_ppm: network.loss_ppm,
         bandwidth: network.bandwidth,
         chunk: count(hardware.chunk_bytes),
+        overhead: count(hardware.message_overhead_bytes),
         window_permille: count(hardware.window_permille),
         retransmit_after: network.retransmit.first_after,
         retransmit_at_most: network.retransmit.at_most,

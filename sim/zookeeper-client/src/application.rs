@@ -27,8 +27,8 @@ pub struct ApplicationSetup {
     pub session: SessionSetup,
     /// What it does.
     pub workload: Workload,
-    /// How much time lies between two things that it does.
-    pub every: Span,
+    /// How much time lies between two things that it does; none for as much as may be in flight.
+    pub every: Option<Span>,
     /// How many requests it has in flight at most.
     pub in_flight: u32,
     /// How many calls it makes at most; none for no limit.
@@ -36,6 +36,9 @@ pub struct ApplicationSetup {
     /// For how long it works; none for as long as it runs.
     pub works_for: Option<Span>,
 }
+
+/// How often an application that works as fast as it can looks whether there is something to do.
+const PATIENCE: Span = Span::from_millis(10);
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -94,7 +97,8 @@ impl Machine for Application {
         let life = identity.incarnation;
         let hosts = stream(identity.seed, "connection string", [life.0]);
         let session = Session::new(setup.session.clone(), hosts, now.time, out);
-        out.set_timer(Timer::ZooKeeperClient(ZooKeeperClientTimer::Workload), setup.every);
+        let first = setup.every.unwrap_or(PATIENCE);
+        out.set_timer(Timer::ZooKeeperClient(ZooKeeperClientTimer::Workload), first);
         Application {
             me: identity.node,
             session,
@@ -138,6 +142,9 @@ impl Machine for Application {
         };
         for event in events {
             self.on_event(event, now, out);
+        }
+        if self.setup.every.is_none() && self.session.server().is_some() {
+            self.fill(now, out);
         }
     }
 
@@ -183,21 +190,46 @@ impl Application {
 
     /// Once more of the workload, unless too much is under way.
     fn work(&mut self, now: Time, out: &mut Outbox) {
-        if now >= self.works_until || self.setup.calls.is_some_and(|calls| self.made >= calls) {
+        if self.is_done(now) {
             return;
         }
-        out.set_timer(Timer::ZooKeeperClient(ZooKeeperClientTimer::Workload), self.setup.every);
-        if (self.calls.len() as u32) < self.setup.in_flight {
+        let next = self.setup.every.unwrap_or(PATIENCE);
+        out.set_timer(Timer::ZooKeeperClient(ZooKeeperClientTimer::Workload), next);
+        if self.has_room() {
             match self.ground.first().cloned() {
-                Some(path) => self.call(create(path, "0", CreateMode::PERSISTENT), now, out),
+                Some(path) => self.lay_ground(path, now, out),
                 None => self.work_on(now, out),
             }
         }
     }
 
+    /// As much of the workload as may be in flight. The ground is laid at the timer's pace.
+    fn fill(&mut self, now: Time, out: &mut Outbox) {
+        while self.ground.is_empty() && self.has_room() && !self.is_done(now) {
+            let before = self.made;
+            self.work_on(now, out);
+            if self.made == before {
+                return;
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        (self.calls.len() as u32) < self.setup.in_flight
+    }
+
+    fn is_done(&self, now: Time) -> bool {
+        now >= self.works_until || self.setup.calls.is_some_and(|calls| self.made >= calls)
+    }
+
+    fn lay_ground(&mut self, path: Path, now: Time, out: &mut Outbox) {
+        let zero = self.setup.workload.text(0);
+        self.call(create(path, &zero, CreateMode::PERSISTENT), now, out);
+    }
+
     fn work_on(&mut self, now: Time, out: &mut Outbox) {
         match self.setup.workload {
-            Workload::Registers { keys, reads, synced } => {
+            Workload::Registers { keys, reads, synced, .. } => {
                 self.use_register((keys, reads, synced), now, out);
             }
             Workload::Counter => self.count(now, out),
@@ -219,7 +251,7 @@ impl Application {
             }
             return self.call(Op::GetData { path, watch: false }, now, out);
         }
-        let data = Data::from(self.next_call.to_string());
+        let data = Data::from(self.setup.workload.text(self.next_call));
         self.call(Op::SetData { path, data, version: None }, now, out);
     }
 

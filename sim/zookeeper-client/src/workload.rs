@@ -12,6 +12,8 @@ pub enum Workload {
         keys: u32,
         /// How many of a hundred operations are reads.
         reads: u32,
+        /// How many bytes a register has at least.
+        size: u32,
         /// Each read comes behind a `sync`.
         synced: bool,
     },
@@ -37,6 +39,14 @@ impl Workload {
             Workload::Lock { .. } => vec![lock()],
             Workload::Members => vec![members()],
             Workload::Watcher => vec![register(0)],
+        }
+    }
+
+    /// A number as a znode holds it: with zeros before it, if it has a size.
+    pub fn text(self, number: u64) -> String {
+        match self {
+            Workload::Registers { size, .. } => format!("{number:0>width$}", width = size as usize),
+            _ => number.to_string(),
         }
     }
 }

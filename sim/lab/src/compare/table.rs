@@ -2,6 +2,9 @@
 
 use super::reaction::{How, Reaction, Sign};
 use super::{Side, duration, moment};
+use crate::measure::Measured;
+use crate::measure::latency::Percentiles;
+use crate::measure::row::Row as Measure;
 use crate::report::text::{HEAD, grouped};
 use klab_check::{Availability, Hot, Outcome as Verdict};
 use klab_wire::{Span, TopicPartition};
@@ -240,6 +243,39 @@ fn epochs(sides: &[Side]) -> Section {
 }
 
 fn clients(sides: &[Side]) -> Section {
+    match super::words::unit(sides) {
+        "operations" => clients_of_an_ensemble(sides),
+        _ => clients_of_kafka(sides),
+    }
+}
+
+fn clients_of_an_ensemble(sides: &[Side]) -> Section {
+    let count = |name: &str, pick: fn(&Measure) -> u64| {
+        let sum = |side: &Side| measured(side).rows.iter().map(pick).sum();
+        Row::new(name, sides, |side| grouped(sum(side))).unless_nothing()
+    };
+    let latency = |name: &str, pick: fn(Percentiles) -> u64| {
+        let cell = |side: &Side| {
+            measured(side).publish.map_or("-".into(), |all| duration(Span::from_micros(pick(all))))
+        };
+        Row::new(name, sides, cell).unless_nothing()
+    };
+    let rows = [
+        count("operations answered", |row| row.acked),
+        count("operations refused", |row| row.failed),
+        count("operations of which nobody knows", |row| row.unknown),
+        latency("answered within, 50 of 100", |all| all.p50),
+        latency("answered within, 99 of 100", |all| all.p99),
+        latency("answered within, all", |all| all.max),
+    ];
+    Section { title: "What the clients saw".into(), rows: rows.into_iter().flatten().collect() }
+}
+
+fn measured(side: &Side) -> &Measured {
+    side.outcome.measured.as_deref().expect("a measured run has its measures")
+}
+
+fn clients_of_kafka(sides: &[Side]) -> Section {
     let count = |name: &str, pick: fn(&Side) -> u64| {
         Row::new(name, sides, |side| grouped(pick(side))).unless_nothing()
     };

@@ -12,9 +12,10 @@
 
 #![allow(clippy::float_arithmetic, reason = "rates are for people, and made in the lab")]
 
+use super::Counted;
 use super::measured::Measured;
 use super::usage::{Utilisation, words};
-use klab_wire::NodeId;
+use klab_wire::{NodeId, NodeKind};
 use klab_world::ResourceKind;
 use serde::Serialize;
 use std::fmt;
@@ -46,6 +47,8 @@ pub enum Limit {
     },
     /// The producers sent no more.
     ProducersRate,
+    /// The applications on an ensemble's clients asked for no more.
+    ClientsRate,
     /// The consumers read less than was written.
     Consumers,
     /// Requests waited for the followers.
@@ -65,13 +68,14 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Limit::Resource { resource, node, permille, others } => {
-                write!(f, "{} of {node}", words(*resource))?;
+                write!(f, "{} of {node}", words_of(*resource, node.kind))?;
                 if *others > 0 {
                     write!(f, " and {others} more")?;
                 }
                 write!(f, ", {} % busy", permille / 10)
             }
             Limit::ProducersRate => f.write_str("the producers' rate"),
+            Limit::ClientsRate => f.write_str("the clients' rate"),
             Limit::Consumers => f.write_str("the consumers' own work"),
             Limit::Replication { permille } => {
                 write!(
@@ -93,15 +97,16 @@ impl Limit {
         match self {
             Limit::Resource { resource, node, .. } => {
                 let whose = match node.kind {
-                    klab_wire::NodeKind::Producer => "a producer",
-                    klab_wire::NodeKind::Consumer => "a consumer",
-                    klab_wire::NodeKind::Broker => "a broker",
+                    NodeKind::Producer => "a producer",
+                    NodeKind::Consumer => "a consumer",
+                    NodeKind::Broker => "a broker",
+                    NodeKind::ZooKeeper => "a ZooKeeper server",
                     _ => "a controller",
                 };
                 // Which of several disks it was is chance.
                 match resource {
                     ResourceKind::Disk(_) => format!("a disk of {whose}"),
-                    _ => format!("{} of {whose}", words(*resource)),
+                    _ => format!("{} of {whose}", words_of(*resource, node.kind)),
                 }
             }
             Limit::Replication { .. } => "the latency of replication".to_string(),
@@ -116,6 +121,10 @@ impl Limit {
             rates.called >= rates.offered * ENOUGH && rates.acked >= rates.called * ENOUGH;
         match busiest(&measured.utilisations) {
             Some(resource) => resource,
+            None if measured.counted == Counted::Operations => match came_through {
+                true => Limit::ClientsRate,
+                false => Limit::RequestsInFlight,
+            },
             None if came_through && rates.polled < rates.to_poll * ENOUGH => Limit::Consumers,
             None if came_through => Limit::ProducersRate,
             None if measured.way.replicating >= MOST => {
@@ -125,6 +134,14 @@ impl Limit {
             None if measured.way.blocked > 0 => Limit::BufferPool,
             None => Limit::Nothing,
         }
+    }
+}
+
+/// A ZooKeeper server's thread has everything to do.
+fn words_of(resource: ResourceKind, kind: NodeKind) -> String {
+    match (resource, kind) {
+        (ResourceKind::Background, NodeKind::ZooKeeper) => "the request processors".to_string(),
+        _ => words(resource),
     }
 }
 

@@ -9,7 +9,7 @@ use super::steady::{
     LATENCY_TOLERANCE, Steadiness, THROUGHPUT_TOLERANCE, WINDOW, steadiness, warm_up,
 };
 use super::usage::{Readings, Utilisation};
-use super::{Meter, Window};
+use super::{Counted, Meter, Window};
 use klab_wire::{Span, Time, TopicPartition};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,6 +20,9 @@ pub struct Measured {
     /// The rows, the time series of the whole run.
     #[serde(skip)]
     pub rows: Vec<Row>,
+    /// What is counted in them.
+    #[serde(skip)]
+    pub counted: Counted,
     /// How long an interval of them is.
     pub interval: Span,
     /// When the measured time begins: the warm-up is over.
@@ -137,6 +140,7 @@ impl Meter {
         let under_replicated_for = self.replicas.under_replicated_for(end);
         let publish = merged(windows, |window| &window.publish);
         Measured {
+            counted: self.counted,
             interval: self.interval,
             from,
             to,

@@ -10,6 +10,7 @@
 //!
 //! Nobody pays for this who does not ask: a run that is only judged has no meter.
 
+mod counted;
 mod in_flight;
 pub mod latency;
 pub mod limit;
@@ -21,6 +22,7 @@ pub mod row;
 pub mod steady;
 pub mod usage;
 
+pub use counted::Counted;
 pub use measured::{Figure, Measured, Rates, Way};
 
 use in_flight::InFlight;
@@ -56,7 +58,9 @@ pub struct Meter {
     most_in_flight: u64,
     /// How many applications read all that is written: `[[consumer]]` of whole topics.
     readers: u64,
-    /// Records per second that all producers together are asked for, in thousandths.
+    /// What is counted.
+    counted: Counted,
+    /// How many of these per second all clients together are asked for, in thousandths.
     offered_milli: u128,
 }
 
@@ -74,10 +78,7 @@ pub(crate) struct Window {
 impl Meter {
     /// A meter for a run of this scenario.
     pub fn new(scenario: &Scenario) -> Self {
-        let offered = scenario.producer_nodes().map(|(_, producer)| match producer.rate {
-            Load::Rate(rate) => u128::from(rate.count) * 1_000_000_000_000 / u128::from(rate.per.0),
-            Load::Max => MORE_THAN_ANYBODY_SENDS,
-        });
+        let counted = Counted::in_a_run_of(scenario);
         let first_act = scenario.acts.iter().map(|at| at.time).min().unwrap_or(Span::MAX);
         let has_nemesis = !scenario.nemeses.is_empty();
         Meter {
@@ -94,7 +95,8 @@ impl Meter {
             in_flight: InFlight::default(),
             most_in_flight: most_in_flight(scenario),
             readers: readers(scenario),
-            offered_milli: offered.sum(),
+            offered_milli: counted.loads(scenario).into_iter().map(offered_milli).sum(),
+            counted,
         }
     }
 
@@ -198,6 +200,13 @@ impl Meter {
         if self.rows.len().is_multiple_of(steady::WINDOW) {
             self.windows.push(Window::default());
         }
+    }
+}
+
+fn offered_milli(load: Load) -> u128 {
+    match load {
+        Load::Rate(rate) => u128::from(rate.count) * 1_000_000_000_000 / u128::from(rate.per.0),
+        Load::Max => MORE_THAN_ANYBODY_SENDS,
     }
 }
 

@@ -4,6 +4,8 @@
 //! thousand records that it may stand for, is one entry until its call has ended and every application that reads its
 //! partition has got all of them.
 
+use super::Counted;
+use klab_machine::operation::KeeperOutcome;
 use klab_machine::{Call, Operation, OperationId, Outcome};
 use klab_scenario::{Assignment, Scenario};
 use klab_wire::{NodeId, Span, Time, TopicPartition};
@@ -15,6 +17,9 @@ pub(super) struct Passage {
     /// By the number of the first value.
     calls: BTreeMap<u64, Sent>,
     first_values: BTreeMap<(NodeId, OperationId), u64>,
+    /// The operations on an ensemble that are counted, and when each began.
+    operations: BTreeMap<(NodeId, OperationId), Time>,
+    counted: Counted,
     /// How many bytes a record of each producer has.
     sizes: BTreeMap<NodeId, u64>,
     readers: Readers,
@@ -91,6 +96,7 @@ impl Passage {
         Passage {
             sizes: sizes.collect(),
             readers: Readers(readers.collect()),
+            counted: Counted::in_a_run_of(scenario),
             ..Passage::default()
         }
     }
@@ -111,10 +117,21 @@ impl Passage {
                 self.first_values.insert((node, *id), *first_value);
                 tell(Passed::Called { records: u64::from(*count) });
             }
+            Operation::Began { id, call: Call::ZooKeeper(_) } => {
+                if self.counted == Counted::Operations {
+                    self.operations.insert((node, *id), at);
+                    tell(Passed::Called { records: 1 });
+                }
+            }
             Operation::Began { .. } => {}
             Operation::Ended { outcome: Outcome::Polled(polled), .. } => {
                 let ranges = polled.iter().flat_map(|records| &records.ranges);
                 ranges.for_each(|range| self.polled(at, range.first_value, range.count, tell));
+            }
+            Operation::Ended { id, outcome: Outcome::ZooKeeper(outcome) } => {
+                if let Some(began) = self.operations.remove(&(node, *id)) {
+                    tell(answered(outcome, at.since(began)));
+                }
             }
             Operation::Ended { id, outcome } => self.ended(node, at, *id, outcome, tell),
         }
@@ -175,6 +192,15 @@ impl Passage {
     #[cfg(test)]
     pub(super) fn in_flight(&self) -> usize {
         self.calls.len()
+    }
+}
+
+/// What became of an operation.
+fn answered(outcome: &KeeperOutcome, took: Span) -> Passed {
+    match outcome {
+        KeeperOutcome::Answered(..) => Passed::Acked { records: 1, bytes: 0, took },
+        KeeperOutcome::Refused(..) => Passed::Failed { records: 1 },
+        KeeperOutcome::Unknown(..) => Passed::Unknown { records: 1 },
     }
 }
 

@@ -1,6 +1,6 @@
 //! The grid of a plot: every value of the first sweep, along every line, under every seed; and what came of it.
 
-use super::quantity::{QUANTITIES, Quantity};
+use super::quantity::{self, Quantity};
 use super::spread::Spread;
 use super::sweep::Sweep;
 use crate::cli::Subject;
@@ -100,7 +100,7 @@ impl Grid {
 impl Results {
     /// A quantity at a point: the median of the seeds, and their range.
     pub fn spread(&self, quantity: Quantity, line: usize, value: usize) -> Option<Spread> {
-        let place = QUANTITIES.iter().position(|one| *one == quantity)?;
+        let place = quantity::all().position(|one| *one == quantity)?;
         let readings = self.readings[line][value].iter();
         Spread::of(readings.filter_map(|reading| reading.values[place]))
     }
@@ -135,7 +135,7 @@ fn reading(experiment: &Experiment) -> Reading {
     let measured = outcome.measured.as_deref().expect("a measured run has its measures");
     Reading {
         seed: experiment.seed,
-        values: QUANTITIES.iter().map(|quantity| (quantity.of)(&outcome, measured)).collect(),
+        values: quantity::all().map(|quantity| (quantity.of)(&outcome, measured)).collect(),
         limit: Limit::of(measured),
         throughput: measured.throughput,
         latency: measured.latency,

@@ -12,6 +12,7 @@ pub mod knee;
 pub mod page;
 pub mod page_folder;
 pub mod pages;
+pub mod pages_of_zookeeper;
 pub mod quantity;
 pub mod spread;
 pub mod sweep;
@@ -22,6 +23,7 @@ pub mod words;
 use crate::cli::{PlotArguments, Subject};
 use crate::error::{Exit, Mistake};
 use crate::experiment::{Experiment, quoted, set_words};
+use crate::measure::Counted;
 use crate::parallel::jobs;
 use crate::report::folder;
 use grid::{Grid, Line, Results};
@@ -44,6 +46,8 @@ pub struct Plot {
     pub measures: Vec<(String, Vec<Quantity>)>,
     /// Whether its runs have faults in them: then nothing is asked to be steady.
     pub is_disturbed: bool,
+    /// What throughput is a number of.
+    pub counted: Counted,
     /// The command that repeats it.
     pub command: String,
 }
@@ -124,6 +128,7 @@ impl Plot {
             },
             measures,
             is_disturbed: is_disturbed(&scenario),
+            counted: Counted::in_a_run_of(&scenario),
             command: command(arguments),
         })
     }

@@ -4,8 +4,9 @@
 
 use super::grid::{Grid, Reading, Results};
 use super::knee::Shape;
-use super::quantity::{QUANTITIES, Quantity, Sense};
+use super::quantity::{self, OF_AN_ENSEMBLE, QUANTITIES, Quantity, Sense};
 use super::{Plot, values, words};
+use crate::measure::Counted;
 use crate::measure::steady::Steadiness;
 use crate::picture::chart::{Axis, Chart, Curve, Spot};
 use crate::picture::number::short;
@@ -38,6 +39,14 @@ const COLUMNS: &[(&str, &str)] = &[
     ("latency-p99", "publish p99 ms"),
     ("end-to-end-p99", "end to end p99 ms"),
     ("batch", "records/batch"),
+];
+
+/// And of an ensemble without Kafka.
+const COLUMNS_OF_AN_ENSEMBLE: &[(&str, &str)] = &[
+    ("operations", "operations/s"),
+    ("operation-p50", "p50 ms"),
+    ("operation-p99", "p99 ms"),
+    ("operation-max", "max ms"),
 ];
 
 /// The pictures of a plot: with one curve, quantities of one word are in one; else each has its own.
@@ -179,8 +188,12 @@ fn table(out: &mut String, plot: &Plot, results: &Results, line: usize) -> std::
 
 /// What the plot is about comes first, and then what every table has.
 fn columns(plot: &Plot) -> Vec<(Quantity, &'static str)> {
-    let usual = COLUMNS.iter().filter_map(|(name, head)| {
-        Some((QUANTITIES.iter().find(|quantity| quantity.name == *name).copied()?, *head))
+    let usual = match plot.counted {
+        Counted::Records => COLUMNS,
+        Counted::Operations => COLUMNS_OF_AN_ENSEMBLE,
+    };
+    let usual = usual.iter().filter_map(|(name, head)| {
+        Some((quantity::all().find(|quantity| quantity.name == *name).copied()?, *head))
     });
     let usual: Vec<(Quantity, &str)> = usual.collect();
     let own = plot.measures.iter().flat_map(|(_, quantities)| quantities.iter().copied());
@@ -229,7 +242,11 @@ fn method(plot: &Plot) -> String {
 /// Every run as comma-separated values.
 pub fn csv(plot: &Plot, results: &Results) -> String {
     let grid = &plot.grid;
-    let heads: Vec<String> = QUANTITIES.iter().map(|one| one.name.replace('-', "_")).collect();
+    let quantities = match plot.counted {
+        Counted::Records => QUANTITIES,
+        Counted::Operations => OF_AN_ENSEMBLE,
+    };
+    let heads: Vec<String> = quantities.iter().map(|one| one.name.replace('-', "_")).collect();
     let mut csv = format!(
         "line,{},seed,{},limit,throughput_state,latency_state,repeat\n",
         quoted(&grid.along.key),
@@ -238,10 +255,10 @@ pub fn csv(plot: &Plot, results: &Results) -> String {
     for (line, told) in grid.lines.iter().enumerate() {
         for (value, written) in grid.along.values.iter().enumerate() {
             for reading in &results.readings[line][value] {
-                let values = reading
-                    .values
-                    .iter()
-                    .map(|value| value.map_or(String::new(), |value| format!("{value:.3}")));
+                let values = quantity::all().zip(&reading.values);
+                let values = values
+                    .filter(|(one, _)| quantities.contains(one))
+                    .map(|(_, value)| value.map_or(String::new(), |value| format!("{value:.3}")));
                 let values: Vec<String> = values.collect();
                 let Reading { seed, limit, throughput, latency, command, .. } = reading;
                 let texts = [

@@ -42,18 +42,21 @@ impl PartialEq for Quantity {
 const GROUPS: &[(&str, &[&str])] = &[
     ("latency", &["latency-p50", "latency-p99", "latency-p999"]),
     ("end-to-end", &["end-to-end-p50", "end-to-end-p99", "end-to-end-p999"]),
+    ("operation", &["operation-p50", "operation-p99"]),
 ];
 
 macro_rules! quantities {
-    ($($sense:ident $name:literal, $title:literal, $unit:expr, $of:expr;)*) => {
-        /// The table of them.
-        pub const QUANTITIES: &[Quantity] = &[
+    ($(#[$doc:meta])* $table:ident: $($sense:ident $name:literal, $title:literal, $unit:expr, $of:expr;)*) => {
+        $(#[$doc])*
+        pub const $table: &[Quantity] = &[
             $(Quantity { name: $name, title: $title, unit: $unit, sense: Sense::$sense, of: $of },)*
         ];
     };
 }
 
 quantities! {
+    /// Those of Kafka.
+    QUANTITIES:
     More "throughput", "Throughput", "records acknowledged per second", |_, m| Some(m.rates.acked);
     More "megabytes", "Throughput", "megabytes of values acknowledged per second (MB = 10⁶ bytes)", |_, m| Some(m.rates.acked_mb);
     More "replicated", "Replicated records", "records per second that came below the high watermark", |_, m| Some(m.rates.committed);
@@ -78,6 +81,21 @@ quantities! {
     Less "skew", "The fullest partition", "times the records of an average partition", |_, m| skew(m);
 }
 
+quantities! {
+    /// Those of an ensemble without Kafka.
+    OF_AN_ENSEMBLE:
+    More "operations", "Operations", "operations answered per second", |_, m| Some(m.rates.acked);
+    Less "operation-mean", "Time of an operation, mean", MILLIS, |_, m| millis(m.publish, |p| p.mean);
+    Less "operation-p50", "Time of an operation, median", MILLIS, |_, m| millis(m.publish, |p| p.p50);
+    Less "operation-p99", "Time of an operation, 99 of 100", MILLIS, |_, m| millis(m.publish, |p| p.p99);
+    Less "operation-max", "Time of an operation, maximum", MILLIS, |_, m| millis(m.publish, |p| p.max);
+}
+
+/// Every one of them.
+pub fn all() -> impl Iterator<Item = &'static Quantity> + Clone {
+    QUANTITIES.iter().chain(OF_AN_ENSEMBLE)
+}
+
 const MILLIS: &str = "milliseconds";
 
 /// The quantities of one word of `--measure`.
@@ -89,13 +107,13 @@ pub fn named(name: &str) -> Result<Vec<Quantity>, Mistake> {
     let group = GROUPS.iter().find(|(group, _)| *group == name).map(|(_, names)| *names);
     let alone = [name];
     let names = group.unwrap_or(&alone);
-    let found = names.iter().map(|name| QUANTITIES.iter().find(|one| one.name == *name).copied());
+    let found = names.iter().map(|name| all().find(|one| one.name == *name).copied());
     found.collect::<Option<Vec<_>>>().ok_or_else(|| unknown(name))
 }
 
 /// Every word that `--measure` takes.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    GROUPS.iter().map(|(name, _)| *name).chain(QUANTITIES.iter().map(|one| one.name))
+    GROUPS.iter().map(|(name, _)| *name).chain(all().map(|one| one.name))
 }
 
 fn unknown(name: &str) -> Mistake {

@@ -65,11 +65,15 @@ impl Timeline {
     /// What is to be seen, in sentences.
     pub fn words(measured: &Measured, bands: &[Band]) -> Vec<String> {
         let faults = bands.iter().filter(|band| !band.is_moment && band.from < measured.load_end);
-        let mut words: Vec<String> = faults.map(|band| told(measured, band)).collect();
+        let faults: Vec<&Band> = faults.collect();
+        let ends = faults.iter().skip(1).map(|next| next.from).chain([Time::MAX]);
+        let mut words: Vec<String> =
+            faults.iter().zip(ends).map(|(band, end)| told(measured, band, end)).collect();
         if words.is_empty() {
             let rate = short(measured.rates.acked);
             words.push(format!(
-                "{rate} records a second are acknowledged, {}; the limit is {}.",
+                "{rate} {} a second are acknowledged, {}; the limit is {}.",
+                measured.counted.plural(),
                 measured.throughput,
                 Limit::of(measured)
             ));
@@ -77,8 +81,8 @@ impl Timeline {
         if let Some(publish) = measured.publish {
             let millis = |micros: u64| short(micros as f64 / 1e3);
             words.push(format!(
-                "Over the measured time half of the records were acknowledged within {} ms, 99 of 100 within {} ms, all within {} ms.",
-                millis(publish.p50), millis(publish.p99), millis(publish.max)
+                "Over the measured time half of the {} were acknowledged within {} ms, 99 of 100 within {} ms, all within {} ms.",
+                measured.counted.plural(), millis(publish.p50), millis(publish.p99), millis(publish.max)
             ));
         }
         words
@@ -121,17 +125,20 @@ impl Timeline {
     }
 }
 
-fn told(measured: &Measured, band: &Band) -> String {
-    let dip = dip(measured.load(), measured.interval, band.from);
+/// What a fault did, until the next one comes.
+fn told(measured: &Measured, band: &Band, end: Time) -> String {
+    let rows = measured.load();
+    let rows = &rows[..rows.partition_point(|row| row.at < end)];
+    let dip = dip(rows, measured.interval, band.from);
     let Dip { before, lowest, back_after } = dip;
-    let label = &band.label;
+    let (label, what) = (&band.label, measured.counted.plural());
     let at = band.from;
     if before == 0 {
         return format!("{label}, at {at} s: nothing was acknowledged before it.");
     }
     if lowest * 1_000 >= before * AS_BEFORE {
         return format!(
-            "{label}, at {at} s: throughput does not notice, {} records a second before and {} at the least.",
+            "{label}, at {at} s: throughput does not notice, {} {what} a second before and {} at the least.",
             short(before as f64),
             short(lowest as f64)
         );
@@ -143,7 +150,7 @@ fn told(measured: &Measured, band: &Band) -> String {
         None => "It does not come back within a tenth of that".to_string(),
     };
     format!(
-        "{label}, at {at} s: throughput falls from {} to {} records a second. {back}.",
+        "{label}, at {at} s: throughput falls from {} to {} {what} a second. {back}.",
         short(before as f64),
         short(lowest as f64)
     )

@@ -33,6 +33,10 @@ pub enum Quantity {
     EndToEndP95,
     /// 99 of 100.
     EndToEndP99,
+    /// Operations a second that a ZooKeeper ensemble has answered.
+    Operations,
+    /// The time of one of them, in milliseconds: the mean.
+    OperationMean,
     /// Records in a batch, on the average.
     RecordsPerBatch,
     /// Little's law in saturation: latency times throughput over what the producers' `buffer.memory` holds.
@@ -54,6 +58,8 @@ impl Quantity {
             Quantity::EndToEndP50 => "end to end p50, ms",
             Quantity::EndToEndP95 => "end to end p95, ms",
             Quantity::EndToEndP99 => "end to end p99, ms",
+            Quantity::Operations => "operations/s",
+            Quantity::OperationMean => "time of an operation, mean, ms",
             Quantity::RecordsPerBatch => "records/batch",
             Quantity::Memory => "latency x throughput / buffer.memory",
         }
@@ -65,6 +71,7 @@ impl Quantity {
             Quantity::Records
             | Quantity::Megabytes
             | Quantity::Consumed
+            | Quantity::Operations
             | Quantity::RecordsPerBatch => 0.15,
             _ => 0.25,
         }
@@ -75,10 +82,10 @@ impl Quantity {
         let publish = |pick: fn(&Percentiles) -> u64| millis(measured.publish.as_ref(), pick);
         let end_to_end = |pick: fn(&Percentiles) -> u64| millis(measured.end_to_end.as_ref(), pick);
         match self {
-            Quantity::Records => measured.rates.acked,
+            Quantity::Records | Quantity::Operations => measured.rates.acked,
             Quantity::Megabytes => measured.rates.acked_mb,
             Quantity::Consumed => plateau(measured),
-            Quantity::PublishMean => publish(|all| all.mean),
+            Quantity::PublishMean | Quantity::OperationMean => publish(|all| all.mean),
             Quantity::PublishP50 => publish(|all| all.p50),
             Quantity::PublishP95 => publish(|all| all.p95),
             Quantity::PublishP99 => publish(|all| all.p99),

@@ -1,4 +1,4 @@
-//! `klab published`: published measurements of Kafka beside klab's figures, by one set of constants for each hardware
+//! `klab published`: published measurements of Kafka and ZooKeeper beside klab's figures, by one set of constants for each hardware
 //! profile.
 //!
 //! [`rows`] has them as data; the pages and tables below `reports/published/` follow from them and from nothing else. A
@@ -9,6 +9,7 @@
 pub mod measure;
 mod page;
 pub mod rows;
+mod rows_of_zookeeper;
 
 use crate::cli::{PublishedArguments, Subject};
 use crate::error::{Exit, Mistake};

@@ -1,9 +1,11 @@
-//! The published rows as data: what was set, what was measured, and what is known of the difference.
+//! The published rows as data: what was set, what was measured, and what is known of the difference. ZooKeeper's are in
+//! `rows_of_zookeeper`.
 
 use super::measure::Quantity::{
     self, Consumed, EndToEndP50, EndToEndP95, EndToEndP99, Megabytes, Memory, PublishMean,
     PublishP50, PublishP95, PublishP99, PublishP999, Records, RecordsPerBatch,
 };
+use super::rows_of_zookeeper::{HUNT_2010, ZAB_2011};
 
 /// A publication: one page.
 #[derive(Clone, Copy, Debug)]
@@ -59,11 +61,11 @@ pub enum Role {
     Law,
 }
 
-const fn fit(quantity: Quantity, published: f64) -> Figure {
+pub(super) const fn fit(quantity: Quantity, published: f64) -> Figure {
     Figure { quantity, published, role: Role::Fit }
 }
 
-const fn check(quantity: Quantity, published: f64) -> Figure {
+pub(super) const fn check(quantity: Quantity, published: f64) -> Figure {
     Figure { quantity, published, role: Role::Check }
 }
 
@@ -71,7 +73,7 @@ const fn law(quantity: Quantity, says: f64) -> Figure {
     Figure { quantity, published: says, role: Role::Law }
 }
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     settings: &'static [&'static str],
     figures: &'static [Figure],
@@ -80,8 +82,15 @@ const fn row(
 }
 
 /// Every publication.
-pub const PUBLICATIONS: &[Publication] =
-    &[KREPS_2014, PRAVEGA_2020, STREAMNATIVE_2020, CONFLUENT_2020, DATASTAX_2019];
+pub const PUBLICATIONS: &[Publication] = &[
+    KREPS_2014,
+    PRAVEGA_2020,
+    STREAMNATIVE_2020,
+    CONFLUENT_2020,
+    DATASTAX_2019,
+    HUNT_2010,
+    ZAB_2011,
+];
 
 const KREPS_2014: Publication = Publication {
     name: "kreps-2014",

@@ -3,9 +3,9 @@
 #![allow(clippy::float_arithmetic, reason = "the lab draws, and drawing is done in floats")]
 
 use super::bands::Band;
-use crate::measure::Measured;
 use crate::measure::latency::Percentiles;
 use crate::measure::row::Row;
+use crate::measure::{Counted, Measured};
 use crate::picture::chart::{self, Axis, Chart, Curve, Spot};
 use crate::picture::scale::Scale;
 use klab_wire::{Span, Time};
@@ -20,12 +20,17 @@ pub fn throughput(measured: &Measured, bands: &[Band]) -> Chart {
         let points = measured.load().iter().map(|row| Spot::one(seconds(row.at), rate(row)));
         Curve { label: label.into(), points: points.collect(), ..Curve::default() }
     };
-    let mut curves = vec![curve("acknowledged", |row| row.acked)];
+    let (acknowledged, called) = match measured.counted {
+        Counted::Records => ("acknowledged", "handed to send()"),
+        Counted::Operations => ("answered", "asked for"),
+    };
+    let mut curves = vec![curve(acknowledged, |row| row.acked)];
     if measured.rows.iter().any(|row| row.polled > 0) {
         curves.push(curve("polled", |row| row.polled));
     }
-    curves.push(curve("handed to send()", |row| row.called));
-    let y = Axis::new("records per second", Scale::from_zero(heights(&curves)));
+    curves.push(curve(called, |row| row.called));
+    let unit = format!("{} per second", measured.counted.plural());
+    let y = Axis::new(unit, Scale::from_zero(heights(&curves)));
     against_time("Throughput while the run goes on".into(), y, curves, measured, bands)
 }
 
@@ -44,8 +49,11 @@ pub fn latency(measured: &Measured, bands: &[Band]) -> Chart {
         true => Axis::new("milliseconds (logarithmic)", Scale::log_around(heights(&curves))),
         false => Axis::new("milliseconds", Scale::from_zero(heights(&curves))),
     };
-    let title = "Time from send() to the acknowledgement, by when it came".into();
-    against_time(title, y, curves, measured, bands)
+    let title = match measured.counted {
+        Counted::Records => "Time from send() to the acknowledgement, by when it came",
+        Counted::Operations => "Time from the call to the answer, by when it came",
+    };
+    against_time(title.into(), y, curves, measured, bands)
 }
 
 fn against_time(

@@ -99,8 +99,9 @@ impl Network {
         bytes: u32,
         timeline: &mut Timeline,
     ) {
+        let overhead = self.profile.overhead;
         if let Some(flow) = self.flow(index, way) {
-            flow.unsent.push_back(bytes.max(1));
+            flow.unsent.push_back(bytes.max(1) + overhead);
             self.pump(index, way, timeline);
         }
     }

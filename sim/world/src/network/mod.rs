@@ -38,6 +38,8 @@ pub struct NetworkProfile {
     pub bandwidth: Option<u64>,
     /// Into what pieces messages are cut; 0 for not at all, and then without windows.
     pub chunk: u32,
+    /// What each message takes of a card beside its own bytes, where messages are cut.
+    pub overhead: u32,
     /// How much of a receive buffer can be on its way, in thousandths (`tcp_adv_win_scale`).
     pub window_permille: u32,
     /// After how long an unacknowledged packet is sent again (`TCP_RTO_MIN`); each further wait is
@@ -66,6 +68,7 @@ impl Default for NetworkProfile {
             loss_ppm: 0,
             bandwidth: None,
             chunk: 0,
+            overhead: 0,
             window_permille: 1_000,
             retransmit_after: Span::from_millis(200),
             retransmit_at_most: Span::from_secs(120),

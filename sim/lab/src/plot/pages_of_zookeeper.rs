@@ -1,0 +1,108 @@
+//! The table of the curated pages about a ZooKeeper ensemble: `reports/zookeeper/`.
+
+use super::curated::{Curated, Curves, Drawn};
+
+const ABOUT_LOAD: &str = "\
+Sixty clients keep forty operations on values of 1 KB under way each. A server answers reads by itself; a write goes to the \
+leader, which proposes it to every follower, and commits it when a majority has logged it. What that costs a server is five \
+constants of its hardware profile (`klab explain three-cheap-machines`), which reproduce the published rows as \
+[reports/published](../../published/hunt-2010.md) says.";
+const FULL: &[&str] = &["zookeeper-client.rate=max", "run-for=3s"];
+
+/// The pages, in the order of the index.
+pub const PAGES_OF_ZOOKEEPER: &[Curated] = &[
+    Curated {
+        name: "read-share",
+        title: "What does an ensemble carry, by the share of reads and its size?",
+        about: ABOUT_LOAD,
+        scenario: "performance/zookeeper.toml",
+        set: FULL,
+        drawn: Drawn::Curves(Curves {
+            along: "zookeeper-client.reads=0,25,50,75,90,100",
+            lines: &[
+                ("3 servers", &["zookeeper.servers=3"]),
+                ("5 servers", &["zookeeper.servers=5"]),
+                ("7 servers", &["zookeeper.servers=7"]),
+                ("9 servers", &["zookeeper.servers=9"]),
+                ("13 servers", &["zookeeper.servers=13"]),
+            ],
+            measures: &["operations"],
+            seeds: 1,
+        }),
+        is_quick: false,
+    },
+    Curated {
+        name: "ensemble-size",
+        title: "What do more servers bring, and to whom?",
+        about: ABOUT_LOAD,
+        scenario: "performance/zookeeper.toml",
+        set: FULL,
+        drawn: Drawn::Curves(Curves {
+            along: "zookeeper.servers=3,5,7,9,13",
+            lines: &[
+                ("writes alone", &["zookeeper-client.reads=0"]),
+                ("half reads", &["zookeeper-client.reads=50"]),
+                ("9 of 10 reads", &["zookeeper-client.reads=90"]),
+            ],
+            measures: &["operations"],
+            seeds: 2,
+        }),
+        is_quick: false,
+    },
+    Curated {
+        name: "read-share-nvme",
+        title: "The same on cloud servers of ten years later",
+        about: ABOUT_LOAD,
+        scenario: "performance/zookeeper.toml",
+        set: &["hardware.profile=cloud-nvme", "zookeeper-client.rate=max", "run-for=2s"],
+        drawn: Drawn::Curves(Curves {
+            along: "zookeeper-client.reads=0,25,50,75,90",
+            lines: &[
+                ("3 servers", &["zookeeper.servers=3"]),
+                ("5 servers", &["zookeeper.servers=5"]),
+                ("7 servers", &["zookeeper.servers=7"]),
+            ],
+            measures: &["operations"],
+            seeds: 1,
+        }),
+        is_quick: false,
+    },
+    Curated {
+        name: "group-commit",
+        title: "What does an fsync cost when many writes share it?",
+        about: "\
+A server has one fsync of its transaction log under way at a time; what comes meanwhile shares the next one. So an fsync of \
+20 ms is twenty milliseconds for who waits alone, and hardly anything to the throughput of many.",
+        scenario: "performance/zookeeper.toml",
+        set: &["zookeeper-client.rate=max", "zookeeper-client.reads=0", "run-for=4s"],
+        drawn: Drawn::Curves(Curves {
+            along: "disk.fsync=1ms,2ms,5ms,10ms,20ms,50ms",
+            lines: &[
+                (
+                    "one write at a time",
+                    &["zookeeper-client.count=1", "zookeeper-client.in-flight=1"],
+                ),
+                ("100 at a time", &["zookeeper-client.count=10", "zookeeper-client.in-flight=10"]),
+                ("2,400 at a time", &[]),
+            ],
+            measures: &["operations", "operation-p50"],
+            seeds: 2,
+        }),
+        is_quick: false,
+    },
+    Curated {
+        name: "leader-failure",
+        title: "A follower crashes, and then the leader: what do clients notice?",
+        about: "\
+Five servers on three-cheap-machines, three of ten operations are writes. First a follower is killed: its clients lose \
+their connections and go to another server, where they stay. Then the leader: until another is elected and a quorum has \
+synchronised with it, no server serves anybody, and every client has to connect anew. Hunt et al. (2010, figure 8) saw about \
+55 % of the throughput while a follower was down, and after the leader's crash one or two samples of six seconds near zero, \
+with elections below 200 ms. Here the state is a handful of znodes, and clients connect anew at once: what is left is the \
+election itself, whose finalizeWait is 200 ms.",
+        scenario: "performance/zookeeper-leader-failure.toml",
+        set: &["zookeeper-client.rate=max", "zookeeper-client.in-flight=20"],
+        drawn: Drawn::Time,
+        is_quick: false,
+    },
+];
