@@ -27,6 +27,9 @@ const OF_NAMES: &[&str] = &["config", "voter-config", "switches", "set", "where"
 pub(crate) fn set(text: &str, path: &str, value: &str) -> Result<String, Problems> {
     let mut document: DocumentMut = text.parse().expect("a scenario is read before it is edited");
     let refused = |complaint| problems(path, value, complaint);
+    if path == "cluster.controller.mode" {
+        rename_controllers(section(&mut document, "cluster"), value);
+    }
     let slots = slots(&mut document, path).map_err(refused)?;
     for slot in slots {
         *slot = Item::Value(toml_value(value));
@@ -79,9 +82,6 @@ fn slots<'d>(document: &'d mut DocumentMut, path: &str) -> Result<Vec<&'d mut It
             descend(cluster, &server_path(first, rest)).map(|slot| vec![slot])
         }
         _ if SECTIONS.contains(&first) => {
-            if rest == "controller.mode" {
-                rename_controllers(section(document, first));
-            }
             descend(section(document, first), &words(rest)).map(|slot| vec![slot])
         }
         _ if LISTS.contains(&first) => list_slots(document, first, rest),
@@ -124,9 +124,12 @@ fn words(path: &str) -> Vec<String> {
 }
 
 /// Another mode has controllers of another kind, but as many of them.
-fn rename_controllers(cluster: &mut dyn TableLike) {
+fn rename_controllers(cluster: &mut dyn TableLike, mode: &str) {
     let controller = cluster.get_mut("controller").and_then(Item::as_table_like_mut);
     let Some(controller) = controller else { return };
+    if controller.get("mode").and_then(Item::as_str).unwrap_or("kraft") == mode {
+        return;
+    }
     for (old, new) in [("voters", "servers"), ("servers", "voters")] {
         if let Some(count) = controller.remove(old) {
             controller.insert(new, count);

@@ -102,6 +102,8 @@ fn another_mode_has_as_many_controllers_of_the_other_kind() {
     let scenario = with(&[("cluster.controller.mode", "zookeeper")]);
     assert_eq!(scenario.cluster.controller, Controller::ZooKeeper { servers: 5 });
     assert!(scenario.cluster.nodes().contains(&NodeId::zookeeper(5)));
+    let scenario = with(&[("cluster.controller.mode", "kraft")]);
+    assert_eq!(scenario.cluster.controller, with(&[]).cluster.controller);
 }
 
 #[test]

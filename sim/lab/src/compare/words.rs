@@ -3,6 +3,7 @@
 use super::axis::Compared;
 use super::reaction::{Failure, How, Reaction, Sign};
 use super::{Side, duration, moment};
+use crate::measure::Counted;
 use crate::report::text::grouped;
 use klab_scenario::{Controller, Scenario};
 use klab_wire::config::ConfigTable;
@@ -32,10 +33,8 @@ pub(super) fn setup(compared: &Compared, sides: &[Side]) -> String {
 
 /// What the clients' calls are of.
 pub(super) fn unit(sides: &[Side]) -> &'static str {
-    match sides.iter().all(|side| side.experiment.scenario.cluster.is_bare()) {
-        true => "operations",
-        false => "records",
-    }
+    let counted = sides.first().map(|side| Counted::in_a_run_of(&side.experiment.scenario));
+    counted.unwrap_or_default().plural()
 }
 
 /// The paragraph.

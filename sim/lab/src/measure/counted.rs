@@ -16,7 +16,7 @@ pub enum Counted {
 impl Counted {
     /// What is counted in a run of this scenario.
     pub fn in_a_run_of(scenario: &Scenario) -> Self {
-        match scenario.cluster.ensemble.is_some() && scenario.producers.is_empty() {
+        match scenario.cluster.is_bare() {
             true => Counted::Operations,
             false => Counted::Records,
         }
