@@ -21,6 +21,7 @@ const NOT_SHOWN: &[(&str, &str)] = &[
     ("stop-replica-epoch", "Kafka in ZooKeeper mode is being built"),
     ("isr-changes", "Kafka in ZooKeeper mode is being built"),
     ("controller-writes", "Kafka in ZooKeeper mode is being built"),
+    ("controller-events", "Kafka in ZooKeeper mode is being built"),
     ("update-metadata-first", "Kafka in ZooKeeper mode is being built"),
     ("re-registration", "Kafka in ZooKeeper mode is being built"),
     ("quorum-commit", "figure 8 of Raft needs five voters and elections that are told who wins"),

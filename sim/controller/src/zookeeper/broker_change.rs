@@ -38,6 +38,8 @@ pub(super) enum BrokerStep {
     Read(BrokersFor),
     /// That was read: read them.
     IdsRead(BrokersFor),
+    /// Read these.
+    ReadThese(BrokersFor, Vec<NodeId>),
     /// They were read.
     BrokersRead(BrokersFor, Vec<NodeId>),
     /// These are here (`onBrokerStartup`).
@@ -71,7 +73,10 @@ impl KafkaController {
             }
             BrokerStep::IdsRead(purpose) => {
                 let names = children(task.answer());
-                let ids: Vec<_> = names.iter().filter_map(|name| path::broker_of(name)).collect();
+                let ids = names.iter().filter_map(|name| path::broker_of(name)).collect();
+                task.then([BrokerStep::ReadThese(purpose, ids).into()]);
+            }
+            BrokerStep::ReadThese(purpose, ids) => {
                 task.ask(ids.iter().map(|broker| read(path::broker_id(*broker))));
                 task.then([BrokerStep::BrokersRead(purpose, ids).into()]);
             }

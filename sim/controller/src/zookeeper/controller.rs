@@ -7,6 +7,7 @@ use super::context::ControllerContext;
 use super::elector::ElectorStep;
 use super::event::Event;
 use super::keeper::{Heard, Keeper};
+use super::listener::ListenerStep;
 use super::purgatory::DelayedOperations;
 use super::request_batch::RequestBatch;
 use super::setup::{KafkaControllerSetup, KafkaControllerView, Settings};
@@ -19,7 +20,7 @@ use klab_machine::random::stream;
 use klab_machine::timer::ControllerTimer;
 use klab_machine::{Command, DiskImage, Identity, Input, Machine, Outbox, Timer};
 use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
-use klab_wire::config::switches::ControllerWrites;
+use klab_wire::config::switches::{ControllerEvents, ControllerWrites};
 use klab_wire::znodes::path;
 use klab_wire::zookeeper::{EventType, Path, WatcherEvent};
 use klab_wire::{
@@ -291,9 +292,16 @@ impl KafkaController {
 
     /// A watch has fired: its handler, if there still is one, queues an event.
     fn watched(&mut self, WatcherEvent { event, path, .. }: &WatcherEvent) {
-        if self.keeper.handles(path) {
-            let event = self.event_of(*event, path);
-            self.queue.extend(event);
+        if !self.keeper.handles(path) {
+            return;
+        }
+        match self.event_of(*event, path) {
+            Some(Event::BrokerChange | Event::IsrChangeNotification)
+                if self.settings.switches.controller_events == ControllerEvents::Carrying =>
+            {
+                self.begin_task(ListenerStep::Read(path.clone()).into(), None);
+            }
+            event => self.queue.extend(event),
         }
     }
 
@@ -335,51 +343,57 @@ impl KafkaController {
     /// A thread of its own carries a request of an administrator out.
     fn administer(&mut self, reply: Reply, out: &mut Outbox) {
         match &reply.request {
-            Request::CreateTopics(_) => self.begin_task(CreationStep::Begin.into(), reply),
+            Request::CreateTopics(_) => self.begin_task(CreationStep::Begin.into(), Some(reply)),
             Request::DeleteTopics(_) if !self.settings.config.delete_topic_enable => {
                 reply.refuse(ErrorCode::TopicDeletionDisabled, out);
             }
-            Request::DeleteTopics(_) => self.begin_task(TopicAdminStep::Delete.into(), reply),
+            Request::DeleteTopics(_) => self.begin_task(TopicAdminStep::Delete.into(), Some(reply)),
             Request::CreatePartitions(request) => {
                 let topics = request.topics.iter().cloned().collect();
-                self.begin_task(TopicAdminStep::Grow(topics, Vec::new()).into(), reply);
+                self.begin_task(TopicAdminStep::Grow(topics, Vec::new()).into(), Some(reply));
             }
             Request::IncrementalAlterConfigs(_) => {
-                self.begin_task(ConfigStep::Begin.into(), reply);
+                self.begin_task(ConfigStep::Begin.into(), Some(reply));
             }
             // There is no such API in ZooKeeper mode, or brokers answer it by themselves.
             _ => reply.refuse(ErrorCode::UnsupportedVersion, out),
         }
     }
 
-    /// Begins a request that a thread of its own carries out.
-    pub(super) fn begin_task(&mut self, first: Step, reply: Reply) {
+    /// Begins something that a thread of its own carries out.
+    fn begin_task(&mut self, first: Step, reply: Option<Reply>) {
         self.next_task += 1;
-        self.tasks.insert(TaskId(self.next_task), Task::new(first, Some(reply)));
+        self.tasks.insert(TaskId(self.next_task), Task::new(first, reply));
     }
 
     /// Lets every thread go on as far as it can.
     fn run(&mut self, now: Now, out: &mut Outbox) {
-        loop {
-            let mut thread = std::mem::take(&mut self.thread);
-            self.run_task(TaskId::EVENT_THREAD, &mut thread, now, out);
-            self.thread = thread;
-            if !self.thread.is_done() {
-                break;
-            }
-            // An event that ends without an answer to its request has refused it.
-            if let Some(reply) = self.thread.reply.take() {
-                reply.refuse(ErrorCode::UnknownServerError, out);
-            }
-            let Some(event) = self.queue.pop_front() else { break };
-            self.begin(event, out);
-        }
+        self.run_event_thread(now, out);
         for id in self.tasks.keys().copied().collect::<Vec<_>>() {
             let Some(mut task) = self.tasks.remove(&id) else { continue };
             self.run_task(id, &mut task, now, out);
             if !task.is_done() {
                 self.tasks.insert(id, task);
             }
+        }
+        // A listener may have queued an event.
+        self.run_event_thread(now, out);
+    }
+
+    fn run_event_thread(&mut self, now: Now, out: &mut Outbox) {
+        loop {
+            let mut thread = std::mem::take(&mut self.thread);
+            self.run_task(TaskId::EVENT_THREAD, &mut thread, now, out);
+            self.thread = thread;
+            if !self.thread.is_done() {
+                return;
+            }
+            // An event that ends without an answer to its request has refused it.
+            if let Some(reply) = self.thread.reply.take() {
+                reply.refuse(ErrorCode::UnknownServerError, out);
+            }
+            let Some(event) = self.queue.pop_front() else { return };
+            self.begin(event, out);
         }
     }
 

@@ -1,9 +1,11 @@
 //! Controllers on a test's desk, with a real server of an ensemble: brokers are played by the test, every message
 //! takes a millisecond, and nothing is lost but what the test takes away.
 
+mod broker;
+
 use super::{KafkaController, KafkaControllerSetup};
+use broker::{Broker, in_words};
 use klab_machine::random::stream;
-use klab_machine::timer::ZooKeeperClientTimer;
 use klab_machine::{
     Address, ConnectionId, CorrelationId, DisconnectReason, DiskImage, Effect, Fact, Identity,
     Input, Listener, Machine, Outbox, Timer,
@@ -45,13 +47,6 @@ pub(super) struct Desk {
     asked: u32,
     switches: Switches,
     config: BrokerConfig,
-}
-
-/// A broker as the test plays it: it registers, and says yes to everything.
-pub(super) struct Broker {
-    session: Session,
-    pub heard: Vec<Request>,
-    pub epoch: Option<BrokerEpoch>,
 }
 
 #[derive(Clone, Debug)]
@@ -215,12 +210,17 @@ impl Desk {
 
     /// An administrator's own client of the ensemble writes something.
     pub fn keeper(&mut self, number: u16, op: Op) {
+        self.submit(number, op);
+        self.pass(Span::from_millis(300));
+    }
+
+    /// The same, without waiting for what comes of it.
+    pub fn submit(&mut self, number: u16, op: Op) {
         let node = NodeId::broker(number);
         let (broker, out) =
             (self.brokers.get_mut(&node).unwrap(), self.outboxes.get_mut(&node).unwrap());
         broker.session.submit(Ticket(2), op, self.now, out);
         self.carry_out(node);
-        self.pass(Span::from_millis(300));
     }
 
     /// What a znode holds.
@@ -376,100 +376,6 @@ impl Desk {
     }
 }
 
-impl Broker {
-    fn step(&mut self, now: Time, input: Input, out: &mut Outbox) {
-        let events = match input {
-            Input::Frame { connection, frame } => self.session.hear(connection, frame, now, out),
-            Input::Connected { connection } => {
-                self.session.connected(connection, now, out);
-                Vec::new()
-            }
-            Input::Disconnected { connection, .. } => {
-                self.session.disconnected(connection, now, out)
-            }
-            Input::Timer(Timer::ZooKeeperClient(timer)) => {
-                assert_ne!(timer, ZooKeeperClientTimer::Workload);
-                self.session.timer(timer, now, out)
-            }
-            Input::Request { connection, correlation, request } => {
-                out.respond(connection, correlation, yes(&request));
-                self.heard.push(request);
-                Vec::new()
-            }
-            _ => Vec::new(),
-        };
-        for event in events {
-            if let klab_zookeeper_client::Event::Answered(Ticket(1), _, outcome) = event
-                && let klab_machine::operation::KeeperOutcome::Answered(zxid, _) = outcome
-            {
-                self.epoch = Some(BrokerEpoch(zxid.0));
-            }
-        }
-    }
-}
-
-fn yes(request: &Request) -> Response {
-    let error = ErrorCode::None;
-    match request {
-        Request::LeaderAndIsr(request) => {
-            let fine =
-                |one: &LeaderAndIsrPartitionState| LeaderAndIsrPartitionError { id: one.id, error };
-            let partitions = request.partitions.iter().map(fine).collect();
-            Response::LeaderAndIsr(Box::new(LeaderAndIsrResponse { error, partitions }))
-        }
-        Request::UpdateMetadata(_) => {
-            Response::UpdateMetadata(Box::new(UpdateMetadataResponse { error }))
-        }
-        Request::StopReplica(request) => {
-            let fine = |one: &StopReplicaPartitionState| StopReplicaPartitionError {
-                partition: one.partition.clone(),
-                error,
-            };
-            let partitions = request.partitions.iter().map(fine).collect();
-            Response::StopReplica(Box::new(StopReplicaResponse { error, partitions }))
-        }
-        other => panic!("no controller asks a broker {other:?}"),
-    }
-}
-
-fn in_words(request: &Request) -> String {
-    match request {
-        Request::LeaderAndIsr(request) => {
-            let one = |state: &LeaderAndIsrPartitionState| {
-                let LeaderAndIsrPartitionState { partition, leader, leader_epoch, isr, .. } = state;
-                let new = if state.is_new { " new" } else { "" };
-                let leader = leader.map_or("nobody".into(), |leader| leader.to_string());
-                format!("{partition} {leader}/{leader_epoch} {isr:?}{new}")
-            };
-            let all: Vec<_> = request.partitions.iter().map(one).collect();
-            format!("LeaderAndIsr {}: {}", request.controller_epoch, all.join(", "))
-        }
-        Request::UpdateMetadata(request) => {
-            let live: Vec<_> =
-                request.live_brokers.iter().map(|one| one.node.to_string()).collect();
-            let one = |state: &UpdateMetadataPartitionState| match state.is_being_deleted {
-                true => format!("{} goes", state.partition),
-                false => format!(
-                    "{} {}",
-                    state.partition,
-                    state.leader.map_or("nobody".into(), |leader| leader.to_string())
-                ),
-            };
-            let all: Vec<_> = request.partitions.iter().map(one).collect();
-            format!("UpdateMetadata [{}]: {}", live.join(" "), all.join(", "))
-        }
-        Request::StopReplica(request) => {
-            let one = |state: &StopReplicaPartitionState| {
-                let delete = if state.delete_partition { " for good" } else { "" };
-                format!("{}{delete}", state.partition)
-            };
-            let all: Vec<_> = request.partitions.iter().map(one).collect();
-            format!("StopReplica {}", all.join(", "))
-        }
-        other => panic!("no controller asks a broker {other:?}"),
-    }
-}
-
 fn controller(number: u16) -> Who {
     NodeId::voter(number)
 }
@@ -496,6 +402,15 @@ fn clocks(time: Time) -> Now {
 /// What a test asks in a few words.
 impl Desk {
     pub fn create(&mut self, number: u16, name: &str, assignments: &[&[u16]]) -> CreatedTopic {
+        let asked = self.begin_creation(number, name, assignments);
+        self.pass(Span::from_secs(1));
+        match self.answer(asked) {
+            Some(Response::CreateTopics(mut answer)) => answer.topics.remove(0),
+            other => panic!("no answer to a creation: {other:?}"),
+        }
+    }
+
+    pub fn begin_creation(&mut self, number: u16, name: &str, assignments: &[&[u16]]) -> u32 {
         let list = |(replicas, index): (&&[u16], u32)| {
             let brokers = replicas.iter().copied().map(NodeId::broker).collect();
             (PartitionId(index), brokers)
@@ -509,10 +424,7 @@ impl Desk {
         };
         let timeout = Span::from_secs(5);
         let request = CreateTopicsRequest { topics: vec![topic], validate_only: false, timeout };
-        match self.ask(number, request) {
-            Response::CreateTopics(mut answer) => answer.topics.remove(0),
-            other => panic!("no answer to a creation: {other:?}"),
-        }
+        self.send(number, request)
     }
 
     /// A leader's wish for an ISR, in the epochs that a controller knows.

@@ -16,6 +16,7 @@ use super::topic_change::TopicStep;
 use super::topic_deletion::DeletionStep;
 use crate::purgatory::Reply;
 use klab_machine::Outbox;
+use klab_wire::zookeeper::Path;
 use klab_wire::{
     ErrorCode, LeaderAndIsrResponse, NodeId, Request, StopReplicaResponse, TopicName,
     TopicPartition,
@@ -43,6 +44,10 @@ pub(super) enum Event {
     PartitionModifications(TopicName),
     /// Leaders have changed ISRs by themselves.
     IsrChangeNotification,
+    /// These brokers were registered when the watch on `/brokers/ids` fired (before KAFKA-5502).
+    BrokersSeen(Vec<NodeId>),
+    /// These notes of leaders were there when the watch on them fired (before KAFKA-5879).
+    IsrNotesSeen(Vec<Path>),
     /// It is time to look for partitions that their preferred replica does not lead.
     AutoPreferredReplicaLeaderElection,
     /// `/admin/preferred_replica_election` is there.
@@ -103,6 +108,10 @@ impl KafkaController {
                 self.go_on([TopicStep::ReadModified(topic).into()]);
             }
             Event::IsrChangeNotification => self.go_on([IsrChangeStep::Read.into()]),
+            Event::BrokersSeen(ids) => {
+                self.go_on([BrokerStep::ReadThese(BrokersFor::Change, ids).into()]);
+            }
+            Event::IsrNotesSeen(notes) => self.go_on([IsrChangeStep::ReadThese(notes).into()]),
             Event::AutoPreferredReplicaLeaderElection => {
                 self.go_on([ElectionStep::Balance.into()]);
             }

@@ -18,6 +18,8 @@ pub(super) enum IsrChangeStep {
     Read,
     /// That was read: read them.
     NamesRead,
+    /// Read these.
+    ReadThese(Vec<Path>),
     /// They were read.
     NotesRead(Vec<Path>),
     /// The states that they name were read.
@@ -45,6 +47,9 @@ impl KafkaController {
             }
             IsrChangeStep::NamesRead => {
                 let notes = paths(task);
+                task.then([IsrChangeStep::ReadThese(notes).into()]);
+            }
+            IsrChangeStep::ReadThese(notes) => {
                 task.ask(notes.iter().cloned().map(read));
                 task.then([IsrChangeStep::NotesRead(notes).into()]);
             }

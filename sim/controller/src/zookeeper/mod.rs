@@ -36,6 +36,7 @@ mod failover;
 mod isr_change;
 mod keeper;
 mod leader_election;
+mod listener;
 mod partition_states;
 mod producer_ids;
 mod purgatory;

@@ -10,6 +10,7 @@ use super::elector::ElectorStep;
 use super::failover::FailoverStep;
 use super::isr_change::IsrChangeStep;
 use super::leader_election::ElectionStep;
+use super::listener::ListenerStep;
 use super::partition_states::PartitionStep;
 use super::producer_ids::ProducerIdStep;
 use super::reassign_request::RequestStep;
@@ -44,6 +45,8 @@ pub(super) enum Step {
     IsrChange(IsrChangeStep),
     /// A broker is on its way out.
     Shutdown(ShutdownStep),
+    /// A watch has fired, and an event shall carry what is there.
+    Listener(ListenerStep),
     /// Somebody asks for elections.
     Election(ElectionStep),
     /// Topics go.
@@ -76,6 +79,7 @@ impl KafkaController {
             Step::AlterPartition(step) => self.alter_partition(step, task, out),
             Step::IsrChange(step) => self.isr_change(step, task, out),
             Step::Shutdown(step) => self.shutdown(step, task, out),
+            Step::Listener(step) => self.listener(step, task),
             Step::Election(step) => self.election(step, task, out),
             Step::Deletion(step) => self.deletion(step, task, out),
             Step::Reassign(step) => self.reassign(step, task, out),

@@ -246,6 +246,14 @@ switches! {
         /// Every write is a multi that checks the version of `/controller_epoch` first.
         "guarded" Guarded since (2, 1),
     }
+    /// KAFKA-5502, KAFKA-5879: what a controller's event says. ZooKeeper mode only.
+    "controller-events" controller_events: ControllerEvents in "sim/controller/src/zookeeper/listener.rs" {
+        /// Which brokers, or notes of leaders, were there when the watch fired: by the event's turn the world
+        /// may be another.
+        "carrying" Carrying since (0, 8),
+        /// That there is something to read, when its turn has come.
+        "re-reading" Rereading since (1, 0),
+    }
     /// KAFKA-4443: when a new controller tells the brokers who is alive. ZooKeeper mode only.
     "update-metadata-first" update_metadata_first: UpdateMetadataFirst in "sim/controller/src/zookeeper/failover.rs" {
         /// Last: they are told to follow leaders of whom they have not heard.
