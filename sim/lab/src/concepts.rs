@@ -148,6 +148,14 @@ pub const CONCEPTS: &[Concept] = &[
         file: "sim/zookeeper/src/lib.rs",
     },
     Concept {
+        name: "zookeeper-mode",
+        sentence: "Before KRaft a broker was alive as long as its znode was, one broker was the \
+                   controller, and told the others what their replicas are; while the ensemble has \
+                   no quorum the replicas serve on as they are.",
+        source: "KafkaServer, KafkaController, KafkaZkClient, ReplicaManager.becomeLeaderOrFollower",
+        file: "sim/broker/src/zookeeper/mod.rs",
+    },
+    Concept {
         name: "network",
         sentence: "A link can be slow, lossy, or cut in one direction; what was sent before a cut \
                    may arrive long after it.",
