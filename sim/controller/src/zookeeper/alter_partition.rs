@@ -6,11 +6,11 @@
 use super::KafkaController;
 use super::partition_states::{decoded, read_state, written_version};
 use super::step::Step;
-use super::task::{Task, data};
+use super::task::{Outcome, Task, data};
 use crate::isr::{self, Candidate, IsrProposal};
 use klab_machine::Outbox;
 use klab_machine::fact::ControllerFact;
-use klab_wire::config::switches::IneligibleReplicas;
+use klab_wire::config::switches::{IneligibleReplicas, IsrWriteInDoubt};
 use klab_wire::znodes::LeaderAndIsr;
 use klab_wire::zookeeper::KeeperError;
 use klab_wire::{
@@ -44,6 +44,13 @@ enum Fate {
     Refused(ErrorCode),
     /// From this state to that one.
     Granted(LeaderAndIsr, LeaderAndIsr),
+}
+
+impl Wish {
+    /// It was written, or somebody else, or an earlier try, has written: what there is now counts.
+    const fn is_to_be_read(&self) -> bool {
+        matches!(self.fate, Fate::Done(_) | Fate::Granted(..))
+    }
 }
 
 impl From<AlterPartitionStep> for Step {
@@ -157,6 +164,7 @@ impl KafkaController {
         let is_written = granted(&wishes).next().is_some();
         let answers = if is_written { task.answers() } else { Vec::new() };
         let mut outcomes = answers.into_iter();
+        let looks_again = self.settings.switches.isr_write_in_doubt == IsrWriteInDoubt::Recognised;
         for Wish { partition, fate, .. } in &mut wishes {
             let Fate::Granted(before, after) = fate else { continue };
             let outcome = outcomes.next().expect("every granted wish is written");
@@ -166,24 +174,29 @@ impl KafkaController {
                     self.state_change(partition, before, &after, out);
                     Fate::Done(after)
                 }
+                Err(KeeperError::BadVersion) if looks_again => continue,
                 Err(KeeperError::BadVersion) => Fate::Refused(ErrorCode::InvalidUpdateVersion),
                 Err(_) => Fate::Refused(ErrorCode::UnknownServerError),
             };
         }
-        let done = wishes.iter().filter(|wish| matches!(wish.fate, Fate::Done(_)));
-        task.ask(done.map(|wish| read_state(&wish.partition)));
+        let to_read = wishes.iter().filter(|wish| wish.is_to_be_read());
+        task.ask(to_read.map(|wish| read_state(&wish.partition)));
         task.then([AlterPartitionStep::ReadAgain(wishes).into()]);
     }
 
     /// What is remembered is what ZooKeeper says; all brokers hear of it, and then the leader has its answer.
-    fn isrs_read_again(&mut self, wishes: Vec<Wish>, task: &mut Task, out: &mut Outbox) {
-        let done: Vec<TopicPartition> = wishes
-            .iter()
-            .filter(|wish| matches!(wish.fate, Fate::Done(_)))
-            .map(|wish| wish.partition.clone())
-            .collect();
-        let answers = if done.is_empty() { Vec::new() } else { task.answers() };
-        self.remember_states(&done, answers);
+    fn isrs_read_again(&mut self, mut wishes: Vec<Wish>, task: &mut Task, out: &mut Outbox) {
+        let is_read = wishes.iter().any(Wish::is_to_be_read);
+        let mut answers = if is_read { task.answers() } else { Vec::new() }.into_iter();
+        let mut done = Vec::new();
+        for wish in wishes.iter_mut().filter(|wish| wish.is_to_be_read()) {
+            let outcome = answers.next().expect("each of them was read");
+            self.settle_doubt(wish, &outcome, out);
+            if let Fate::Done(_) = wish.fate {
+                self.remember_state(&wish.partition, outcome);
+                done.push(wish.partition.clone());
+            }
+        }
         let touched: Vec<&TopicPartition> = wishes
             .iter()
             .filter(|wish| wish.fate != Fate::Refused(ErrorCode::UnknownTopicId))
@@ -194,18 +207,35 @@ impl KafkaController {
         self.look_after_reassignments(&done, task);
     }
 
-    /// `updateLeaderAndIsrCache`.
-    pub(super) fn remember_states(
-        &mut self,
-        partitions: &[TopicPartition],
-        answers: Vec<super::task::Outcome>,
-    ) {
-        for (partition, outcome) in partitions.iter().zip(answers) {
-            if let Ok(Some((found, stat))) = data(outcome)
-                && let Some(state) = decoded(&found, stat)
-            {
-                self.context.put_leadership(partition, state);
+    /// Somebody has written the partition's state since it was read: perhaps this controller, by a request whose
+    /// answer was lost with its connection (`ReplicationUtils.checkLeaderAndIsrZkData`).
+    fn settle_doubt(&self, wish: &mut Wish, outcome: &Outcome, out: &mut Outbox) {
+        let Fate::Granted(before, after) = &wish.fate else { return };
+        let found = self.usable_state(outcome.clone()).ok();
+        let is_own = |found: &LeaderAndIsr| {
+            LeaderAndIsr { partition_epoch: found.partition_epoch, ..after.clone() } == *found
+        };
+        wish.fate = match found.filter(is_own) {
+            Some(found) => {
+                self.state_change(&wish.partition, before, &found, out);
+                Fate::Done(found)
             }
+            None => Fate::Refused(ErrorCode::InvalidUpdateVersion),
+        };
+    }
+
+    /// `updateLeaderAndIsrCache`.
+    pub(super) fn remember_states(&mut self, partitions: &[TopicPartition], answers: Vec<Outcome>) {
+        for (partition, outcome) in partitions.iter().zip(answers) {
+            self.remember_state(partition, outcome);
+        }
+    }
+
+    fn remember_state(&mut self, partition: &TopicPartition, outcome: Outcome) {
+        if let Ok(Some((found, stat))) = data(outcome)
+            && let Some(state) = decoded(&found, stat)
+        {
+            self.context.put_leadership(partition, state);
         }
     }
 }

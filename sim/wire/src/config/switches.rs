@@ -261,6 +261,16 @@ switches! {
         /// Before they hear anything about their replicas.
         "on" On since (0, 10),
     }
+    /// Whether a controller that finds a newer version where it wanted to write an ISR looks if that is its own
+    /// write, the answer to which was lost with a connection. A leader that writes itself does (`ReplicationUtils`);
+    /// `KafkaZkClient.updateLeaderAndIsr` does not, in every release; klab departs from that (reports/findings.md).
+    /// ZooKeeper mode only.
+    "isr-write-in-doubt" isr_write_in_doubt: IsrWriteInDoubt in "sim/controller/src/zookeeper/alter_partition.rs" {
+        /// INVALID_UPDATE_VERSION: the leader waits for news that do not come, and asks for no ISR any more.
+        "refused" Refused since (0, 8),
+        /// What was written is granted.
+        "recognised" Recognised since (0, 8),
+    }
     /// KAFKA-1387, KAFKA-7165: what a broker does that finds its own znode when it registers. ZooKeeper mode only.
     "re-registration" re_registration: ReRegistration in "sim/broker/src/zookeeper/registration.rs" {
         /// It waits until the znode is gone, which may be its own, of this very session.
