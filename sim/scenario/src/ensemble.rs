@@ -42,7 +42,8 @@ pub struct Ensemble {
 
 macro_rules! behaviours {
     ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal,)*) => {
-        /// An old behaviour of ZooKeeper, named by the issue that mended it.
+        /// An old behaviour of ZooKeeper, named by the issue that mended it; or one that a reader of the paper of Zab might
+        /// build, where the paper can be read in two ways.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
         pub enum OldBehaviour {
             $($(#[doc = $doc])+ #[serde(rename = $word)] $variant,)*
@@ -59,6 +60,14 @@ behaviours! {
     Zookeeper4643 = "ZOOKEEPER-4643",
     /// A server that goes looking votes with what it has applied, not with what it has logged.
     Zookeeper2845 = "ZOOKEEPER-2845",
+    /// A leader sends a DIFF to a learner whose last transaction nobody else has, if its number lies among its own.
+    Zookeeper1154 = "ZOOKEEPER-1154",
+    /// A synchronisation that was not finished leaves in memory what is nowhere on the disk.
+    Zookeeper3642 = "ZOOKEEPER-3642",
+    /// A leader proposes only to those that have acknowledged NEWLEADER (the paper of Zab, read wrongly).
+    ProposesToTheAcknowledged = "ZAB-PROPOSE-TO-THE-ACKNOWLEDGED",
+    /// A follower takes for committed what it has acknowledged (the paper of Zab, read wrongly).
+    CommitsTheAcknowledged = "ZAB-COMMIT-THE-ACKNOWLEDGED",
 }
 
 /// One or more applications of a kind on ZooKeeper clients.

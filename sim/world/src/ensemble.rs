@@ -19,6 +19,10 @@ pub(crate) fn server_setup(ensemble: &Ensemble) -> ServerSetup {
         acknowledges_before_persisting: has(OldBehaviour::Zookeeper3911),
         epoch_before_transactions: has(OldBehaviour::Zookeeper4643),
         votes_without_its_log: has(OldBehaviour::Zookeeper2845),
+        diff_over_a_foreign_ending: has(OldBehaviour::Zookeeper1154),
+        forgets_unfinished_snapshots: has(OldBehaviour::Zookeeper3642),
+        proposes_to_the_acknowledged: has(OldBehaviour::ProposesToTheAcknowledged),
+        commits_what_it_acknowledged: has(OldBehaviour::CommitsTheAcknowledged),
     };
     let setup = ServerSetup::new(ensemble.participants(), ensemble.observing());
     ServerSetup {

@@ -7,6 +7,7 @@
 
 use crate::core::{Core, set, stop};
 use crate::leader::{Leader, Proposal};
+use crate::learner_handler::Handler;
 use crate::prep::Request;
 use crate::server::Leave;
 use crate::serving::state_move;
@@ -54,9 +55,14 @@ impl Leader {
         let txn = Arc::new(txn);
         self.last_proposed = zxid;
         self.outstanding.insert(zxid, Proposal { txn: txn.clone(), acks: BTreeSet::new() });
+        let only_acknowledged = core.setup.switches.proposes_to_the_acknowledged;
+        let is_due = |handler: &Handler| match only_acknowledged {
+            true => handler.has_acknowledged(),
+            false => handler.is_sent_to(),
+        };
         let followers = self.handlers.iter_mut();
         for (connection, handler) in
-            followers.filter(|(_, handler)| handler.is_sent_to() && !handler.observes)
+            followers.filter(|(_, handler)| is_due(handler) && !handler.observes)
         {
             handler.proposed(zxid, now);
             out.frame(*connection, Frame::Proposal(txn.clone()));

@@ -250,7 +250,12 @@ impl Leader {
         let database = &core.database;
         let logged = database.logged_from(peer);
         let last_processed = database.last_processed();
-        let stock = Stock { committed: database.committed(), last_processed, logged: &logged };
+        let stock = Stock {
+            committed: database.committed(),
+            last_processed,
+            logged: &logged,
+            trusts_numbers: core.setup.switches.diff_over_a_foreign_ending,
+        };
         let plan = choose(peer, stock);
         let (mode, from, to) = (plan.mode, peer, plan.reaches.max(plan.zxid));
         out.state(ZooKeeperFact::SyncModeChosen { learner, mode, from, to });

@@ -256,7 +256,10 @@ impl Learner {
         zxid: Zxid,
         out: &mut Outbox,
     ) -> Option<Leave> {
-        match self.pending.pop_front() {
+        // Who takes for committed what it has acknowledged hears of it again.
+        let is_known = core.setup.switches.commits_what_it_acknowledged
+            && zxid <= core.database.last_processed();
+        match self.pending.pop_front_if(|_| !is_known) {
             Some(txn) if txn.zxid == zxid => {
                 core.apply(&txn, out);
                 None

@@ -47,6 +47,11 @@ impl Handler {
         matches!(self.stage, Stage::Synchronising | Stage::Acknowledged | Stage::UpToDate)
     }
 
+    /// It gets proposals as one reads the paper that takes `Q` for those that have acknowledged NEWLEADER.
+    pub(crate) fn has_acknowledged(&self) -> bool {
+        matches!(self.stage, Stage::Acknowledged | Stage::UpToDate)
+    }
+
     /// It was sent a proposal (`SyncLimitCheck.updateProposal`).
     pub(crate) fn proposed(&mut self, zxid: Zxid, now: Time) {
         match self.stage {

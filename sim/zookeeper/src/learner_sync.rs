@@ -113,6 +113,7 @@ impl Learner {
     pub(crate) fn keep_unfinished(&mut self, core: &mut Core, out: &mut Outbox) {
         if let Stage::Synchronising(sync) = &self.stage
             && sync.snapshot_needed
+            && !core.setup.switches.forgets_unfinished_snapshots
         {
             core.write_snapshot(out);
         }
@@ -175,13 +176,18 @@ impl Learner {
             false => ServerState::Following,
         };
         core.start_serving(state, now.time, out);
+        // The third ambiguity of the paper: the transaction of COMMIT-LD is the leader's last committed one.
+        let committed = match core.setup.switches.commits_what_it_acknowledged {
+            true => sync.not_logged.iter().map(|txn| txn.zxid).collect(),
+            false => sync.committed,
+        };
         for txn in sync.not_logged {
             self.log(core, txn, out);
         }
         if self.observes {
             self.unacknowledged.clear();
         }
-        for zxid in sync.committed {
+        for zxid in committed {
             self.commit(core, zxid, out);
         }
     }

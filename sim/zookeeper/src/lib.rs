@@ -33,7 +33,9 @@
 //! - Torn transactions at the end of a log: a power cut loses whole ones. It takes a checksum in a transaction.
 //! - `autopurge`: logs and snapshots stay on the disk for good, as by default.
 //! - The digest of the tree is not compared by the servers themselves (ZOOKEEPER-3114); the lab's judge does.
-//! - Kafka in ZooKeeper mode: brokers and the controller on znodes, which come with their own crates.
+//! - Of the three ambiguities of the paper of Zab (ZOOKEEPER-3615) the second, a PROPOSE that comes twice: a leader decides
+//!   in one step what a learner lacks and what it gets from then on, and both go down one connection, so that none does.
+//!   The first and the third are switches (`setup.rs`), each with its exhibit in `scenarios/museum`.
 
 mod broadcast;
 mod clients;

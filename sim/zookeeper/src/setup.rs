@@ -47,6 +47,16 @@ pub struct ZooKeeperSwitches {
     pub epoch_before_transactions: bool,
     /// ZOOKEEPER-2845: a server that goes looking votes with what it has applied, not with what it has logged.
     pub votes_without_its_log: bool,
+    /// ZOOKEEPER-1154: a leader takes a learner's last transaction for its own if its number lies among those that it has
+    /// committed.
+    pub diff_over_a_foreign_ending: bool,
+    /// ZOOKEEPER-3642: what a synchronisation that was not finished has put into memory is not written down.
+    pub forgets_unfinished_snapshots: bool,
+    /// The first ambiguity of the paper of Zab: a leader proposes to those that have acknowledged NEWLEADER, not to all that
+    /// it has counted and brought in line.
+    pub proposes_to_the_acknowledged: bool,
+    /// The third one: a learner takes what it has acknowledged for committed, not what its leader has committed.
+    pub commits_what_it_acknowledged: bool,
 }
 
 impl ServerSetup {

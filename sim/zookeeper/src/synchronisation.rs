@@ -20,6 +20,8 @@ pub struct Stock<'a> {
     /// What its log has behind the learner's last transaction, if the log reaches that far back; an empty
     /// list if not.
     pub logged: &'a [Arc<Txn>],
+    /// What lies between two of its own it takes for its own (ZOOKEEPER-1154).
+    pub trusts_numbers: bool,
 }
 
 /// What a leader sends first.
@@ -48,12 +50,15 @@ pub fn choose(peer: Zxid, stock: Stock<'_>) -> Plan {
                 false => Some(Plan::of(SyncMode::Trunc, last, last)),
             }
         }
-        _ if last >= peer && first <= peer => from_committed(peer, last, committed.iter()),
+        _ if last >= peer && first <= peer => {
+            from_committed((peer, stock.trusts_numbers), last, committed.iter())
+        }
         _ if peer < first && !stock.logged.is_empty() => {
             let behind = committed
                 .iter()
                 .filter(|txn| stock.logged.last().is_none_or(|logged| logged.zxid < txn.zxid));
-            from_committed(peer, last, stock.logged.iter().chain(behind))
+            let all = stock.logged.iter().chain(behind);
+            from_committed((peer, stock.trusts_numbers), last, all)
         }
         _ => None,
     };
@@ -70,7 +75,7 @@ impl Plan {
 /// learner's own is of the same epoch as what came next; nothing if their pasts part in another epoch
 /// (`queueCommittedProposals`, ZOOKEEPER-1154).
 fn from_committed<'a>(
-    peer: Zxid,
+    (peer, trusts_numbers): (Zxid, bool),
     last: Zxid,
     committed: impl Iterator<Item = &'a Arc<Txn>>,
 ) -> Option<Plan> {
@@ -84,7 +89,7 @@ fn from_committed<'a>(
         }
         let plan = match &mut plan {
             Some(plan) => plan,
-            None if zxid == peer || peer.is_start_of_epoch() => {
+            None if zxid == peer || peer.is_start_of_epoch() || trusts_numbers => {
                 plan.insert(Plan::of(SyncMode::Diff, last, peer))
             }
             None if zxid.epoch() != peer.epoch() => return None,
@@ -124,7 +129,8 @@ mod tests {
     fn chosen(peer: (u32, u32), committed: &[(u32, u32)]) -> (SyncMode, Zxid, Vec<Zxid>) {
         let committed = txns(committed);
         let last_processed = committed.back().map_or(Zxid::ZERO, |txn| txn.zxid);
-        let stock = Stock { committed: &committed, last_processed, logged: &[] };
+        let stock =
+            Stock { committed: &committed, last_processed, logged: &[], trusts_numbers: false };
         let plan = choose(z(peer.0, peer.1), stock);
         (plan.mode, plan.zxid, plan.txns.iter().map(|txn| txn.zxid).collect())
     }
@@ -170,7 +176,9 @@ mod tests {
     fn what_memory_does_not_reach_the_log_may() {
         let (committed, logged) = (txns(&[(1, 5), (1, 6)]), txns(&[(1, 3), (1, 4), (1, 5)]));
         let logged: Vec<_> = logged.into_iter().collect();
-        let stock = Stock { committed: &committed, last_processed: z(1, 6), logged: &logged };
+        let last_processed = z(1, 6);
+        let stock =
+            Stock { committed: &committed, last_processed, logged: &logged, trusts_numbers: false };
         let plan = choose(z(1, 3), stock);
         let follows: Vec<Zxid> = plan.txns.iter().map(|txn| txn.zxid).collect();
         assert_eq!((plan.mode, follows), (SyncMode::Diff, vec![z(1, 4), z(1, 5), z(1, 6)]));

@@ -5,7 +5,9 @@ use super::messages::Messages;
 use super::reaction::Reactions;
 use klab_machine::fact::{ControllerFact, Fact, RaftFact, ZooKeeperFact};
 use klab_machine::trace::{Entry, What};
+use klab_wire::zookeeper::SessionId;
 use klab_wire::{LeaderEpoch, NodeId, Time};
+use std::collections::BTreeMap;
 
 /// What a run's facts and messages add up to.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +56,11 @@ impl Account {
     /// The highest leader epoch of any partition.
     pub(super) fn highest_leader_epoch(&self) -> Option<LeaderEpoch> {
         self.known.leaders.values().map(|(epoch, _)| *epoch).max()
+    }
+
+    /// Whose each session is.
+    pub(super) fn sessions(&self) -> &BTreeMap<SessionId, NodeId> {
+        &self.known.sessions
     }
 
     fn watch_fact(&mut self, entry: &Entry, fact: &Fact) {

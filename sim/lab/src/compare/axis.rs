@@ -1,6 +1,6 @@
 //! Which runs are compared: each value of an axis, or each of a scenario's own runs.
 
-use crate::cli::{CompareArguments, Subject};
+use crate::cli::Subject;
 use crate::error::Mistake;
 use crate::experiment::{Experiment, pair, quoted, set_words, shortened};
 use crate::plot::sweep::{Sweep, split};
@@ -21,12 +21,11 @@ pub(super) struct Compared {
 }
 
 impl Compared {
-    pub(super) fn of(arguments: &CompareArguments) -> Result<Self, Mistake> {
-        let CompareArguments { subject, seed, .. } = arguments;
+    pub(super) fn of(subject: &Subject, seed: Option<u64>) -> Result<Self, Mistake> {
         let axes = axes(&subject.settings)?;
         let runs = match axes.is_empty() {
-            true => own_runs(subject, *seed)?,
-            false => along(&axes, subject, *seed)?,
+            true => own_runs(subject, seed)?,
+            false => along(&axes, subject, seed)?,
         };
         let seed = runs.first().map_or(0, |(_, experiment)| experiment.seed);
         let path = quoted(&subject.scenario.display().to_string());

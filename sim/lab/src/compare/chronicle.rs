@@ -28,7 +28,8 @@ pub(super) fn text(sides: &[Side], most: usize) -> String {
 /// Each moment in which something happened in any run; as many rows as the run has lines that has the most.
 fn rows(sides: &[Side]) -> Vec<(Time, Vec<String>)> {
     let lines = |side: &Side| -> Vec<(Time, String)> {
-        side.outcome.summary.timeline.lines.iter().map(|line| (line.time, words(line))).collect()
+        let lines = side.outcome.summary.timeline.lines.iter();
+        lines.map(|line| (line.time, words(side, line))).collect()
     };
     let columns: Vec<Vec<(Time, String)>> = sides.iter().map(lines).collect();
     let times: BTreeSet<Time> = columns.iter().flatten().map(|(time, _)| *time).collect();
@@ -47,9 +48,13 @@ fn at(columns: &[Vec<(Time, String)>], time: Time) -> Vec<(Time, Vec<String>)> {
     (0..most).map(|nth| (time, columns.iter().map(|column| cell(column, nth)).collect())).collect()
 }
 
-fn words(line: &Line) -> String {
+/// A session is a number to a machine, and somebody's to a reader.
+fn words(side: &Side, line: &Line) -> String {
     let more = if line.more == 0 { String::new() } else { format!(" (+{})", line.more) };
-    format!("{:<3} {}{more}", line.node, line.what)
+    let sessions = side.account.sessions().iter();
+    let mut named = sessions.filter(|(session, _)| line.what.ends_with(&session.to_string()));
+    let whose = named.next().map_or(String::new(), |(_, node)| format!(" of {node}"));
+    format!("{:<3} {}{whose}{more}", line.node, line.what)
 }
 
 fn row(time: &str, cells: &[String], width: usize) -> String {

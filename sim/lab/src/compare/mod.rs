@@ -17,7 +17,7 @@ mod reaction;
 mod table;
 mod words;
 
-use crate::cli::CompareArguments;
+use crate::cli::{CompareArguments, Subject};
 use crate::error::{Exit, Mistake};
 use crate::experiment::{Experiment, Hosting, Outcome};
 use crate::parallel::{in_parallel, jobs};
@@ -44,23 +44,46 @@ struct Side {
 ///
 /// The scenario or a setting is wrong, there is only one run, or the page cannot be written.
 pub fn compare(arguments: &CompareArguments) -> Result<Exit, Mistake> {
-    let compared = Compared::of(arguments)?;
+    let compared = Compared::of(&arguments.subject, arguments.seed)?;
     folder::clean_up_on_signals();
-    let sides = in_parallel(&compared.runs, jobs(arguments.jobs), Side::of, || {});
+    let sides = compared.run(jobs(arguments.jobs));
     anstream::print!("{}", page::text(&compared, &sides));
     if !arguments.no_report {
-        let written = folder(&compared, &sides).write(&arguments.out, &compared.name(), true)?;
-        anstream::eprintln!("Page         {}", written.join("compare.md").display());
+        let made = folder(&compared, &sides, PAGE);
+        let written = made.write(&arguments.out, &compared.name(), true)?;
+        anstream::eprintln!("Page         {}", written.join(PAGE).display());
     }
-    let worst = sides.iter().map(|side| side.outcome.exit()).max();
-    Ok(worst.unwrap_or(Exit::AsExpected))
+    Ok(worst(&sides))
 }
 
+/// The same as a curated page: how the runs came out, and the page's folder.
+///
+/// # Errors
+///
+/// The scenario or a setting is wrong.
+pub(crate) fn curated(subject: &Subject, jobs: usize) -> Result<(Exit, PageFolder), Mistake> {
+    let compared = Compared::of(subject, None)?;
+    let sides = compared.run(jobs);
+    Ok((worst(&sides), folder(&compared, &sides, "index.md")))
+}
+
+/// The name of the page in a run's folder.
+const PAGE: &str = "compare.md";
+
 /// The page, its picture and its numbers.
-fn folder(compared: &Compared, sides: &[Side]) -> PageFolder {
-    let texts =
-        [("compare.md", page::page(compared, sides)), ("compare.csv", table::of(sides).csv(sides))];
+fn folder(compared: &Compared, sides: &[Side], name: &str) -> PageFolder {
+    let texts = [(name, page::page(compared, sides)), ("compare.csv", table::of(sides).csv(sides))];
     PageFolder::new(texts, [("lanes".to_string(), lanes::of(compared, sides).svg())])
+}
+
+fn worst(sides: &[Side]) -> Exit {
+    sides.iter().map(|side| side.outcome.exit()).max().unwrap_or(Exit::AsExpected)
+}
+
+impl Compared {
+    fn run(&self, jobs: usize) -> Vec<Side> {
+        in_parallel(&self.runs, jobs, Side::of, || {})
+    }
 }
 
 impl Side {

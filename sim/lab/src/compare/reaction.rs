@@ -29,7 +29,7 @@ pub(super) struct Reaction {
     pub over: Option<Time>,
     /// The first sign that somebody took note.
     pub noticed: Option<Sign>,
-    /// The controller that took over.
+    /// The controller that took over; it may be the old one, in its next life.
     pub controller: Option<(Time, NodeId)>,
     /// When each partition that had lost its leader had another.
     pub leaders: BTreeMap<TopicPartition, Time>,
@@ -251,9 +251,8 @@ impl Reaction {
         self.take_note(entry, fact, known);
         match fact {
             Fact::Controller(ControllerFact::ControllerActivated { .. }) => {
-                let takes_over = self.struck_controller() && !self.nodes.contains(&entry.node);
-                let other = takes_over.then_some((entry.time, entry.node));
-                self.controller = self.controller.or(other);
+                let next = self.struck_controller().then_some((entry.time, entry.node));
+                self.controller = self.controller.or(next);
             }
             Fact::Controller(fact) => self.follow_isr(entry.time, fact, known),
             Fact::Replication(ReplicationFact::BecameLeader { partition, epoch, .. }) => {

@@ -126,6 +126,12 @@ fn cause(side: &Side, reaction: &Reaction, sign: &Sign) -> String {
 
 fn controller(reaction: &Reaction) -> String {
     match (&reaction.controller, reaction.struck_controller()) {
+        (Some((time, node)), _) if reaction.nodes.contains(node) => {
+            let after = duration(reaction.after(*time));
+            format!(
+                " It was the controller, and is it again after {after}; until then there is none."
+            )
+        }
         (Some((time, node)), _) => {
             format!(
                 " It was the controller; {node} takes over after {}.",

@@ -12,6 +12,7 @@ use super::sweep::Sweep;
 use super::timeline::Timeline;
 use super::{Plot, is_disturbed, measures};
 use crate::cli::{ReportArguments, Subject};
+use crate::compare;
 use crate::error::{Exit, Mistake};
 use crate::experiment::{Experiment, quoted, set_words};
 use crate::measure::Counted;
@@ -46,6 +47,8 @@ pub enum Drawn {
     Curves(Curves),
     /// One run against time.
     Time,
+    /// The runs of an axis, which is in what is set, side by side.
+    SideBySide,
 }
 
 /// The runs of a page of curves.
@@ -137,6 +140,7 @@ fn chosen(names: &[String]) -> Result<Vec<(&'static Shelf, &'static Curated)>, M
 /// What the runs of a page give: whether they were as their scenario expects, and its folder.
 fn made(page: &Curated, jobs: usize) -> Result<(Exit, PageFolder), Mistake> {
     match &page.drawn {
+        Drawn::SideBySide => compare::curated(&page.subject(), jobs),
         Drawn::Time => {
             let (outcome, folder) = page.timeline()?.run();
             Ok((outcome.exit(), folder))

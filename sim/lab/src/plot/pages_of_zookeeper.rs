@@ -12,6 +12,24 @@ const FULL: &[&str] = &["zookeeper-client.rate=max", "run-for=3s"];
 /// The pages, in the order of the index.
 pub const PAGES_OF_ZOOKEEPER: &[Curated] = &[
     Curated {
+        name: "failover-in-both-modes",
+        title: "A broker crashes: what does Kafka do with ZooKeeper, and what with KRaft?",
+        about: "",
+        scenario: "first-failover.toml",
+        set: &["cluster.controller.mode=zookeeper,kraft"],
+        drawn: Drawn::SideBySide,
+        is_quick: false,
+    },
+    Curated {
+        name: "controller-failover-in-both-modes",
+        title: "The controller crashes: who takes over, and how soon?",
+        about: "",
+        scenario: "performance/controller-failover.toml",
+        set: &["cluster.controller.mode=zookeeper,kraft"],
+        drawn: Drawn::SideBySide,
+        is_quick: false,
+    },
+    Curated {
         name: "read-share",
         title: "What does an ensemble carry, by the share of reads and its size?",
         about: ABOUT_LOAD,
