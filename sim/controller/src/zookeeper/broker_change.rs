@@ -48,8 +48,6 @@ pub(super) enum BrokerStep {
     End(BTreeSet<NodeId>),
     /// Everybody learns who is alive, if no change of a partition has told it.
     TellTheRest,
-    /// What follows from it that these are gone is done.
-    Ended(BTreeSet<NodeId>),
     /// Look after these.
     Watch(Vec<NodeId>),
     /// A broker's znode has other data.
@@ -88,16 +86,10 @@ impl KafkaController {
                 }
             }
             BrokerStep::Begin(brokers) => self.brokers_begin(brokers, task, out),
-            BrokerStep::End(brokers) => self.brokers_end(brokers, task),
+            BrokerStep::End(brokers) => self.brokers_end(&brokers, task, out),
             BrokerStep::TellTheRest => {
                 if all_failed(&task.elections) {
                     self.send_update_metadata([]);
-                }
-            }
-            BrokerStep::Ended(brokers) => {
-                for broker in brokers {
-                    self.keeper.forget_data(&path::broker_id(broker));
-                    out.state(ControllerFact::BrokerFenced { broker });
                 }
             }
             BrokerStep::Watch(brokers) => self.register_broker_handlers(&brokers, task),
@@ -178,14 +170,15 @@ impl KafkaController {
         ]);
     }
 
-    fn brokers_end(&mut self, brokers: BTreeSet<NodeId>, task: &mut Task) {
-        for broker in &brokers {
+    fn brokers_end(&mut self, brokers: &BTreeSet<NodeId>, task: &mut Task, out: &mut Outbox) {
+        for broker in brokers {
+            out.state(ControllerFact::BrokerFenced { broker: *broker });
+            self.keeper.forget_data(&path::broker_id(*broker));
             self.context.live_brokers.remove(broker);
             self.context.replicas_on_offline_dirs.remove(broker);
             self.context.shutting_down.remove(broker);
         }
-        let replicas = self.context.replicas_on(&brokers);
-        task.then([BrokerStep::Ended(brokers).into()]);
+        let replicas = self.context.replicas_on(brokers);
         self.replicas_become_offline(replicas, task);
     }
 

@@ -76,6 +76,12 @@ impl ControllerContext {
         self.live_brokers.keys().copied()
     }
 
+    /// Brokers that have replicas and are not registered.
+    pub fn missing_brokers(&self) -> BTreeSet<NodeId> {
+        let all = self.partitions().flat_map(|(_, assignment)| assignment.replicas.iter());
+        all.copied().filter(|broker| !self.live_brokers.contains_key(broker)).collect()
+    }
+
     /// Its broker is live, and its log directory has not failed.
     pub fn is_online(&self, broker: NodeId, partition: &TopicPartition) -> bool {
         self.is_live(broker) && !self.is_on_offline_dir(broker, partition)

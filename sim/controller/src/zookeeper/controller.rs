@@ -8,7 +8,7 @@ use super::elector::ElectorStep;
 use super::event::Event;
 use super::keeper::{Heard, Keeper};
 use super::listener::ListenerStep;
-use super::purgatory::DelayedOperations;
+use super::purgatory::{DelayedOperations, Until};
 use super::request_batch::RequestBatch;
 use super::setup::{KafkaControllerSetup, KafkaControllerView, Settings};
 use super::step::Step;
@@ -22,14 +22,17 @@ use klab_machine::{Command, DiskImage, Identity, Input, Machine, Outbox, Timer};
 use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
 use klab_wire::config::switches::{ControllerEvents, ControllerWrites};
 use klab_wire::znodes::path;
-use klab_wire::zookeeper::{EventType, Path, WatcherEvent};
+use klab_wire::zookeeper::{EventType, Op, Path, WatcherEvent};
 use klab_wire::{
     ControllerEpoch, ErrorCode, NodeId, Now, Request, Response, Span, TopicName, TopicPartition,
 };
 use klab_zookeeper_client as zookeeper;
-use klab_zookeeper_client::Session;
+use klab_zookeeper_client::{Session, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// What the end of the session is called.
+const CLOSE: Ticket = Ticket(0);
 
 /// A controller in ZooKeeper mode; every broker process hosts one.
 #[derive(Clone, Debug)]
@@ -134,7 +137,7 @@ impl KafkaController {
         self.context.leader(partition)
     }
 
-    /// It has nothing left to do before its process ends.
+    /// It was told to go, and only closes its session before its process ends.
     pub fn is_shut_down(&self) -> bool {
         self.is_shut_down
     }
@@ -178,7 +181,7 @@ impl KafkaController {
                 self.hear_keeper(heard, now, out);
             }
             Input::Timer(Timer::Controller(timer)) => self.timer(timer, now, out),
-            Input::Command(Command::ShutDown) => self.shut_down(out),
+            Input::Command(Command::ShutDown) => self.shut_down(now, out),
             // Nothing else is asked of a controller; it stores nothing.
             _ => {}
         }
@@ -192,15 +195,21 @@ impl KafkaController {
         }
     }
 
-    /// The process' last machine to go: nobody is told anything any more, and the session's end makes another one
-    /// the controller (`KafkaServer.shutdown`).
-    fn shut_down(&mut self, out: &mut Outbox) {
+    /// The process' last machine to go: nobody is told anything any more, and with the session `/controller` goes
+    /// (`KafkaServer.shutdown`).
+    fn shut_down(&mut self, now: Now, out: &mut Outbox) {
+        self.give_up_requests(out);
         if self.is_active() {
             self.resign(out);
         }
         self.active_controller = None;
         self.is_shut_down = true;
-        out.halt();
+        self.keeper.forget_requests();
+        match self.keeper.session.server() {
+            Some(_) => self.keeper.session.submit(CLOSE, Op::CloseSession, now.time, out),
+            // Its session expires.
+            None => out.halt(),
+        }
     }
 
     fn hear_broker(&mut self, now: Now, input: Input, out: &mut Outbox) {
@@ -223,6 +232,8 @@ impl KafkaController {
             match event {
                 zookeeper::Event::Connected { .. } | zookeeper::Event::Disconnected => {}
                 zookeeper::Event::Expired => self.session_expired(now, out),
+                // The session is closed, or the connection is gone.
+                zookeeper::Event::Answered(CLOSE, ..) => out.halt(),
                 zookeeper::Event::Answered(ticket, op, outcome) => {
                     let answer = self.keeper.answered(ticket, op, outcome, now, out);
                     if let Some((task, place, heard)) = answer {
@@ -292,7 +303,7 @@ impl KafkaController {
 
     /// A watch has fired: its handler, if there still is one, queues an event.
     fn watched(&mut self, WatcherEvent { event, path, .. }: &WatcherEvent) {
-        if !self.keeper.handles(path) {
+        if self.is_shut_down || !self.keeper.handles(path) {
             return;
         }
         match self.event_of(*event, path) {
@@ -318,7 +329,7 @@ impl KafkaController {
                 Some(Event::PreferredReplicaElection)
             }
             (EventType::NodeCreated, _) if *at == path::broker_id(self.node()) => {
-                Some(Event::Startup)
+                Some(Event::Registered)
             }
             (EventType::NodeCreated, "/admin/reassign_partitions") => {
                 Some(Event::ZkPartitionReassignment)
@@ -357,6 +368,24 @@ impl KafkaController {
             }
             // There is no such API in ZooKeeper mode, or brokers answer it by themselves.
             _ => reply.refuse(ErrorCode::UnsupportedVersion, out),
+        }
+    }
+
+    /// Answers when what was done shows, or after the request's time; a controller that has resigned meanwhile would
+    /// not see it.
+    pub(super) fn answer_when(
+        &mut self,
+        (reply, response): (Reply, Response),
+        (until, topics): (Until, Vec<TopicName>),
+        (now, timeout): (Now, Span),
+        out: &mut Outbox,
+    ) {
+        match self.is_active() {
+            true => {
+                let (answer, goal) = ((reply, response), (until, topics));
+                self.delayed.wait(answer, goal, (now, timeout), out);
+            }
+            false => reply.refuse(ErrorCode::NotController, out),
         }
     }
 

@@ -22,10 +22,12 @@ use std::collections::BTreeSet;
 /// What the election has still to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ElectorStep {
-    /// Create the znodes that must be there, and see whether this process' broker is registered.
+    /// Create the znodes that must be there.
     Start,
+    /// Stand for election if this process' broker is registered.
+    Stand,
     /// Whether it is, was read.
-    Started,
+    Stood,
     /// See who is the controller by now (`maybeResign`).
     LookAgain,
     /// It was seen that the znode is there, or it is watched for.
@@ -64,7 +66,12 @@ impl KafkaController {
     ) {
         match step {
             ElectorStep::Start => self.start(task),
-            ElectorStep::Started => self.started(task),
+            ElectorStep::Stand => self.stand(task),
+            ElectorStep::Stood => {
+                if task.answer().is_ok() {
+                    task.then([ElectorStep::Elect.into()]);
+                }
+            }
             ElectorStep::LookAgain => self.look_again(task),
             ElectorStep::LookedAgain => {
                 ask_who(task);
@@ -84,26 +91,23 @@ impl KafkaController {
         }
     }
 
-    /// The znodes that everything else is in (`createTopLevelPaths`). A broker's controller comes after its
-    /// broker, in one thread in Kafka: here it waits for the broker's registration.
+    /// The znodes that everything else is in (`createTopLevelPaths`).
     fn start(&mut self, task: &mut Task) {
         let persistent = path::persistent();
         let parents: BTreeSet<Path> = persistent.iter().filter_map(Path::parent).collect();
         let parents = parents.into_iter().filter(|path| path.0.len() > 1);
         task.ask(parents.map(|path| create(path, Data::default())));
         task.ask(persistent.into_iter().map(|path| create(path, Data::default())));
+        task.then([ElectorStep::LookAgain.into(), ElectorStep::Stand.into()]);
+    }
+
+    /// A broker's controller comes after its broker, in one thread in Kafka: here it waits for the broker's
+    /// registration.
+    fn stand(&mut self, task: &mut Task) {
         let own = path::broker_id(self.node());
         self.keeper.handle_data(own.clone());
         task.ask([Op::Exists { path: own, watch: true }]);
-        task.then([ElectorStep::Started.into()]);
-    }
-
-    fn started(&mut self, task: &mut Task) {
-        let is_registered = task.answer().is_ok();
-        if is_registered {
-            self.keeper.handle_data(path::controller());
-            task.then([ElectorStep::LookAgain.into(), ElectorStep::Elect.into()]);
-        }
+        task.then([ElectorStep::Stood.into()]);
     }
 
     fn look_again(&mut self, task: &mut Task) {

@@ -26,8 +26,10 @@ use klab_wire::{
 /// happens (KAFKA-5502).
 #[derive(Clone, Debug)]
 pub(super) enum Event {
-    /// The broker is registered: stand for election.
+    /// The controller begins, in a new session perhaps.
     Startup,
+    /// The broker is registered: stand for election.
+    Registered,
     /// `/controller` has changed.
     ControllerChange,
     /// `/controller` is gone.
@@ -92,9 +94,10 @@ impl KafkaController {
     pub(super) fn begin(&mut self, event: Event, out: &mut Outbox) {
         match event {
             Event::Startup => self.go_on([ElectorStep::Start.into()]),
+            Event::Registered => self.go_on([ElectorStep::Stand.into()]),
             Event::ControllerChange => self.go_on([ElectorStep::LookAgain.into()]),
             Event::Reelect => {
-                self.go_on([ElectorStep::LookAgain.into(), ElectorStep::Elect.into()]);
+                self.go_on([ElectorStep::LookAgain.into(), ElectorStep::Stand.into()]);
             }
             Event::Expire => self.expire(out),
             Event::Asked(reply) => self.answer(reply, out),

@@ -17,6 +17,7 @@ use super::step::Step;
 use super::task::{Task, children, data};
 use super::topic_change::assignments_in;
 use super::topic_deletion::DeletionStep;
+use klab_machine::fact::ControllerFact;
 use klab_machine::timer::ControllerTimer;
 use klab_machine::{Outbox, Timer};
 use klab_wire::config::switches::UpdateMetadataFirst;
@@ -108,7 +109,7 @@ impl KafkaController {
             FailoverStep::AssignmentsRead => self.failover_assignments_read(task, out),
             FailoverStep::WatchBrokers => self.watch_brokers(task),
             FailoverStep::ReadStates => self.read_states(task),
-            FailoverStep::StatesRead => self.failover_states_read(task),
+            FailoverStep::StatesRead => self.failover_states_read(task, out),
             FailoverStep::SendUpdateMetadata => {
                 if self.settings.switches.update_metadata_first == UpdateMetadataFirst::On {
                     self.send_update_metadata([]);
@@ -190,7 +191,7 @@ impl KafkaController {
         task.then([FailoverStep::StatesRead.into()]);
     }
 
-    fn failover_states_read(&mut self, task: &mut Task) {
+    fn failover_states_read(&mut self, task: &mut Task, out: &mut Outbox) {
         let partitions: Vec<TopicPartition> =
             self.context.partitions().map(|(partition, _)| partition).collect();
         let answers = if partitions.is_empty() { Vec::new() } else { task.answers() };
@@ -203,6 +204,10 @@ impl KafkaController {
         }
         for broker in self.context.live_or_shutting_down() {
             self.channels.add(broker);
+            out.state(ControllerFact::BrokerUnfenced { broker });
+        }
+        for broker in self.context.missing_brokers() {
+            out.state(ControllerFact::BrokerFenced { broker });
         }
     }
 

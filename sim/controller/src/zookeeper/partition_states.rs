@@ -32,6 +32,8 @@ pub(super) enum PartitionStep {
     BringAllOnline,
     /// The states of new partitions were created.
     Initialized(Vec<(TopicPartition, LeaderAndIsr)>),
+    /// Those that were there already were read.
+    FoundRead(Vec<TopicPartition>),
     /// Read the states of partitions that need a leader.
     Elect(Vec<TopicPartition>, Strategy),
     /// They were read.
@@ -65,6 +67,7 @@ impl KafkaController {
                 self.bring_online(waiting, Strategy::Offline { allow_unclean: false }, task);
             }
             PartitionStep::Initialized(states) => self.partitions_initialized(states, task, out),
+            PartitionStep::FoundRead(partitions) => self.found_read(partitions, task, out),
             PartitionStep::Elect(partitions, strategy) => {
                 task.ask(partitions.iter().map(read_state));
                 task.then([PartitionStep::StatesRead(partitions, strategy).into()]);
@@ -150,17 +153,44 @@ impl KafkaController {
     ) {
         let mut answers = task.answers();
         let answers = answers.split_off(answers.len() - states.len());
+        let mut found = Vec::new();
         for ((partition, leader_and_isr), outcome) in states.into_iter().zip(answers) {
-            // One that exists already was created by an earlier controller: it is read later.
-            if outcome.is_err() {
-                continue;
+            match outcome {
+                Ok(_) => self.partition_initialized(&partition, leader_and_isr, out),
+                Err(KeeperError::NodeExists) => found.push(partition),
+                Err(_) => {}
             }
-            let isr = leader_and_isr.isr.clone();
-            let state = self.of_this_epoch(leader_and_isr);
-            self.context.put_leadership(&partition, state.clone());
-            self.context.put_partition_state(&partition, PartitionState::Online);
-            self.batch.add_leader_and_isr(&isr, &partition, &state, true, &self.context);
-            self.state_new_partition(&partition, out);
+        }
+        if !found.is_empty() {
+            task.ask(found.iter().map(read_state));
+            task.then([PartitionStep::FoundRead(found).into()]);
+        }
+    }
+
+    fn partition_initialized(
+        &mut self,
+        partition: &TopicPartition,
+        leader_and_isr: LeaderAndIsr,
+        out: &mut Outbox,
+    ) {
+        let isr = leader_and_isr.isr.clone();
+        let state = self.of_this_epoch(leader_and_isr);
+        self.context.put_leadership(partition, state.clone());
+        self.context.put_partition_state(partition, PartitionState::Online);
+        self.batch.add_leader_and_isr(&isr, partition, &state, true, &self.context);
+        self.state_new_partition(partition, out);
+    }
+
+    /// A state that is there already and is of this epoch was created by this controller, and the connection was
+    /// lost before the answer. Kafka takes it for an error, and the partition has no leader until there is another
+    /// controller; klab departs from that.
+    fn found_read(&mut self, found: Vec<TopicPartition>, task: &mut Task, out: &mut Outbox) {
+        for (partition, outcome) in found.into_iter().zip(task.answers()) {
+            let state = data(outcome).ok().flatten().and_then(|(data, stat)| decoded(&data, stat));
+            if let Some(state) = state.filter(|state| state.controller_epoch == self.context.epoch)
+            {
+                self.partition_initialized(&partition, state.leader_and_isr, out);
+            }
         }
     }
 

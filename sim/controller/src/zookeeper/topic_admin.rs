@@ -96,7 +96,7 @@ impl KafkaController {
         let response = Response::DeleteTopics(Box::new(DeleteTopicsResponse { topics }));
         match waited_for.is_empty() {
             true => reply.respond(response, out),
-            false => self.delayed.wait(
+            false => self.answer_when(
                 (reply, response),
                 (Until::Deleted, waited_for),
                 (now, timeout),
@@ -197,7 +197,7 @@ impl KafkaController {
         let response = Response::CreatePartitions(Box::new(CreatePartitionsResponse { topics }));
         match validate_only || grown.is_empty() {
             true => reply.respond(response, out),
-            false => self.delayed.wait(
+            false => self.answer_when(
                 (reply, response),
                 (Until::Grown(counts), grown),
                 (now, timeout),

@@ -191,7 +191,7 @@ impl KafkaController {
         match validate_only || names.is_empty() {
             true => reply.respond(response, out),
             false => {
-                self.delayed.wait((reply, response), (Until::Created, names), (now, timeout), out)
+                self.answer_when((reply, response), (Until::Created, names), (now, timeout), out)
             }
         }
     }

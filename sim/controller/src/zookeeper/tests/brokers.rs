@@ -14,9 +14,9 @@ fn a_broker_whose_session_expires_is_followed_by_another_leader() {
     assert_eq!(
         desk.told(),
         [
+            "v1 BrokerFenced b2",
             "v1 LeaderElected orders-0 leader b3 epoch 1 isr [b3]",
-            "v1 IsrChanged orders-0 isr [b3] (partition epoch 1)",
-            "v1 BrokerFenced b2"
+            "v1 IsrChanged orders-0 isr [b3] (partition epoch 1)"
         ]
     );
     let heard = desk.heard(3);
