@@ -123,8 +123,7 @@ impl KafkaController {
             partition_epoch: data.partition_epoch,
         };
         // That it is so already comes before that it was asked in an old version.
-        let is_so =
-            LeaderAndIsr { partition_epoch: known.partition_epoch, ..wanted.clone() } == *known;
+        let is_so = wanted.is_but_for_its_version(known);
         match self.validate(sender, partition, data) {
             Ok(()) | Err(ErrorCode::InvalidUpdateVersion) if is_so => Fate::Done(known.clone()),
             Ok(()) => Fate::Granted(known.clone(), wanted),
@@ -212,9 +211,7 @@ impl KafkaController {
     fn settle_doubt(&self, wish: &mut Wish, outcome: &Outcome, out: &mut Outbox) {
         let Fate::Granted(before, after) = &wish.fate else { return };
         let found = self.usable_state(outcome.clone()).ok();
-        let is_own = |found: &LeaderAndIsr| {
-            LeaderAndIsr { partition_epoch: found.partition_epoch, ..after.clone() } == *found
-        };
+        let is_own = |found: &LeaderAndIsr| after.is_but_for_its_version(found);
         wish.fate = match found.filter(is_own) {
             Some(found) => {
                 self.state_change(&wish.partition, before, &found, out);

@@ -42,6 +42,8 @@ pub(super) struct Desk {
     /// Those to whom nothing comes through.
     frozen: BTreeSet<Who>,
     held: Vec<Event>,
+    /// Whoever's connection breaks under the next frame from the server.
+    severed: Option<Who>,
     facts: Vec<String>,
     answers: BTreeMap<u32, Response>,
     asked: u32,
@@ -84,6 +86,7 @@ impl Desk {
             disk,
             frozen: BTreeSet::new(),
             held: Vec::new(),
+            severed: None,
             facts: Vec::new(),
             answers: BTreeMap::new(),
             asked: 0,
@@ -186,6 +189,11 @@ impl Desk {
         for event in std::mem::take(&mut self.held) {
             self.handle(event);
         }
+    }
+
+    /// The connection of this broker's controller to the server breaks under the next answer.
+    pub fn sever(&mut self, number: u16) {
+        self.severed = Some(controller(number));
     }
 
     /// Asks a broker's controller.
@@ -365,7 +373,15 @@ impl Desk {
     }
 
     fn over(&mut self, who: Who, connection: ConnectionId, input: Input) {
-        if let Some(other) = self.other_end(who, connection) {
+        let Some(other) = self.other_end(who, connection) else { return };
+        if who == Z1 && self.severed == Some(other) {
+            self.severed = None;
+            self.connections.remove(&connection);
+            let reason = DisconnectReason::Broken;
+            for end in [who, other] {
+                self.later(Event::To(end, Input::Disconnected { connection, reason }));
+            }
+        } else {
             self.later(Event::To(other, input));
         }
     }

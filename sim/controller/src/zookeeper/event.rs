@@ -26,7 +26,7 @@ use klab_wire::{
 /// happens (KAFKA-5502).
 #[derive(Clone, Debug)]
 pub(super) enum Event {
-    /// The controller begins, in a new session perhaps.
+    /// The controller begins.
     Startup,
     /// The broker is registered: stand for election.
     Registered,
@@ -158,7 +158,7 @@ impl KafkaController {
             self.resign(out);
         }
         self.active_controller = None;
-        self.put(Event::Startup);
+        self.put(Event::Reelect);
     }
 
     fn answer(&mut self, reply: Reply, out: &mut Outbox) {

@@ -12,7 +12,7 @@ use super::states::PartitionState;
 use super::step::Step;
 use super::task::{Elections, Guard, Outcome, Task, data};
 use klab_machine::Outbox;
-use klab_wire::config::switches::LeaderRecovery;
+use klab_wire::config::switches::{IsrWriteInDoubt, LeaderRecovery};
 use klab_wire::znodes::{
     ConfigEntityZNode, LeaderAndIsr, LeaderIsrAndControllerEpoch, TopicPartitionStateZNode, path,
 };
@@ -157,7 +157,7 @@ impl KafkaController {
         for ((partition, leader_and_isr), outcome) in states.into_iter().zip(answers) {
             match outcome {
                 Ok(_) => self.partition_initialized(&partition, leader_and_isr, out),
-                Err(KeeperError::NodeExists) => found.push(partition),
+                Err(KeeperError::NodeExists) if self.recognises_its_own() => found.push(partition),
                 Err(_) => {}
             }
         }
@@ -179,6 +179,10 @@ impl KafkaController {
         self.context.put_partition_state(partition, PartitionState::Online);
         self.batch.add_leader_and_isr(&isr, partition, &state, true, &self.context);
         self.state_new_partition(partition, out);
+    }
+
+    fn recognises_its_own(&self) -> bool {
+        self.settings.switches.isr_write_in_doubt == IsrWriteInDoubt::Recognised
     }
 
     /// A state that is there already and is of this epoch was created by this controller, and the connection was

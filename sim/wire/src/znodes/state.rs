@@ -62,6 +62,11 @@ impl LeaderAndIsr {
         }
     }
 
+    /// The same state, in another version of its znode perhaps (`equalsAllowStalePartitionEpoch`).
+    pub fn is_but_for_its_version(&self, other: &Self) -> bool {
+        *self == LeaderAndIsr { partition_epoch: self.partition_epoch, ..other.clone() }
+    }
+
     /// Another leader and another ISR, in the next epoch (`newLeaderAndIsr`).
     pub fn next(&self, leader: Option<NodeId>, isr: Arc<[NodeId]>) -> Self {
         LeaderAndIsr { leader, isr, leader_epoch: self.leader_epoch.next(), ..self.clone() }

@@ -2,6 +2,7 @@
 
 use super::orders;
 use crate::zookeeper::desk::Desk;
+use klab_wire::config::switches::IsrWriteInDoubt;
 use klab_wire::config::{Release, Switches};
 use klab_wire::znodes::{PartitionsZNode, path};
 use klab_wire::zookeeper::{Acl, CreateMode, Op};
@@ -128,4 +129,30 @@ fn a_leaders_wish_is_granted_once_and_refused_when_it_is_out_of_date() {
     assert_eq!(ask(&mut desk, &other), (none, Some((ErrorCode::NotController, 0))));
     let stale = AlterPartitionRequest { broker_epoch: BrokerEpoch(0), ..wish };
     assert_eq!(ask(&mut desk, &stale), (ErrorCode::StaleBrokerEpoch, None));
+}
+
+/// What a leader is answered whose wish was written, when the controller has lost the answer to that.
+fn wish_with_a_lost_answer(isr_write_in_doubt: IsrWriteInDoubt) -> (ErrorCode, u32) {
+    let switches = Switches { isr_write_in_doubt, ..Switches::at(Release::new(3, 9)) };
+    let mut desk = Desk::with(switches, &[]).with_brokers([1, 2, 3]);
+    desk.create(1, "orders", &[&[2, 3]]);
+    desk.sever(1);
+    let wish = desk.wish(1, "orders", &[2]);
+    let asked = desk.send(1, wish);
+    desk.pass(Span::from_secs(3));
+    match desk.answer(asked) {
+        Some(Response::AlterPartition(mut answer)) => {
+            let one = answer.partitions.remove(0);
+            (one.error, one.partition_epoch.0)
+        }
+        other => panic!("no answer to a wish: {other:?}"),
+    }
+}
+
+#[test]
+fn a_controller_knows_its_own_write_again_after_a_lost_answer() {
+    let answer = wish_with_a_lost_answer(IsrWriteInDoubt::Recognised);
+    assert_eq!(answer, (ErrorCode::None, 1));
+    let answer = wish_with_a_lost_answer(IsrWriteInDoubt::Refused);
+    assert_eq!(answer, (ErrorCode::InvalidUpdateVersion, 0), "as Kafka has it");
 }
