@@ -122,6 +122,18 @@ const GROUNDS: &[(&str, &[Mutant])] = &[
             Mutant::IgnoresZnodeVersions,
         ],
     ),
+    (
+        "zookeeper-mode",
+        &[
+            Mutant::KeepsTheControllerEpoch,
+            Mutant::KeepsTheLeaderEpoch,
+            Mutant::ElectsTheGone,
+            Mutant::LeavesTheGoneInSync,
+            Mutant::ForgetsUpdateMetadata,
+            Mutant::ObeysFormerControllers,
+            Mutant::ObeysForFormerLives,
+        ],
+    ),
 ];
 
 /// Why the judge says nothing of a mutant.
@@ -131,12 +143,6 @@ const UNSEEN: &[(Mutant, &str)] = &[
         "as long as leaders are elected cleanly, two other rules do its work: a broker that does not lead refuses \
          (NOT_LEADER_OR_FOLLOWER), and the epoch of a follower's last record shows where its log leaves its leader's.",
     ),
-    (
-        Mutant::ShowsUnflushed,
-        "what a power cut takes before it is flushed is permitted by `min.insync.replicas`, whatever `flush.messages` \
-         says: what an fsync adds to the promise is not judged yet.",
-    ),
-    (Mutant::FetchesOnUnflushed, "the same: the follower's share of it."),
     (
         Mutant::LeadsWithoutAQuorum,
         "it commits nothing, and follows as soon as it hears of its successor: what suffers is how soon brokers find \

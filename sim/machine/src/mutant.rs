@@ -17,7 +17,7 @@ macro_rules! mutants {
             $($(#[doc = $sentence])+ $variant,)*
         }
 
-        /// Every mutant, in the order of the enum: broker, log, controller, quorum, ensemble, clients.
+        /// Every mutant, in the order of the enum: broker, log, controller, quorum, ensemble, controller in ZooKeeper mode, clients.
         pub const MUTANTS: &[Mutant] = &[$(Mutant::$variant,)*];
 
         impl Mutant {
@@ -170,6 +170,21 @@ mutants! {
     ReadsBeforeOwnWrites = "reads-before-own-writes";
     /// A ZooKeeper leader writes data whatever version the client knows.
     IgnoresZnodeVersions = "ignores-znode-versions";
+
+    /// A controller in ZooKeeper mode that is elected goes on in the epoch of the one before it.
+    KeepsTheControllerEpoch = "keeps-the-controller-epoch";
+    /// A controller in ZooKeeper mode elects leaders in the epoch of those before them.
+    KeepsTheLeaderEpoch = "keeps-the-leader-epoch";
+    /// A controller in ZooKeeper mode elects replicas whose brokers are gone.
+    ElectsTheGone = "elects-the-gone";
+    /// A controller in ZooKeeper mode leaves brokers that are gone in the ISRs of partitions that others lead.
+    LeavesTheGoneInSync = "leaves-the-gone-in-sync";
+    /// A controller in ZooKeeper mode tells brokers what their replicas are, and nobody else.
+    ForgetsUpdateMetadata = "forgets-update-metadata";
+    /// A broker in ZooKeeper mode obeys a controller that has a successor.
+    ObeysFormerControllers = "obeys-former-controllers";
+    /// A broker in ZooKeeper mode obeys what was said to a former life of its.
+    ObeysForFormerLives = "obeys-for-former-lives";
 
     /// A producer gives a batch that it sends again a new sequence.
     NumbersRetriesAnew = "numbers-retries-anew";

@@ -12,8 +12,8 @@ use super::configs::Reason;
 use crate::Broker;
 use crate::metadata_source::Mode;
 use crate::purgatory::ReplyTo;
-use klab_machine::Outbox;
 use klab_machine::fact::ReplicationFact;
+use klab_machine::{Mutant, Outbox};
 use klab_wire::config::switches::{BrokerEpochs, StopReplicaEpoch};
 use klab_wire::{
     BrokerEpoch, ConfigResource, ControllerEpoch, ErrorCode, LeaderAndIsrPartitionError,
@@ -87,10 +87,13 @@ fn refusal(
 ) -> Option<ErrorCode> {
     // One that is ahead of the broker is possible: the controller may hear of a registration first.
     let is_for_a_former_life = said.meant_for.is_some() && said.meant_for < broker_epoch;
-    if is_for_a_former_life && rule == BrokerEpochs::On {
+    let tells_lives_apart = rule == BrokerEpochs::On && !Mutant::ObeysForFormerLives.lives();
+    if is_for_a_former_life && tells_lives_apart {
         return Some(ErrorCode::StaleBrokerEpoch);
     }
-    (said.controller_epoch < known_controller).then_some(ErrorCode::StaleControllerEpoch)
+    let is_former = said.controller_epoch < known_controller;
+    let is_refused = is_former && !Mutant::ObeysFormerControllers.lives();
+    is_refused.then_some(ErrorCode::StaleControllerEpoch)
 }
 
 /// Whether a StopReplica is news to a replica.

@@ -10,10 +10,9 @@ use super::failover::FailoverStep;
 use super::partition_states::{create, read};
 use super::step::Step;
 use super::task::{Outcome, Task, data};
-use klab_machine::Outbox;
-use klab_machine::Timer;
 use klab_machine::fact::ControllerFact;
 use klab_machine::timer::ControllerTimer;
+use klab_machine::{Mutant, Outbox, Timer};
 use klab_wire::znodes::{ControllerEpochZNode, ControllerZNode, INITIAL_CONTROLLER_EPOCH, path};
 use klab_wire::zookeeper::{Acl, Answer, CreateMode, Data, Op, Path};
 use klab_wire::{ControllerEpoch, LeaderEpoch, NodeId, Now, Timestamp};
@@ -156,7 +155,10 @@ impl KafkaController {
     }
 
     fn register(&self, old: ControllerEpoch, version: u32, task: &mut Task, timestamp: Timestamp) {
-        let epoch = old.next();
+        let epoch = match Mutant::KeepsTheControllerEpoch.lives() {
+            true => old,
+            false => old.next(),
+        };
         let znode = ControllerZNode { broker: self.node(), timestamp };
         let create = Op::Create {
             path: path::controller(),

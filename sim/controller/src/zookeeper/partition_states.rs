@@ -11,7 +11,7 @@ use super::setup::Settings;
 use super::states::PartitionState;
 use super::step::Step;
 use super::task::{Elections, Guard, Outcome, Task, data};
-use klab_machine::Outbox;
+use klab_machine::{Mutant, Outbox};
 use klab_wire::config::switches::{IsrWriteInDoubt, LeaderRecovery};
 use klab_wire::znodes::{
     ConfigEntityZNode, LeaderAndIsr, LeaderIsrAndControllerEpoch, TopicPartitionStateZNode, path,
@@ -263,7 +263,10 @@ impl KafkaController {
         for (partition, before) in states {
             let unclean = is_unclean(&partition.topic);
             match self.election_in(&partition, &before, strategy, unclean) {
-                Some((after, recipients)) => {
+                Some((mut after, recipients)) => {
+                    if Mutant::KeepsTheLeaderEpoch.lives() {
+                        after.leader_epoch = before.leader_epoch;
+                    }
                     elections.push(Election { partition, before, after, recipients });
                 }
                 None => {
@@ -290,7 +293,8 @@ impl KafkaController {
         unclean: bool,
     ) -> Option<(LeaderAndIsr, Vec<NodeId>)> {
         let context = &self.context;
-        let online = |node: NodeId| context.is_online(node, partition);
+        let online =
+            |node: NodeId| context.is_online(node, partition) || Mutant::ElectsTheGone.lives();
         let present = |node: NodeId| context.is_online_or_shutting_down(node, partition);
         let replicas = context.replicas(partition);
         match strategy {

@@ -10,7 +10,7 @@ use super::partition_states::{read_state, written_version};
 use super::states::ReplicaState;
 use super::step::Step;
 use super::task::Task;
-use klab_machine::Outbox;
+use klab_machine::{Mutant, Outbox};
 use klab_wire::znodes::{LeaderAndIsr, ReplicaAssignment};
 use klab_wire::zookeeper::{KeeperError, Op};
 use klab_wire::{NodeId, TopicPartition};
@@ -121,7 +121,7 @@ impl KafkaController {
                 self.context.put_replica_state(&replica, ReplicaState::Offline);
             }
         }
-        if !led.is_empty() {
+        if !led.is_empty() && !Mutant::LeavesTheGoneInSync.lives() {
             task.then([ReplicaStep::LeaveIsr(broker, led).into()]);
         }
     }

@@ -3,6 +3,7 @@
 
 use super::channels::Channels;
 use super::context::ControllerContext;
+use klab_machine::Mutant;
 use klab_wire::config::Switches;
 use klab_wire::config::switches::StopReplicaEpoch;
 use klab_wire::znodes::LeaderIsrAndControllerEpoch;
@@ -50,7 +51,9 @@ impl RequestBatch {
             let told = LeaderAndIsrPartitionState { is_new: is_new || was_new, ..told.clone() };
             known.insert(partition.clone(), told);
         }
-        self.add_update_metadata(context.live_or_shutting_down(), [partition], context);
+        if !Mutant::ForgetsUpdateMetadata.lives() {
+            self.add_update_metadata(context.live_or_shutting_down(), [partition], context);
+        }
     }
 
     /// This broker is to stop a replica, perhaps for good.
