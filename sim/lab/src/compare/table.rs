@@ -164,7 +164,7 @@ fn failure(sides: &[Side], place: usize) -> Section {
         row("partitions that it led", &|one| Some(one.led().count().to_string())),
         row("first new leader after", &|one| after(one, *one.leaders.values().min()?)),
         row("last new leader after", &|one| after(one, *one.leaders.values().max()?)),
-        row("over after", &|one| after(one, one.over?)),
+        row("it is over after", &|one| after(one, one.over?)),
         row("back in every ISR after", &|one| after(one, one.back_in_sync?)),
     ];
     rows = rows.into_iter().filter_map(Row::unless_nothing).collect();

@@ -76,6 +76,11 @@ fn of_failure(side: &Side, reaction: &Reaction) -> String {
         ),
         None => " Nobody notices.".to_string(),
     };
+    if let (Some(over), Some(sign)) = (reaction.over, reaction.noticed)
+        && over < sign.at
+    {
+        text += &format!(" It had been back for {} by then.", duration(sign.at.since(over)));
+    }
     text += &controller(reaction);
     text += &leaders(reaction);
     if let (Some(over), Some(back)) = (reaction.over, reaction.back_in_sync)
