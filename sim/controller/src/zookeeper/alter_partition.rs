@@ -10,7 +10,7 @@ use super::task::{Outcome, Task, data};
 use crate::isr::{self, Candidate, IsrProposal};
 use klab_machine::Outbox;
 use klab_machine::fact::ControllerFact;
-use klab_wire::config::switches::{IneligibleReplicas, IsrWriteInDoubt};
+use klab_wire::config::switches::{BrokerEpochs, IneligibleReplicas, IsrWriteInDoubt};
 use klab_wire::znodes::LeaderAndIsr;
 use klab_wire::zookeeper::KeeperError;
 use klab_wire::{
@@ -80,7 +80,9 @@ impl KafkaController {
             unreachable!("the event is of this request")
         };
         let known = self.context.live_brokers.get(&request.broker);
-        if known.is_none_or(|known| known.epoch != request.broker_epoch) {
+        let tells_lives_apart = self.settings.switches.broker_epoch == BrokerEpochs::On;
+        let is_another_life = |epoch| tells_lives_apart && epoch != request.broker_epoch;
+        if known.is_none_or(|known| is_another_life(known.epoch)) {
             return answer(task, Err(ErrorCode::StaleBrokerEpoch), out);
         }
         let wishes: Vec<Wish> =
