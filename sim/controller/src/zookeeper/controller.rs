@@ -7,7 +7,6 @@ use super::context::ControllerContext;
 use super::elector::ElectorStep;
 use super::event::Event;
 use super::keeper::{Heard, Keeper};
-use super::listener::ListenerStep;
 use super::purgatory::{DelayedOperations, Until};
 use super::request_batch::RequestBatch;
 use super::setup::{KafkaControllerSetup, KafkaControllerView, Settings};
@@ -20,9 +19,9 @@ use klab_machine::random::stream;
 use klab_machine::timer::ControllerTimer;
 use klab_machine::{Command, DiskImage, Identity, Input, Machine, Outbox, Timer};
 use klab_network::{ExponentialBackoff, NetworkClient, NetworkConfig};
-use klab_wire::config::switches::{ControllerEvents, ControllerWrites};
-use klab_wire::znodes::path;
-use klab_wire::zookeeper::{EventType, Op, Path, WatcherEvent};
+use klab_wire::config::BrokerConfig;
+use klab_wire::config::switches::ControllerWrites;
+use klab_wire::zookeeper::Op;
 use klab_wire::{
     ControllerEpoch, ErrorCode, NodeId, Now, Request, Response, Span, TopicName, TopicPartition,
 };
@@ -45,14 +44,14 @@ pub struct KafkaController {
     /// Who is the controller, so far as this one knows (`activeControllerId`).
     pub(super) active_controller: Option<NodeId>,
     /// What waits for the event thread.
-    queue: VecDeque<Event>,
+    pub(super) queue: VecDeque<Event>,
     /// The event thread.
     pub(super) thread: Task,
     /// Requests of administrators that are being carried out.
     tasks: BTreeMap<TaskId, Task>,
     next_task: u64,
     pub(super) delayed: DelayedOperations,
-    is_shut_down: bool,
+    pub(super) is_shut_down: bool,
 }
 
 impl Machine for KafkaController {
@@ -70,7 +69,7 @@ impl Machine for KafkaController {
         let draws = stream(identity.seed, "controller's session", life);
         let session = Session::new(setup.zookeeper, draws, now.time, out);
         let most = setup.config.zookeeper_max_in_flight_requests;
-        let network = network(&identity, setup.config.request_timeout_ms);
+        let network = network(&identity, &setup.config);
         let settings = Settings { identity, config: setup.config, switches: setup.switches };
         KafkaController {
             settings: Arc::new(settings),
@@ -110,15 +109,16 @@ impl Machine for KafkaController {
     }
 }
 
-fn network(identity: &Identity, request_timeout: Span) -> NetworkClient<()> {
+/// A connection is waited for as long as `controller.socket.timeout.ms` says.
+fn network(identity: &Identity, config: &BrokerConfig) -> NetworkClient<()> {
     let at_once = ExponentialBackoff { initial: Span::ZERO, max: Span::ZERO };
-    let config = NetworkConfig {
-        request_timeout,
-        setup_timeout: request_timeout,
+    let network = NetworkConfig {
+        request_timeout: config.request_timeout_ms,
+        setup_timeout: config.controller_socket_timeout_ms,
         reconnect_backoff: at_once,
     };
     let life = [identity.node.key(), identity.incarnation.0];
-    NetworkClient::new(0, config, stream(identity.seed, "controller's lines to brokers", life))
+    NetworkClient::new(0, network, stream(identity.seed, "controller's lines to brokers", life))
 }
 
 impl KafkaController {
@@ -301,46 +301,6 @@ impl KafkaController {
         }
     }
 
-    /// A watch has fired: its handler, if there still is one, queues an event.
-    fn watched(&mut self, WatcherEvent { event, path, .. }: &WatcherEvent) {
-        if self.is_shut_down || !self.keeper.handles(path) {
-            return;
-        }
-        match self.event_of(*event, path) {
-            Some(Event::BrokerChange | Event::IsrChangeNotification)
-                if self.settings.switches.controller_events == ControllerEvents::Carrying =>
-            {
-                self.begin_task(ListenerStep::Read(path.clone()).into(), None);
-            }
-            event => self.queue.extend(event),
-        }
-    }
-
-    fn event_of(&self, event: EventType, at: &Path) -> Option<Event> {
-        match (event, &*at.0) {
-            (EventType::NodeDeleted, "/controller") => Some(Event::Reelect),
-            (_, "/controller") => Some(Event::ControllerChange),
-            (EventType::NodeChildrenChanged, "/brokers/ids") => Some(Event::BrokerChange),
-            (EventType::NodeChildrenChanged, "/brokers/topics") => Some(Event::TopicChange),
-            (EventType::NodeChildrenChanged, "/isr_change_notification") => {
-                Some(Event::IsrChangeNotification)
-            }
-            (EventType::NodeCreated, "/admin/preferred_replica_election") => {
-                Some(Event::PreferredReplicaElection)
-            }
-            (EventType::NodeCreated, _) if *at == path::broker_id(self.node()) => {
-                Some(Event::Registered)
-            }
-            (EventType::NodeCreated, "/admin/reassign_partitions") => {
-                Some(Event::ZkPartitionReassignment)
-            }
-            (EventType::NodeChildrenChanged, "/admin/delete_topics") => Some(Event::TopicDeletion),
-            (EventType::NodeChildrenChanged, "/config/changes") => Some(Event::ConfigChange),
-            (EventType::NodeDataChanged, _) => modified(at),
-            _ => None,
-        }
-    }
-
     fn asked(&mut self, reply: Reply, out: &mut Outbox) {
         if !self.is_active() {
             reply.refuse(ErrorCode::NotController, out);
@@ -390,7 +350,7 @@ impl KafkaController {
     }
 
     /// Begins something that a thread of its own carries out.
-    fn begin_task(&mut self, first: Step, reply: Option<Reply>) {
+    pub(super) fn begin_task(&mut self, first: Step, reply: Option<Reply>) {
         self.next_task += 1;
         self.tasks.insert(TaskId(self.next_task), Task::new(first, reply));
     }
@@ -435,18 +395,6 @@ impl KafkaController {
             self.take(step, task, now, out);
         }
     }
-}
-
-/// A broker's, a topic's or a partition's znode has other data.
-fn modified(at: &Path) -> Option<Event> {
-    if let Some(broker) = at.0.strip_prefix("/brokers/ids/") {
-        return path::broker_of(broker).map(Event::BrokerModifications);
-    }
-    if let Some(partition) = path::partition_of(at) {
-        return Some(Event::PartitionReassignmentIsrChange(partition));
-    }
-    let topic = at.0.strip_prefix("/brokers/topics/")?;
-    Some(Event::PartitionModifications(TopicName::from(topic)))
 }
 
 /// What somebody is told who waits for a controller that finds that it is one no more.

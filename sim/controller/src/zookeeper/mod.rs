@@ -7,7 +7,8 @@
 //!
 //! | concept | file | class |
 //! |---|---|---|
-//! | the machine: inputs, watches, threads | `controller.rs` | `KafkaController` |
+//! | the machine: inputs, threads, answers | `controller.rs` | `KafkaController` |
+//! | watches | `watch.rs`, `listener.rs` | `ZNodeChangeHandler` |
 //! | what wakes the event thread | `event.rs` | `ControllerEvent` |
 //! | what a thread has still to do | `task.rs`, `step.rs` | `ControllerEventThread` |
 //! | requests to ZooKeeper | `keeper.rs` | `KafkaZkClient` |
@@ -17,6 +18,11 @@
 //! | who leads | `elections.rs`, `partition_states.rs` | `Election`, `ZkPartitionStateMachine` |
 //! | who follows | `replica_states.rs` | `ZkReplicaStateMachine` |
 //! | what brokers are told | `request_batch.rs`, `channels.rs` | `ControllerChannelManager` |
+//! | brokers, topics that come and go | `broker_change.rs`, `topic_change.rs`, `topic_deletion.rs` | `processBrokerChange`, `TopicDeletionManager` |
+//! | ISRs | `alter_partition.rs`, `isr_change.rs` | `processAlterPartition` |
+//! | elections that are asked for | `leader_election.rs`, `config_change.rs` | `processReplicaLeaderElection` |
+//! | replicas that move | `reassignment.rs`, `reassign_request.rs` | `onPartitionReassignment` |
+//! | administrators | `topic_creation.rs`, `topic_admin.rs`, `config_admin.rs`, `purgatory.rs` | `ZkAdminManager`, `AdminZkClient` |
 
 mod alter_partition;
 mod broker_change;
@@ -54,6 +60,7 @@ mod topic_admin;
 mod topic_change;
 mod topic_creation;
 mod topic_deletion;
+mod watch;
 
 pub use controller::KafkaController;
 pub use setup::{KafkaControllerSetup, KafkaControllerView};
