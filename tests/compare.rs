@@ -53,6 +53,33 @@ fn a_shorter_session_is_noticed_sooner_and_the_page_says_why() {
 }
 
 #[test]
+fn the_same_failover_under_both_control_planes_is_told_by_who_notices() {
+    let axis = "cluster.controller.mode=zookeeper,kraft";
+    let output = klab(&["compare", FAILOVER, "--set", axis, "--no-report"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let sentences = [
+        "ends its session, of which nobody has heard for `zookeeper.session.timeout.ms` (18 s)",
+        "fences the broker, of which it has had no heartbeat for `broker.session.timeout.ms` (9 s)",
+        "LeaderAndIsr",
+        "BrokerHeartbeat",
+        "sooner with controller.mode=kraft than with controller.mode=zookeeper",
+    ];
+    sentences.iter().for_each(|sentence| assert!(text.contains(sentence), "{sentence}\n{text}"));
+    assert!(!text.contains("VIOLATED"), "{text}");
+}
+
+#[test]
+fn a_run_that_shows_nothing_says_what_never_happened() {
+    let nobody_leads = "scenarios/leader-election/nobody-leads.toml";
+    let axis = "broker.broker.session.timeout.ms=9000,60000";
+    let output = klab(&["compare", nobody_leads, "--set", axis, "--no-report"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("It is not as the scenario expects: never happened: "), "{text}");
+}
+
+#[test]
 fn what_makes_no_difference_is_told() {
     let output = klab(&[
         "compare",

@@ -4,7 +4,8 @@ use super::axis::Compared;
 use super::reaction::{Failure, How, Reaction, Sign};
 use super::{Side, duration, moment};
 use crate::measure::Counted;
-use crate::report::text::grouped;
+use crate::report::text::{grouped, reasons};
+use klab_check::Outcome as Verdict;
 use klab_scenario::{Controller, Scenario};
 use klab_wire::config::ConfigTable;
 use klab_wire::{NodeId, NodeKind, Span};
@@ -63,7 +64,7 @@ fn of_side(side: &Side) -> String {
         true => "nothing fails".to_string(),
         false => failures.join(" "),
     };
-    format!("**With {}** {text}{}", side.label, broken(side))
+    format!("**With {}** {text}{}{}", side.label, broken(side), unexpected(side))
 }
 
 fn of_failure(side: &Side, reaction: &Reaction) -> String {
@@ -187,6 +188,14 @@ fn broken(side: &Side) -> String {
         format!(" The promise `{}` is broken{records}{leave}.", one.promise)
     });
     told.collect()
+}
+
+/// Why a run is not as its scenario expects. Broken promises have been told.
+fn unexpected(side: &Side) -> String {
+    match side.outcome.verdict.outcome {
+        Verdict::AsExpected => String::new(),
+        _ => format!(" It is not as the scenario expects: {}.", reasons(&side.outcome)),
+    }
 }
 
 /// Which run was sooner, by the first failure.

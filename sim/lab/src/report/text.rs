@@ -59,7 +59,7 @@ fn headline(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt
 }
 
 /// Why a run is not as its scenario expects, in a line.
-pub(super) fn reasons(outcome: &Outcome) -> String {
+pub(crate) fn reasons(outcome: &Outcome) -> String {
     let unmet = outcome.verdict.expectations.iter().filter_map(|verdict| match verdict.met {
         Expected::Met => None,
         Expected::Vacuous => Some(format!("never happened: {}", verdict.expectation)),
