@@ -37,7 +37,6 @@ const NOT_SHOWN: &[(&str, &str)] = &[
 const NOT_SOUGHT: &[(&str, &str)] = &[
     ("Z6", "the leader has to die between two packets that it sends one behind the other"),
     ("K5", "it breaks no promise: the harm is an election for nothing"),
-    ("C4", "a connection must be lost in the moment between a write and its answer"),
     ("F1", "it was found by random faults, long before there was a switch (reports/findings.md)"),
 ];
 

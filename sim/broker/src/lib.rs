@@ -11,10 +11,13 @@
 //!   `high_watermark.rs`, `isr.rs`, `replica.rs`, `truncation.rs`, `replica_selector.rs`.
 //! - What the controller says comes in by `publisher.rs` (the metadata log) and `controller_link.rs`
 //!   (answers); `lifecycle.rs` is the broker's own life.
+//! - `metadata_source.rs` is where the two modes part. In ZooKeeper mode, `zookeeper/` registers the broker
+//!   as a znode (`registration.rs`) and does what the controller tells it (`control.rs`); how a replica
+//!   leads, follows and is deleted is the same code for both.
 //!
-//! A broker acts on its own image of the metadata log, which is stale by nature. It never learns anything
-//! about the cluster in another way than Kafka's: from that log, from answers, and from the fetches of
-//! its followers.
+//! A broker acts on its own image of the metadata log, or of what the controller has told it, which is
+//! stale by nature. It never learns anything about the cluster in another way than Kafka's: from that log
+//! or those requests, from answers, from its znodes, and from the fetches of its followers.
 //!
 //! Cost follows change. Nothing here walks all partitions but the periodic work of a log directory, a
 //! walk over the leaders for those out of sync, and a change of the broker's own configuration. A fetch
@@ -24,8 +27,12 @@
 //!
 //! # What is left out
 //!
-//! - **ZooKeeper mode**: LeaderAndIsr, UpdateMetadata and StopReplica would drive `publisher.rs` in place
-//!   of the metadata log, and `alter_partition.rs` would write znodes.
+//! - **Of ZooKeeper mode**: one session per process (broker and controller keep one each, so that one may
+//!   expire without the other); the admin client's way to the controller's own listener (requests come
+//!   to any broker, which forwards them as in KRaft mode); a process that ends when its znode is taken (a
+//!   broker tries again each second, as if restarted at once); `zookeeper.max.in.flight.requests`, the
+//!   comparison of `/cluster/id` with `meta.properties`, the purge of old `/config/changes`,
+//!   `/log_dir_event_notification`, and LeaderAndIsr of type FULL, which only the migration to KRaft sends.
 //! - **Consumer groups and transactions**: coordinators are two more parts of [`Broker`], notified by
 //!   `publisher.rs` of the partitions of their topics; the last stable offset then differs from the high
 //!   watermark (`klab-log`), and `list_offsets.rs` and `fetch.rs` use it already.

@@ -1,7 +1,7 @@
 //! A client of a ZooKeeper ensemble: a session that survives its connections, and workloads on it.
 //!
 //! [`Session`] is a component, as `NetworkClient` is: an application embeds it, feeds it what arrives, and is
-//! given [`Event`]s. So brokers will use it in ZooKeeper mode, and [`Application`] does, the machine behind
+//! given [`Event`]s. So Kafka's brokers use it in ZooKeeper mode, and [`Application`] does, the machine behind
 //! `[[zookeeper-client]]`.
 //!
 //! | concept | file | class |
