@@ -368,7 +368,9 @@ impl Broker {
         self.storage.claim_flushes(partition);
         let appended = match appended {
             Ok(appended) => appended,
-            Err(FollowerAppendError::Unexpected { .. }) => {
+            Err(FollowerAppendError::Unexpected { first: base, .. }) => {
+                let (partition, end) = (partition.name().clone(), partition.log.log_end());
+                out.state(ReplicationFact::FetchingGivenUp { partition, base, end });
                 return self.stop_fetching(answer.partition);
             }
             Err(_) => return fetcher.delay(answer.partition, now.time),

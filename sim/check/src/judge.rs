@@ -61,9 +61,18 @@ pub enum Convergence {
     },
     /// It did not come to rest in time.
     Missed {
-        /// What is still not as it should be, one line each.
-        reasons: Vec<String>,
+        /// What is still not as it should be.
+        reasons: Vec<Stuck>,
     },
+}
+
+/// Something that is not as it should be when the time is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// What it is, and on whom it waits.
+    pub what: String,
+    /// The replicas that are out of sync, if it is that.
+    pub out_of_sync: Option<(TopicPartition, Vec<NodeId>)>,
 }
 
 impl Judge {

@@ -60,7 +60,7 @@ pub use history::{
     ANOMALIES, Anomaly, AnomalyInfo, Event, HistoryJudge, HistoryVerdict, Micro, RecordedSettings,
     Type, Wrong, is_fault,
 };
-pub use judge::{Convergence, End, Judge};
+pub use judge::{Convergence, End, Judge, Stuck};
 pub use promise::{PROMISES, Promise, PromiseInfo};
 pub use settings::{ProducerSettings, Setting, Settings, TopicSettings};
 pub use summary::{Availability, Hot, HotStates, Line, Sends, Summary, Timeline};

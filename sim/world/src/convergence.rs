@@ -3,6 +3,7 @@
 use crate::World;
 use crate::node::Node;
 use crate::{ensemble, truth, zookeeper_mode};
+use klab_check::Stuck;
 use klab_machine::Machine;
 use klab_metadata::Image;
 use klab_wire::{NodeId, PartitionRegistration, TopicPartition};
@@ -70,10 +71,13 @@ impl World {
         self.problems().iter().map(Unrest::to_string).collect()
     }
 
-    /// What is stuck, and on whom it waits, one line each.
-    pub(crate) fn stuck(&self) -> Vec<String> {
-        let problems = self.problems();
-        problems.iter().map(|problem| format!("{problem}: {}", self.waits(problem))).collect()
+    /// What is stuck, and on whom it waits.
+    pub(crate) fn stuck(&self) -> Vec<Stuck> {
+        let stuck = |problem: &Unrest| Stuck {
+            what: format!("{problem}: {}", self.waits(problem)),
+            out_of_sync: problem.out_of_sync(),
+        };
+        self.problems().iter().map(stuck).collect()
     }
 
     fn problems(&self) -> Vec<Unrest> {
@@ -212,6 +216,17 @@ fn pending(machine: &Node) -> u64 {
         | Node::Controller(_)
         | Node::KafkaController(_)
         | Node::ZooKeeper(_) => 0,
+    }
+}
+
+impl Unrest {
+    fn out_of_sync(&self) -> Option<(TopicPartition, Vec<NodeId>)> {
+        match self {
+            Unrest::Partition { name, problem: PartitionProblem::NotInSync { missing, .. } } => {
+                Some((name.clone(), missing.clone()))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl History {
         end: &End,
         findings: &mut Findings,
     ) -> Result<(), Wrong> {
-        liveness::judge(&self, end, findings);
+        liveness::judge(&self, cluster, end, findings);
         let at = Moment { step: u64::MAX, time: end.time, node: NodeId::consumer(0) };
         for index in std::mem::take(&mut self.names).into_values() {
             let history = &mut self.topics[index as usize];

@@ -31,6 +31,8 @@ pub(crate) struct Partition {
     pub(crate) elections: Vec<Election>,
     /// Why committed records may be missing from now on, if they may.
     pub(crate) excuse: Option<Setting>,
+    /// Followers that do not fetch any more, until they have another leader.
+    pub(crate) given_up: BTreeSet<NodeId>,
     /// Producers that some replica has forgotten: any sequence of theirs is accepted.
     pub(crate) expired: BTreeSet<ProducerId>,
     /// When a batch of a producer was called out of order, and in which epoch that broker led.
@@ -81,6 +83,7 @@ impl Partition {
             committed: Offset(0),
             elections: Vec::new(),
             excuse: None,
+            given_up: BTreeSet::new(),
             expired: BTreeSet::new(),
             refused: Vec::new(),
             told_ends: BTreeMap::new(),

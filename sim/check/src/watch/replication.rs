@@ -23,8 +23,10 @@ impl Judge {
                 self.learn_election(at, partition, *epoch, isr);
                 let leading = Leading::new(*epoch, isr.len() as u32);
                 self.take_up_leadership(at, partition, leading, *start, *high_watermark);
+                self.cluster.partition_mut(partition).given_up.remove(&at.node);
             }
             F::BecameFollower { partition, .. } => {
+                self.cluster.partition_mut(partition).given_up.remove(&at.node);
                 self.settle_commits(at.node, partition);
                 self.lead(at.node, partition, None);
             }
@@ -42,6 +44,9 @@ impl Judge {
             | F::IsrShrunk { partition, isr, partition_epoch } => {
                 self.learn_change(at, partition, isr, *partition_epoch);
                 self.learn_isr(at.node, partition, isr.len() as u32);
+            }
+            F::FetchingGivenUp { partition, .. } => {
+                self.cluster.partition_mut(partition).given_up.insert(at.node);
             }
             F::ProduceAnswered { partition, .. } => self.answer(at, partition, fact),
             F::BrokerRegistrationLearned { epoch } => self.register(at, *epoch),

@@ -1,7 +1,7 @@
 //! What clients saw.
 
 use crate::story::{B1, B2, B3, C1, C2, P1, Story, V1, batch, orders};
-use klab_check::{Convergence, Promise, Status};
+use klab_check::{Convergence, Promise, Status, Stuck};
 use klab_machine::fact::{ClientFact, ControllerFact, LogFact, ReplicationFact, WorldFact};
 use klab_machine::operation::{Call, Outcome};
 use klab_wire::{Acks, ErrorCode, Offset, Span, Time, TopicId};
@@ -76,7 +76,7 @@ pub fn every_operation_ends() -> [Story; 2] {
 }
 
 pub fn cluster_converges() -> [Story; 2] {
-    let reasons = vec!["orders-0 has no leader".to_owned()];
+    let reasons = vec![Stuck { what: "orders-0 has no leader".into(), out_of_sync: None }];
     [
         Story::new().converges(Convergence::Missed { reasons }),
         Story::new().converges(Convergence::Reached { at: Time(5) }),

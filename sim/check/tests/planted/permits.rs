@@ -3,8 +3,11 @@
 use crate::story::{
     B1, B2, B3, C1, C2, P1, Story, Told, V1, batch, flushing, orders, settings, with_producer,
 };
-use klab_check::{ProducerSettings, Promise, Setting, Settings, Status, TopicSettings, Verdict};
-use klab_machine::fact::{ClientFact, ControllerFact, LogFact, WorldFact};
+use klab_check::{
+    Convergence, ProducerSettings, Promise, Setting, Settings, Status, Stuck, TopicSettings,
+    Verdict,
+};
+use klab_machine::fact::{ClientFact, ControllerFact, LogFact, ReplicationFact, WorldFact};
 use klab_wire::{Acks, ElectionType, ErrorCode, NodeId, Offset, ProducerEpoch, ProducerId};
 
 const LOST: Promise = Promise::NoAckedRecordIsLost;
@@ -164,6 +167,29 @@ fn a_config_that_comes_later_promises_no_fsync_of_what_was_there() {
         story.commits(B1, 0, 0, 3).end().promise(Promise::CommittedRecordsAreFlushed).status
     };
     assert_eq!([told(true), told(false)], [Status::Violated, Status::NotChecked]);
+}
+
+#[test]
+fn a_follower_that_gave_up_after_a_loss_by_leave_may_stay_out_of_sync() {
+    let verdict = |gives_up: bool, lost: bool| {
+        let story = Story::with(settings()).with_five_acked();
+        let cut: &[NodeId] = if lost { &[B1, B2] } else { &[] };
+        let story = cut.iter().fold(story, |story, node| story.power_cut(*node));
+        let story = cut.iter().fold(story, |story, node| story.loaded(*node, 0));
+        let fact = ReplicationFact::FetchingGivenUp {
+            partition: orders(),
+            base: Offset(4),
+            end: Offset(5),
+        };
+        let story = if gives_up { story.fact(B3, fact) } else { story };
+        let out_of_sync = Some((orders(), vec![B3]));
+        let stuck = Stuck { what: "orders-0 is not in sync on [b3]".into(), out_of_sync };
+        let story = story.converges(Convergence::Missed { reasons: vec![stuck] }).end();
+        story.promise(Promise::ClusterConverges).status
+    };
+    assert_eq!(verdict(true, true), Status::Permitted);
+    assert_eq!(verdict(false, true), Status::Violated);
+    assert_eq!(verdict(true, false), Status::Violated);
 }
 
 #[test]

@@ -69,5 +69,7 @@ facts! {
         RegistrationFoundTaken { owner: SessionId, session: SessionId } => "by {owner}, own session {session}";
         /// A leader wrote its ISR down by itself, as before KIP-497.
         IsrWritten { partition: TopicPartition, isr: Vec<NodeId>, partition_epoch: PartitionEpoch } => "{partition} isr {isr:?} (partition epoch {partition_epoch})";
+        /// A follower was given records that begin before the end of its own log. It fetches the partition no more until it has another leader.
+        FetchingGivenUp { partition: TopicPartition, base: Offset, end: Offset } => "{partition}: records from {base} on, own log end {end}";
     }
 }

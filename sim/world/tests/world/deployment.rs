@@ -42,6 +42,7 @@ fn a_cluster_that_is_not_at_rest_in_time_says_what_is_stuck_and_on_whom_it_waits
     let end = world.run_to_end(&mut |_: &Entry| {});
     let Convergence::Missed { reasons } = end.convergence else { panic!("1 ms is too short") };
     assert!(!reasons.is_empty());
+    let reasons: Vec<String> = reasons.into_iter().map(|stuck| stuck.what).collect();
     for reason in &reasons {
         let (what, waits) = reason.split_once(": ").expect("what is stuck, and on whom it waits");
         assert!(!what.is_empty() && waits.contains("wait"), "{reason}");
