@@ -15,7 +15,8 @@ use klab_wire::{Span, Time};
 const BARS: usize = 8;
 
 pub(super) fn of(compared: &Compared, sides: &[Side]) -> Lanes {
-    let ends = sides.iter().map(|side| seconds(measured(side).load_end));
+    // What happens after the load has ended belongs to the picture too.
+    let ends = sides.iter().map(|side| seconds(Time::ZERO + side.outcome.end));
     Lanes {
         title: compared.runs[0].1.scenario.title.clone(),
         measure: format!("{} acknowledged per second", super::words::unit(sides)),

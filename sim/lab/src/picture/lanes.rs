@@ -80,7 +80,8 @@ impl Lanes {
         let title = wrapped(&self.title, WIDTH - 2 * MARGIN, TITLE);
         let places = self.places(30 + 24 * title.len() as i32);
         let bottom = places.last().map_or(MARGIN, |place| place.end);
-        canvas::draw((WIDTH as u32, (bottom + FOOT) as u32), |canvas| {
+        let height = bottom + FOOT + LINE * (self.legend().len() as i32 - 1);
+        canvas::draw((WIDTH as u32, height as u32), |canvas| {
             let words = Words { size: TITLE, color: INK, bold: true, anchor: Anchor::Start };
             for (line, y) in title.iter().zip((0..).map(|line| 28 + 24 * line)) {
                 canvas.words(line, (MARGIN, y), words);
@@ -174,6 +175,14 @@ impl Lanes {
             canvas.words(&short(tick), (x, y + 16), words);
         }
         canvas.words("seconds of simulated time", ((LEFT + RIGHT) / 2, y + 32), words);
+        let words = Words { anchor: Anchor::Start, ..words };
+        for (line, y) in self.legend().iter().zip((0..).map(|line| y + 50 + LINE * line)) {
+            canvas.words(line, (MARGIN, y), words);
+        }
+    }
+
+    /// What everything means, in as many lines as it takes.
+    fn legend(&self) -> Vec<String> {
         let cut = match self.is_cut() {
             true => " (what is above the scale is cut off)",
             false => "",
@@ -182,7 +191,7 @@ impl Lanes {
             "Silhouette: {}{cut}. Grey: a failure. Red: {}. Dashed: a moment.",
             self.measure, self.bars
         );
-        canvas.words(&legend, (MARGIN, y + 50), Words { anchor: Anchor::Start, ..words });
+        wrapped(&legend, (WIDTH - 2 * MARGIN) * 9 / 10, SMALL)
     }
 
     fn scale(&self) -> Scale {

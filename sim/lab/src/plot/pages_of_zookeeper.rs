@@ -25,7 +25,7 @@ pub const PAGES_OF_ZOOKEEPER: &[Curated] = &[
         title: "The controller crashes: who takes over, and how soon?",
         about: "",
         scenario: "performance/controller-failover.toml",
-        set: &["cluster.controller.mode=zookeeper,kraft"],
+        set: &["run-for=30s", "cluster.controller.mode=zookeeper,kraft"],
         drawn: Drawn::SideBySide,
         is_quick: false,
     },
