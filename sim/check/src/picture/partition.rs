@@ -31,6 +31,9 @@ pub(crate) struct Partition {
     pub(crate) elections: Vec<Election>,
     /// Why committed records may be missing from now on, if they may.
     pub(crate) excuse: Option<Setting>,
+    /// A leader that had lost records led on in its epoch (ZooKeeper mode): followers cannot tell the old ones from the
+    /// new ones.
+    pub(crate) resumed: bool,
     /// Followers that do not fetch any more, until they have another leader.
     pub(crate) given_up: BTreeSet<NodeId>,
     /// Producers that some replica has forgotten: any sequence of theirs is accepted.
@@ -83,6 +86,7 @@ impl Partition {
             committed: Offset(0),
             elections: Vec::new(),
             excuse: None,
+            resumed: false,
             given_up: BTreeSet::new(),
             expired: BTreeSet::new(),
             refused: Vec::new(),

@@ -78,22 +78,25 @@ impl Judge {
 
     fn append(&mut self, at: Moment, name: &TopicPartition, batch: Batch, as_leader: bool) {
         let (base, last) = (batch.base, batch.last);
-        let copies = if is_metadata(name) {
+        let (copies, excuse) = if is_metadata(name) {
             if as_leader {
                 self.decisions.write(at, batch.epoch, last);
             }
-            &mut self.quorum.copies
+            (&mut self.quorum.copies, None)
         } else {
             let partition = self.cluster.partition_mut(name);
             let sequences = as_leader.then(|| follow_sequences(partition, at.node, &batch));
             if let Some(finding) = sequences.flatten() {
                 self.findings.note(Promise::SequenceHasNoGap, at, Some(name), finding);
             }
-            &mut partition.copies
+            // What a leader writes twice in one epoch, after a loss by leave, nobody can tell apart.
+            let excuse = partition.excuse.filter(|_| partition.resumed);
+            (&mut partition.copies, excuse)
         };
         let end = copies.append(at.node, &batch);
         if !as_leader && !is_metadata(name) {
-            let finding = shared_past::check(copies, at.node, base);
+            let finding = shared_past::check(copies, at.node, base)
+                .map_err(|breach| breach.permitted(excuse));
             self.findings.note(Promise::SameBatchSamePast, at, Some(name), finding);
         }
         if end == Some(base) && base <= last {

@@ -75,8 +75,11 @@ impl Judge {
     ) {
         let epoch = leading.epoch;
         self.lead(at.node, name, Some(leading));
+        let tells_lives_apart = !self.cluster.settings.zookeeper_mode;
         let partition = self.cluster.partition_mut(name);
+        let leads_again = partition.leaders.get(&epoch) == Some(&at.node);
         if let Some(replica) = partition.copies.replica_mut(at.node) {
+            partition.resumed |= leads_again && replica.lossy && !tells_lives_apart;
             replica.high_watermark = high_watermark;
             replica.acknowledgeable = replica.acknowledgeable.min(start);
             replica.end.get_or_insert(start);

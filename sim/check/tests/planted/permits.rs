@@ -169,6 +169,22 @@ fn a_config_that_comes_later_promises_no_fsync_of_what_was_there() {
     assert_eq!([told(true), told(false)], [Status::Violated, Status::NotChecked]);
 }
 
+/// b1 and b2 lose their power and all they had; b1 leads on in its epoch, and b3 goes on behind what it has.
+#[test]
+fn what_a_leader_writes_twice_in_one_epoch_is_permitted_in_zookeeper_mode_alone() {
+    let status = |zookeeper_mode: bool| {
+        let story = Story::with(Settings { zookeeper_mode, ..settings() }).with_five_acked();
+        let cut = [B1, B2];
+        let story = cut.iter().fold(story, |story, node| story.power_cut(*node));
+        let story = cut.iter().fold(story, |story, node| story.loaded(*node, 0));
+        let story = story.leads(B1, 0, 0, 0).appends(B1, batch(0, 0, 5, 200), true);
+        let story = story.appends(B1, batch(0, 5, 1, 205), true);
+        let story = story.appends(B3, batch(0, 5, 1, 205), false).end();
+        story.promise(Promise::SameBatchSamePast).status
+    };
+    assert_eq!([status(true), status(false)], [Status::Permitted, Status::Violated]);
+}
+
 #[test]
 fn a_follower_that_gave_up_after_a_loss_by_leave_may_stay_out_of_sync() {
     let verdict = |gives_up: bool, lost: bool| {
