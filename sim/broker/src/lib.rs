@@ -47,8 +47,6 @@
 //!   fsyncs of segment rolls are all asked for at once, where Kafka's scheduler has `background.threads`
 //!   of them under way: on a disk that rolls overload, other fsyncs wait longer than they would. A queue
 //!   in `storage.rs` that hands the next one on when one has ended would do.
-//! - A broker opens its logs when it boots. Kafka opens them when it has caught up with the metadata, so
-//!   that its registration comes before a long recovery, not after it.
 //! - A broker stays fenced for good if an operator removes its registration while it runs; so does Kafka's.
 
 #[macro_use]

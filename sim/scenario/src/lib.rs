@@ -27,8 +27,7 @@
 //!
 //! - Consumer groups and transactions: `group.id` and `transactional.id` are errors that say so, until
 //!   the coordinators are built.
-//! - Switches of machines that are not built yet (ZooKeeper mode, replaced voters) are errors that say so
-//!   ([`kafka`]).
+//! - Switches of machines that are not built yet are errors that say so ([`kafka`]).
 //! - Expectations about numbers (a latency below so much): a further kind in [`expectation`].
 //! - Custom partitioners: they are code, and a library's user gives them to the client itself.
 

@@ -124,9 +124,8 @@ impl Judge {
         partition.committed = partition.committed.max(to);
         self.findings.note(Promise::HighWatermarkIsMonotonic, at, Some(name), finding);
         match_logs(at, partition, &mut self.findings);
-        examine_in_sync(at, partition, epoch, to, &mut self.findings);
-        if flushes {
-            examine_flushed(at, partition, epoch, to, &mut self.findings);
+        if partition.is_led_by(at.node, epoch) {
+            examine_in_sync(at, partition, to, flushes, &mut self.findings);
         }
     }
 
@@ -258,34 +257,17 @@ fn match_logs(at: Moment, partition: &mut Partition, findings: &mut Findings) {
 fn examine_in_sync(
     at: Moment,
     partition: &Partition,
-    epoch: LeaderEpoch,
     to: Offset,
+    flushes: bool,
     findings: &mut Findings,
 ) {
-    if !partition.is_led_by(at.node, epoch) {
-        return;
-    }
     for replica in partition.in_sync() {
         let (Some(end), false) = (replica.end, replica.lossy) else { continue };
         let finding = isr_member_has_committed_records::check(replica.node, end, to);
         let promise = Promise::IsrMemberHasCommittedRecords;
         findings.note(promise, at, Some(&partition.name), finding);
-    }
-}
-
-/// The same where every batch is flushed before it counts.
-fn examine_flushed(
-    at: Moment,
-    partition: &Partition,
-    epoch: LeaderEpoch,
-    to: Offset,
-    findings: &mut Findings,
-) {
-    if !partition.is_led_by(at.node, epoch) {
-        return;
-    }
-    for replica in partition.in_sync().filter(|replica| !replica.may_lack()) {
-        let Some(flushed) = replica.counts_up_to() else { continue };
+        let flushed = replica.counts_up_to().filter(|_| flushes && !replica.in_danger);
+        let Some(flushed) = flushed else { continue };
         let finding = committed_is_flushed::check(replica.node, flushed, to);
         let promise = Promise::CommittedRecordsAreFlushed;
         findings.note(promise, at, Some(&partition.name), finding);

@@ -15,13 +15,13 @@ use super::replica_states::ReplicaStep;
 use super::states::{PartitionState, ReplicaState};
 use super::step::Step;
 use super::task::{Task, children, data};
-use super::topic_change::assignments_in;
+use super::topic_change::{assignments_in, topics_read};
 use super::topic_deletion::DeletionStep;
 use klab_machine::fact::ControllerFact;
 use klab_machine::timer::ControllerTimer;
 use klab_machine::{Outbox, Timer};
 use klab_wire::config::switches::UpdateMetadataFirst;
-use klab_wire::znodes::{TopicZNode, path};
+use klab_wire::znodes::path;
 use klab_wire::zookeeper::Op;
 use klab_wire::{Span, TopicName, TopicPartition};
 
@@ -159,15 +159,7 @@ impl KafkaController {
 
     fn failover_assignments_read(&mut self, task: &mut Task, out: &mut Outbox) {
         let topics: Vec<TopicName> = self.context.all_topics.iter().cloned().collect();
-        let answers = if topics.is_empty() { Vec::new() } else { task.answers() };
-        let read: Vec<(TopicName, TopicZNode)> = topics
-            .into_iter()
-            .zip(answers)
-            .filter_map(|(topic, outcome)| {
-                let (found, _) = data(outcome).ok().flatten()?;
-                Some((topic, TopicZNode::decode(&found)))
-            })
-            .collect();
+        let read = topics_read(topics, task);
         self.give_topic_ids(&read, task, out);
         for (partition, assignment) in assignments_in(&read) {
             if assignment.is_being_reassigned() {

@@ -73,15 +73,7 @@ impl KafkaController {
     }
 
     fn new_topics_read(&mut self, topics: Vec<TopicName>, task: &mut Task, out: &mut Outbox) {
-        let answers = if topics.is_empty() { Vec::new() } else { task.answers() };
-        let read: Vec<(TopicName, TopicZNode)> = topics
-            .into_iter()
-            .zip(answers)
-            .filter_map(|(topic, outcome)| {
-                let (found, _) = data(outcome).ok().flatten()?;
-                Some((topic, TopicZNode::decode(&found)))
-            })
-            .collect();
+        let read = topics_read(topics, task);
         self.give_topic_ids(&read, task, out);
         for (topic, znode) in &read {
             let partitions = znode.assignment.len() as u32;
@@ -157,6 +149,16 @@ impl KafkaController {
             ReplicaStep::Change(replicas, ReplicaState::Online).into(),
         ]);
     }
+}
+
+/// What the znodes of these topics say that were just read, as far as they are there.
+pub(super) fn topics_read(topics: Vec<TopicName>, task: &mut Task) -> Vec<(TopicName, TopicZNode)> {
+    let answers = if topics.is_empty() { Vec::new() } else { task.answers() };
+    let read = topics.into_iter().zip(answers).filter_map(|(topic, outcome)| {
+        let (found, _) = data(outcome).ok().flatten()?;
+        Some((topic, TopicZNode::decode(&found)))
+    });
+    read.collect()
 }
 
 /// Every partition of these topics, with who holds its replicas.
