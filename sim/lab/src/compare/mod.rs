@@ -1,10 +1,10 @@
 //! `klab compare`: one scenario under one seed and one weather, run two or more ways, laid side by side on simulated time.
 //!
 //! An axis is a setting with several values, `--set producer.acks=1,all`, and each of its values a run; without one, the
-//! runs of a scenario that has several are compared. Each run is reduced to an [`account`]: how a failure was noticed and
-//! made good ([`reaction`]), which control messages it took ([`messages`]), which epochs and ISRs there were. The accounts
-//! make a [`table`], a [`chronicle`] with the lines of all runs beside each other, a picture of [`lanes`], and a few
-//! sentences ([`words`]); [`page`] puts them together.
+//! runs of a scenario that has several are compared. Each run is reduced to an account (`account.rs`): how a failure was
+//! noticed and made good (`reaction.rs`), which control messages it took (`messages.rs`), which epochs and ISRs there
+//! were. The accounts make a table (`table.rs`), the lines of all runs beside each other (`chronicle.rs`), a picture
+//! (`lanes.rs`), and a few sentences (`words.rs`); `page.rs` puts them together.
 
 mod account;
 mod axis;
