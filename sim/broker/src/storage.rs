@@ -117,21 +117,14 @@ impl Storage {
 
     /// Deletes what was found and belongs to no replica (`isStrayKraftReplica`).
     pub fn delete_found(&mut self, out: &mut Outbox) {
-        for (_, log) in std::mem::take(&mut self.found) {
-            out.state(ReplicationFact::ReplicaDeleted { partition: log.name().clone() });
-            log.delete(out);
-        }
+        std::mem::take(&mut self.found).into_values().for_each(|log| delete(log, out));
     }
 
     /// Deletes what was found of a partition that no replica has taken (ZooKeeper mode, where the controller says
     /// so).
     pub fn delete_found_named(&mut self, name: &TopicPartition, out: &mut Outbox) {
-        let named = |(id, log): (&TopicIdPartition, &Log)| (log.name() == name).then_some(*id);
-        let found: Vec<TopicIdPartition> = self.found.iter().filter_map(named).collect();
-        for log in found.iter().filter_map(|id| self.found.remove(id)) {
-            out.state(ReplicationFact::ReplicaDeleted { partition: log.name().clone() });
-            log.delete(out);
-        }
+        let named = self.found.extract_if(.., |_, log| log.name() == name);
+        named.for_each(|(_, log)| delete(log, out));
     }
 
     /// Deletes a log's files after a while, for readers that still have them open. They are no partition's
@@ -174,6 +167,11 @@ impl Storage {
         let id = log.partition();
         self.flushes.extend(log.claim_flushes().map(|flush| (flush, id)));
     }
+}
+
+fn delete(log: Log, out: &mut Outbox) {
+    out.state(ReplicationFact::ReplicaDeleted { partition: log.name().clone() });
+    log.delete(out);
 }
 
 impl Broker {

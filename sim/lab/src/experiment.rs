@@ -161,14 +161,8 @@ impl Experiment {
     /// The name of the run's folder.
     pub fn name(&self) -> String {
         let stem = self.path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy());
-        let tame = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
         let run = self.run.as_ref().map_or(String::new(), |run| format!("-{}", run.name));
-        let settings: String = self
-            .settings
-            .iter()
-            .map(|setting| format!("-{}", setting.chars().map(tame).collect::<String>()))
-            .collect();
-        format!("{stem}{run}{}-seed{}", shortened(settings), self.seed)
+        format!("{stem}{run}{}-seed{}", set_in_name(&self.settings), self.seed)
     }
 
     /// The one line that repeats this run.
@@ -376,8 +370,15 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
+/// Settings as a part of a folder's name.
+pub(crate) fn set_in_name(settings: &[String]) -> String {
+    let tame = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let tamed = |setting: &String| format!("-{}", setting.chars().map(tame).collect::<String>());
+    shortened(settings.iter().map(tamed).collect())
+}
+
 /// Many settings as the beginning of their text and a number: file systems have a limit.
-pub(crate) fn shortened(settings: String) -> String {
+fn shortened(settings: String) -> String {
     const LONGEST: usize = 120;
     if settings.len() <= LONGEST {
         return settings;

@@ -97,6 +97,16 @@ pub enum KeeperOutcome {
     Unknown(KeeperError),
 }
 
+impl KeeperOutcome {
+    /// What was answered, or why there is no answer, for whom it does not matter when.
+    pub fn result(self) -> Result<Answer, KeeperError> {
+        match self {
+            KeeperOutcome::Answered(_, answer) => Ok(answer),
+            KeeperOutcome::Refused(_, error) | KeeperOutcome::Unknown(error) => Err(error),
+        }
+    }
+}
+
 /// The records of one partition that one poll returned: ranges of consecutive offsets whose values are
 /// consecutive numbers too, so that counted batches stay counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

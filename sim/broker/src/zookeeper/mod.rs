@@ -186,11 +186,7 @@ impl Broker {
         out: &mut Outbox,
     ) {
         let Some(question) = self.zookeeper().questions.remove(&ticket) else { return };
-        let result = match outcome {
-            KeeperOutcome::Answered(_, answer) => Ok(answer),
-            KeeperOutcome::Refused(_, error) | KeeperOutcome::Unknown(error) => Err(error),
-        };
-        match result {
+        match outcome.result() {
             Err(KeeperError::SessionExpired) if question.is_of_its_session() => {}
             Err(
                 KeeperError::ConnectionLoss

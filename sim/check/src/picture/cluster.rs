@@ -51,10 +51,9 @@ pub(crate) struct Cluster {
 struct Topic {
     /// None once it is deleted.
     name: Option<TopicName>,
+    /// That every batch is flushed holds only if it has since before there was any: what was there when a config came
+    /// later need not be flushed.
     settings: TopicSettings,
-    /// It has been configured to flush every batch since before it had any: what was there when a config came later
-    /// need not be flushed.
-    flushes_from_birth: bool,
     partitions: Vec<Partition>,
 }
 
@@ -62,9 +61,8 @@ impl Topic {
     fn configure(&mut self, settings: TopicSettings) {
         let mut partitions = self.partitions.iter();
         let is_unborn = partitions.all(|partition| partition.copies.nodes().next().is_none());
-        self.flushes_from_birth =
-            settings.flushes_every_batch && (is_unborn || self.flushes_from_birth);
-        let flushes_every_batch = self.flushes_from_birth;
+        let flushes_every_batch =
+            settings.flushes_every_batch && (is_unborn || self.settings.flushes_every_batch);
         self.settings = TopicSettings { flushes_every_batch, ..settings };
     }
 }
@@ -124,8 +122,7 @@ impl Cluster {
         let topic = self.topics.len() as u32;
         self.names.insert(name.clone(), topic);
         let (name, settings) = (Some(name.clone()), self.configs.of(name));
-        let flushes_from_birth = settings.flushes_every_batch;
-        self.topics.push(Topic { name, settings, flushes_from_birth, partitions: Vec::new() });
+        self.topics.push(Topic { name, settings, partitions: Vec::new() });
         topic
     }
 

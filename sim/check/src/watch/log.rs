@@ -136,10 +136,7 @@ impl Judge {
         if known.is_some_and(|known| end < known) {
             self.cut(at, name, end, CutCause::Reloaded);
         }
-        if let Some(replica) = self.copies(name).replica_mut(at.node) {
-            replica.opened = end;
-        }
-        self.copies(name).spare(at.node);
+        self.copies(name).open(at.node, end);
     }
 
     /// A log was opened, and the end of one of its segments is gone. A follower that has copied the hole

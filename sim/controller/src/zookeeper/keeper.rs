@@ -106,8 +106,7 @@ impl Keeper {
                 self.session.submit(ticket, op, now.time, out);
                 return None;
             }
-            KeeperOutcome::Unknown(error) | KeeperOutcome::Refused(_, error) => Err(error),
-            KeeperOutcome::Answered(_, answer) => Ok(answer),
+            outcome => outcome.result(),
         };
         self.asked.remove(&ticket);
         self.send(now, out);

@@ -2,7 +2,7 @@
 
 use crate::cli::Subject;
 use crate::error::Mistake;
-use crate::experiment::{Experiment, pair, quoted, set_words, shortened};
+use crate::experiment::{Experiment, pair, quoted, set_in_name, set_words};
 use crate::plot::sweep::{Sweep, split};
 
 /// More runs than these nobody reads side by side.
@@ -43,11 +43,7 @@ impl Compared {
     pub(super) fn name(&self) -> String {
         let first = &self.runs[0].1;
         let stem = first.path.file_stem().map_or("runs".into(), |stem| stem.to_string_lossy());
-        let tame = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-        let settings = self.settings.iter();
-        let settings: String =
-            settings.map(|one| format!("-{}", one.chars().map(tame).collect::<String>())).collect();
-        format!("compare-{stem}{}-seed{}", shortened(settings), first.seed)
+        format!("compare-{stem}{}-seed{}", set_in_name(&self.settings), first.seed)
     }
 }
 

@@ -68,6 +68,29 @@ pub struct Band {
     pub label: String,
 }
 
+impl Band {
+    /// A band in grey, a moment as a dashed line; its name above, with a line up to it.
+    pub(super) fn draw(
+        &self,
+        canvas: &Canvas<'_>,
+        x: impl Fn(f64) -> i32,
+        [top, bottom]: [i32; 2],
+        name: Point,
+    ) {
+        let (from, under_name) = (x(self.from), name.1 + 7);
+        match self.to {
+            Some(to) => {
+                let to = x(to).max(from + 1);
+                canvas.rectangle([(from, top), (to, bottom)], FAULT, 0.16);
+                canvas.line(&[(from, under_name), (from, top)], FAULT, 1);
+            }
+            None => canvas.dashes((from, under_name), (from, bottom), FAULT),
+        }
+        let words = Words { size: SMALL, color: SOFT, bold: false, anchor: Anchor::Start };
+        canvas.words(&self.label, name, words);
+    }
+}
+
 const SIZE: (i32, i32) = (960, 520);
 const LEFT: i32 = 78;
 const BOTTOM: i32 = 58;
@@ -190,22 +213,12 @@ impl Chart {
         canvas.words(&self.x.label, ((layout.left + layout.right) / 2, SIZE.1 - 18), below);
     }
 
-    /// Bands in grey, moments as dashed lines; their names above, with a line up to each.
     fn draw_bands(&self, canvas: &Canvas<'_>, layout: &Layout) {
         let lines = layout.names.iter().map(|(_, line)| line + 1).max().unwrap_or(0);
         for (band, (at, line)) in self.bands.iter().zip(&layout.names) {
-            let from = layout.x(&self.x.scale, band.from);
             let y = layout.top - LINE * (lines - line) + 4;
-            match band.to {
-                Some(to) => {
-                    let to = layout.x(&self.x.scale, to).max(from + 1);
-                    canvas.rectangle([(from, layout.top), (to, layout.bottom)], FAULT, 0.16);
-                    canvas.line(&[(from, y + 7), (from, layout.top)], FAULT, 1);
-                }
-                None => canvas.dashes((from, y + 7), (from, layout.bottom), FAULT),
-            }
-            let words = Words { size: SMALL, color: SOFT, bold: false, anchor: Anchor::Start };
-            canvas.words(&band.label, (*at, y), words);
+            let x = |value| layout.x(&self.x.scale, value);
+            band.draw(canvas, x, [layout.top, layout.bottom], (*at, y));
         }
     }
 

@@ -5,8 +5,7 @@
 
 use super::canvas::{self, Anchor, Canvas, Point, Words};
 use super::chart::{
-    AXIS, Band, COLORS, FAULT, GRID, INK, LINE, MARGIN, NORMAL, SMALL, SOFT, TITLE, in_lines,
-    wrapped,
+    AXIS, Band, COLORS, GRID, INK, LINE, MARGIN, NORMAL, SMALL, SOFT, TITLE, in_lines, wrapped,
 };
 use super::number::short;
 use super::scale::Scale;
@@ -129,17 +128,8 @@ impl Lanes {
 
     fn draw_bands(&self, canvas: &Canvas<'_>, lane: &Lane, place: &Place) {
         for (band, (at, line)) in lane.bands.iter().zip(&place.names) {
-            let (from, y) = (self.x(band.from), place.head + 20 + LINE * line);
-            match band.to {
-                Some(to) => {
-                    let to = self.x(to).max(from + 1);
-                    canvas.rectangle([(from, place.top), (to, place.end)], FAULT, 0.16);
-                    canvas.line(&[(from, y + 7), (from, place.top)], FAULT, 1);
-                }
-                None => canvas.dashes((from, y + 7), (from, place.end), FAULT),
-            }
-            let words = Words { size: SMALL, color: SOFT, bold: false, anchor: Anchor::Start };
-            canvas.words(&band.label, (*at, y), words);
+            let y = place.head + 20 + LINE * line;
+            band.draw(canvas, |value| self.x(value), [place.top, place.end], (*at, y));
         }
     }
 

@@ -122,10 +122,11 @@ impl Copies {
         }
     }
 
-    /// A replica's log is open: what it holds was not lost.
-    pub(crate) fn spare(&mut self, node: NodeId) {
+    /// A replica's log is open up to here: what it holds was not lost.
+    pub(crate) fn open(&mut self, node: NodeId, end: Offset) {
         let Some(slot) = self.find(node) else { return };
-        self.replicas[usize::from(slot)].in_danger = false;
+        let replica = &mut self.replicas[usize::from(slot)];
+        (replica.in_danger, replica.opened) = (false, end);
         for batch in self.unflushed_by(slot) {
             batch.lost_by &= !(1 << slot);
         }
