@@ -2,7 +2,11 @@
 //! asked, clients, and a clock that moves when a test says so.
 //!
 //! The metadata log is left out: a test tells brokers its records, each broker when the test wants it to
-//! know them.
+//! know them. In ZooKeeper mode there is a real server of an ensemble, and the test is the controller (`zookeeper.rs`).
+
+mod zookeeper;
+
+pub use zookeeper::*;
 
 use crate::purgatory::ReplyTo;
 use crate::{Broker, BrokerSetup, RAFT_NETWORK_CLIENT, SourceSetup};
@@ -81,6 +85,8 @@ pub struct Bench {
     pub closed: Vec<ConnectionId>,
     pub halted: BTreeSet<NodeId>,
     pub disks: BTreeMap<NodeId, DiskImage>,
+    /// The ensemble of ZooKeeper mode.
+    ensemble: Option<zookeeper::Ensemble>,
     outs: BTreeMap<NodeId, Outbox>,
     ends: BTreeMap<ConnectionId, (NodeId, NodeId)>,
     timers: BTreeMap<(NodeId, Timer), Time>,
@@ -95,7 +101,13 @@ impl Bench {
     /// Brokers 1 to `count`, running, with these settings.
     pub fn new(count: u16, settings: &[(&str, &str)]) -> Self {
         let config = BrokerConfig::resolve(Release::DEFAULT, settings.iter().copied()).unwrap();
-        let mut bench = Bench {
+        let mut bench = Bench::without_brokers();
+        bench.add_brokers(count, &config);
+        bench
+    }
+
+    fn without_brokers() -> Self {
+        Bench {
             brokers: BTreeMap::new(),
             facts: Vec::new(),
             answers: BTreeMap::new(),
@@ -109,6 +121,7 @@ impl Bench {
             closed: Vec::new(),
             halted: BTreeSet::new(),
             disks: BTreeMap::new(),
+            ensemble: None,
             outs: BTreeMap::new(),
             ends: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -117,9 +130,7 @@ impl Bench {
             next_client_connection: 1 << 40,
             next_correlation: 0,
             lives: 0,
-        };
-        bench.add_brokers(count, &config);
-        bench
+        }
     }
 
     /// Starts brokers with the first numbers, which all know of each other.
@@ -167,7 +178,10 @@ impl Bench {
         };
         let voter = ReplicaKey { id: CONTROLLER, directory: DirectoryId(99) };
         let quorum = RaftSetup::new(vec![voter], config, Release::DEFAULT, RAFT_NETWORK_CLIENT);
-        let source = SourceSetup::Quorum(quorum);
+        let source = match &self.ensemble {
+            Some(ensemble) => SourceSetup::ZooKeeper(ensemble.session_setup()),
+            None => SourceSetup::Quorum(quorum),
+        };
         let setup = BrokerSetup { config: config.clone(), switches: self.switches, source };
         let disk = self.disks.entry(node).or_default().clone();
         let mut out = Outbox::new(self.lives << 20);
@@ -390,6 +404,9 @@ impl Bench {
         if node == CONTROLLER {
             return self.controller(input);
         }
+        if self.is_of_the_ensemble(node) {
+            return self.deliver_to_the_ensemble(node, input);
+        }
         if !self.brokers.contains_key(&node) {
             if let Input::Response { connection, response, .. } = input {
                 self.answers.entry(connection).or_default().push_back(response);
@@ -425,8 +442,9 @@ impl Bench {
         match effect {
             Effect::Connect { connection, to } => self.open(node, connection, to),
             Effect::Close { connection } => {
-                self.ends.remove(&connection);
+                let ends = self.ends.remove(&connection);
                 self.closed.push(connection);
+                self.tell_the_ensemble_of_the_end(node, connection, ends);
             }
             Effect::Send { connection, correlation, request } => {
                 self.send(connection, correlation, request);
@@ -439,7 +457,7 @@ impl Bench {
                     self.queue.push_back((client, input));
                 }
             }
-            Effect::Frame { .. } => panic!("{node} speaks ZooKeeper"),
+            Effect::Frame { connection, frame } => self.frame(node, connection, frame),
             Effect::SetTimer { timer, after } => {
                 self.timers.insert((node, timer), self.now + after);
             }
@@ -457,15 +475,19 @@ impl Bench {
     }
 
     fn open(&mut self, from: NodeId, connection: ConnectionId, to: Address) {
-        let exists = to.node == CONTROLLER || self.brokers.contains_key(&to.node);
-        if !exists || self.cut.contains(&(from, to.node)) {
+        // A test is the controller, in whose broker's place it may be.
+        let to_node = if to.listener == Listener::Controller { CONTROLLER } else { to.node };
+        let exists = to_node == CONTROLLER
+            || self.brokers.contains_key(&to_node)
+            || self.is_of_the_ensemble(to_node);
+        if !exists || self.cut.contains(&(from, to_node)) {
             let reason = DisconnectReason::Refused;
             self.queue.push_back((from, Input::Disconnected { connection, reason }));
             return;
         }
-        self.ends.insert(connection, (from, to.node));
+        self.ends.insert(connection, (from, to_node));
         let listener = to.listener;
-        self.queue.push_back((to.node, Input::Accepted { connection, from, listener }));
+        self.queue.push_back((to_node, Input::Accepted { connection, from, listener }));
         self.queue.push_back((from, Input::Connected { connection }));
     }
 
@@ -517,6 +539,12 @@ impl Bench {
                 let response = envelope.request.error_response(ErrorCode::PolicyViolation);
                 self.forwarded.push(envelope.request);
                 Response::Envelope(Box::new(EnvelopeResponse { error: ErrorCode::None, response }))
+            }
+            Request::ControlledShutdown(_) => {
+                Response::ControlledShutdown(Box::new(ControlledShutdownResponse {
+                    error: ErrorCode::None,
+                    remaining_partitions: Vec::new(),
+                }))
             }
             // The metadata log is not on this bench.
             _ => return,

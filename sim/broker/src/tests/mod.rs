@@ -7,3 +7,4 @@ mod life;
 mod replication;
 mod serving;
 mod truncating;
+mod zookeeper_mode;

@@ -2,9 +2,9 @@
 //! (`ZkAlterPartitionManager`, `ReplicationUtils.updateLeaderAndIsr`).
 //!
 //! The write is conditional on the version that the leader remembers. If anybody has written since, it fails:
-//! "Cached zkVersion not equal to that in zookeeper, skip updating ISR". Until a LeaderAndIsr brings the new version
-//! it fails again and again, and for ever if that has been lost (KAFKA-2729). The controller hears of a change by a
-//! numbered znode in `/isr_change_notification`, some seconds later.
+//! "Cached zkVersion not equal to that in zookeeper, skip updating ISR". Until 2.6 the leader tried again and again; here
+//! it waits for a LeaderAndIsr with the new version, as in 3.9, which is as much in vain if that has been lost
+//! (KAFKA-2729). The controller hears of a change by a numbered znode in `/isr_change_notification`, some seconds later.
 //!
 //! Facts: `IsrWritten`, `IsrChangeRejected`.
 
