@@ -17,17 +17,6 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "leader-recovery-state",
         "klab's replicas have nothing to recover with, so that nothing is lost",
     ),
-    (
-        "stop-replica-epoch",
-        "a controller says one thing after the other to a broker, which does them in that order: in klab no request of \
-         the same controller overtakes another",
-    ),
-    (
-        "isr-changes",
-        "shown by scenarios/zookeeper-mode/a-leader-writes-its-isr-itself.toml; what was lost by it (KAFKA-2729) took a \
-         controller whose writes nobody checked (KAFKA-6082)",
-    ),
-    ("controller-events", "it breaks no promise: the harm is an election for nothing"),
     ("quorum-commit", "figure 8 of Raft needs five voters and elections that are told who wins"),
 ];
 
@@ -35,6 +24,8 @@ const NOT_SHOWN: &[(&str, &str)] = &[
 const NOT_SOUGHT: &[(&str, &str)] = &[
     ("Z6", "the leader has to die between two packets that it sends one behind the other"),
     ("K5", "it breaks no promise: the harm is an election for nothing"),
+    ("C5b", "it breaks no promise: the harm is an election for nothing"),
+    ("C3", "a request has to be held up for as long as its replica is away"),
     ("F1", "it was found by random faults, long before there was a switch (reports/findings.md)"),
 ];
 
