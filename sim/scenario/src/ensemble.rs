@@ -92,7 +92,7 @@ pub struct ZooKeeperClient {
     /// How many calls each of them makes at most; no limit if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
-    /// How many registers there are; 5 if nothing is said.
+    /// How many registers there are, or partitions whose offsets a consumer commits; 5 if nothing is said.
     pub keys: u16,
     /// How many of a hundred operations on registers are reads; 50 if nothing is said.
     pub reads: u16,
@@ -129,6 +129,8 @@ pub enum Workload {
     Members,
     /// Watches a register, and reads it again whenever it changes.
     Watcher,
+    /// Commits the offsets of its partitions, each in a znode, as consumers did before there was a topic for offsets.
+    Offsets,
 }
 
 const WORKLOADS: &[(&str, Workload)] = &[
@@ -137,6 +139,7 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("lock", Workload::Lock),
     ("members", Workload::Members),
     ("watcher", Workload::Watcher),
+    ("offsets", Workload::Offsets),
 ];
 
 const TICK_TIME: Span = Span::from_secs(2);

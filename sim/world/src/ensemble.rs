@@ -72,6 +72,7 @@ fn workload(client: &ZooKeeperClient) -> Workload {
         Work::Lock => Workload::Lock { hold: client.hold },
         Work::Members => Workload::Members,
         Work::Watcher => Workload::Watcher,
+        Work::Offsets => Workload::Offsets { partitions: u32::from(client.keys) },
     }
 }
 

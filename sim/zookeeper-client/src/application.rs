@@ -4,6 +4,7 @@
 //! session that has expired it begins anew, as most applications do.
 
 use crate::lock::Lock;
+use crate::offsets::{self, Offsets};
 use crate::session::{Event, Session, SessionSetup, Ticket};
 use crate::workload::{Workload, counter, create, members, register};
 use klab_machine::fact::ZooKeeperFact;
@@ -54,6 +55,7 @@ pub struct Application {
     /// The number that it has read, with its version.
     number: Option<(i64, u32)>,
     lock: Lock,
+    offsets: Offsets,
     held_since: Time,
     works_until: Time,
     made: u64,
@@ -105,9 +107,10 @@ impl Machine for Application {
             chance: stream(identity.seed, "zookeeper workload", [life.0]),
             next_call: Value::first_of(identity.node, life).0,
             calls: BTreeMap::new(),
-            ground: setup.workload.ground(),
+            ground: setup.workload.ground(identity.node),
             number: None,
             lock: Lock::default(),
+            offsets: Offsets::default(),
             held_since: now.time,
             works_until: setup.works_for.map_or(Time::MAX, |span| now.time + span),
             made: 0,
@@ -227,6 +230,14 @@ impl Application {
         self.call(create(path, &zero, CreateMode::PERSISTENT), now, out);
     }
 
+    /// A znode is there. A consumer commits seldom, and does not wait that long for each of its many znodes.
+    fn ground_laid(&mut self, now: Time, out: &mut Outbox) {
+        match (self.setup.workload, self.ground.first().cloned()) {
+            (Workload::Offsets { .. }, Some(path)) => self.lay_ground(path, now, out),
+            _ => self.begin_session(now, out),
+        }
+    }
+
     fn work_on(&mut self, now: Time, out: &mut Outbox) {
         match self.setup.workload {
             Workload::Registers { keys, reads, synced, .. } => {
@@ -234,8 +245,30 @@ impl Application {
             }
             Workload::Counter => self.count(now, out),
             Workload::Lock { hold } => self.use_lock(hold, now, out),
+            Workload::Offsets { partitions } => {
+                self.offsets.begin(partitions, now);
+                self.write_offsets(partitions, now, out);
+            }
             Workload::Members | Workload::Watcher => {}
         }
+    }
+
+    /// As many of the commit that is under way as may be in flight.
+    fn write_offsets(&mut self, partitions: u32, now: Time, out: &mut Outbox) {
+        while self.has_room()
+            && let Some(partition) = self.offsets.next(partitions)
+        {
+            let path = offsets::znode(self.me, partition);
+            let data = Data::from(self.setup.workload.text(self.next_call));
+            self.call(Op::SetData { path, data, version: None }, now, out);
+        }
+    }
+
+    fn offset_written(&mut self, partitions: u32, now: Time, out: &mut Outbox) {
+        if let Some(took) = self.offsets.ended(now) {
+            out.state(ZooKeeperFact::OffsetsCommitted { partitions, took });
+        }
+        self.write_offsets(partitions, now, out);
     }
 
     fn use_register(
@@ -370,6 +403,9 @@ impl Application {
             (Workload::Lock { .. }, _) if matches!(self.lock, Lock::Waiting(_)) => {
                 self.lock = Lock::Asking;
             }
+            (Workload::Offsets { partitions }, Op::SetData { .. }) => {
+                self.offset_written(partitions, now, out);
+            }
             _ => {}
         }
     }
@@ -385,12 +421,15 @@ impl Application {
             && self.ground.first() == Some(path)
         {
             self.ground.remove(0);
-            return self.begin_session(now, out);
+            return self.ground_laid(now, out);
         }
         match self.setup.workload {
             Workload::Counter => self.number = number_read(op, result),
             Workload::Lock { .. } => self.go_on_with_lock(op, result, (zxid, now), out),
             Workload::Members => self.stay(result, now, out),
+            Workload::Offsets { partitions } if matches!(op, Op::SetData { .. }) => {
+                self.offset_written(partitions, now, out);
+            }
             _ => {}
         }
     }

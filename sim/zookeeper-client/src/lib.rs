@@ -11,6 +11,7 @@
 //! | watches of a client | `watch_registry.rs` | `ZKWatchManager` |
 //! | registers, counters, members | `application.rs`, `workload.rs` | |
 //! | the lock recipe | `lock.rs` | `WriteLock` |
+//! | consumer offsets as before `__consumer_offsets` | `offsets.rs` | `ZookeeperConsumerConnector` |
 //!
 //! # What is left out
 //!
@@ -22,6 +23,7 @@
 mod application;
 mod host_provider;
 mod lock;
+mod offsets;
 mod session;
 mod watch_registry;
 mod workload;

@@ -1,7 +1,8 @@
 //! What an application on a ZooKeeper client does.
 
-use klab_wire::Span;
+use crate::offsets;
 use klab_wire::zookeeper::{Acl, CreateMode, Data, Op, Path};
+use klab_wire::{NodeId, Span};
 
 /// The kinds of work. Each client of a kind does it on its own; they meet in the znodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +29,23 @@ pub enum Workload {
     Members,
     /// Watches a register, and reads it again whenever it changes.
     Watcher,
+    /// Commits consumer offsets, as consumers did before there was a topic for them.
+    Offsets {
+        /// Of so many partitions at a time.
+        partitions: u32,
+    },
 }
 
 impl Workload {
-    /// The znodes that must be there before the work begins.
-    pub fn ground(self) -> Vec<Path> {
+    /// The znodes that must be there before this client's work begins.
+    pub fn ground(self, me: NodeId) -> Vec<Path> {
         match self {
             Workload::Registers { keys, .. } => (0..keys).map(register).collect(),
             Workload::Counter => vec![counter()],
             Workload::Lock { .. } => vec![lock()],
             Workload::Members => vec![members()],
             Workload::Watcher => vec![register(0)],
+            Workload::Offsets { partitions } => offsets::znodes(me, partitions),
         }
     }
 

@@ -53,6 +53,9 @@ pub struct Measured {
     pub readings: Readings,
     /// Partition-time with fewer in-sync replicas than replicas, over the whole run.
     pub under_replicated_for: Span,
+    /// How long the last controller took from its election until it served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<Span>,
     /// How many records the leader of each partition appended, over the whole run.
     #[serde(skip)]
     pub appended: BTreeMap<TopicPartition, u64>,
@@ -155,6 +158,7 @@ impl Meter {
             utilisations: readings.utilisations(measured.start * WINDOW, measured.end * WINDOW),
             readings,
             under_replicated_for,
+            takeover: self.takeovers.last(),
             appended,
             rows: self.rows,
         }

@@ -20,6 +20,7 @@ mod passage;
 mod replicas;
 pub mod row;
 pub mod steady;
+mod takeover;
 pub mod usage;
 
 pub use counted::Counted;
@@ -34,6 +35,7 @@ use latency::Latencies;
 use passage::{Passage, Passed};
 use replicas::{Replicas, Stored};
 use row::Row;
+use takeover::Takeovers;
 
 /// What a producer offers that sends as fast as it can, in thousandths of a record per second.
 const MORE_THAN_ANYBODY_SENDS: u128 = 1_000_000_000_000;
@@ -54,6 +56,7 @@ pub struct Meter {
     passage: Passage,
     replicas: Replicas,
     in_flight: InFlight,
+    takeovers: Takeovers,
     /// The most requests that a producer has on a connection at a time.
     most_in_flight: u64,
     /// How many applications read all that is written: `[[consumer]]` of whole topics.
@@ -93,6 +96,7 @@ impl Meter {
             passage: Passage::new(scenario),
             replicas: Replicas::default(),
             in_flight: InFlight::default(),
+            takeovers: Takeovers::default(),
             most_in_flight: most_in_flight(scenario),
             readers: readers(scenario),
             offered_milli: counted.loads(scenario).into_iter().map(offered_milli).sum(),
@@ -128,6 +132,9 @@ impl Meter {
     fn watch_fact(&mut self, entry: &Entry, fact: &Fact) {
         if let Fact::Client(fact) = fact {
             return self.watch_client(entry, fact);
+        }
+        if entry.time < self.run_for {
+            self.takeovers.watch(entry, fact);
         }
         let Meter { replicas, row, windows, .. } = self;
         let window = windows.last_mut().expect("there is always a window");

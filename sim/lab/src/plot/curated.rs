@@ -4,6 +4,7 @@
 //! An entry names a scenario, what is set and swept, and the question; what the answer is follows from the runs. What
 //! `klab report --check` finds changed is a change of behaviour, as a fingerprint is.
 
+use super::bill::Bill;
 use super::grid::{Grid, Line};
 use super::page_folder::PageFolder;
 use super::pages::PAGES;
@@ -49,6 +50,8 @@ pub enum Drawn {
     Time,
     /// The runs of an axis, which is in what is set, side by side.
     SideBySide,
+    /// What the scenario's own runs cost the servers, side by side.
+    Bill,
 }
 
 /// The runs of a page of curves.
@@ -141,6 +144,7 @@ fn chosen(names: &[String]) -> Result<Vec<(&'static Shelf, &'static Curated)>, M
 fn made(page: &Curated, jobs: usize) -> Result<(Exit, PageFolder), Mistake> {
     match &page.drawn {
         Drawn::SideBySide => compare::curated(&page.subject(), jobs),
+        Drawn::Bill => page.bill().run(jobs),
         Drawn::Time => {
             let (outcome, folder) = page.timeline()?.run();
             Ok((outcome.exit(), folder))
@@ -222,6 +226,11 @@ impl Curated {
             counted: Counted::in_a_run_of(&scenario),
             command: format!("klab report {}", self.name),
         })
+    }
+
+    fn bill(&self) -> Bill {
+        let command = format!("klab report {}", self.name);
+        Bill { title: self.title.to_string(), subject: self.subject(), command }
     }
 
     fn timeline(&self) -> Result<Timeline, Mistake> {

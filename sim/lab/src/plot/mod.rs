@@ -6,6 +6,7 @@
 //! plot is that of one run against time ([`timeline`]). [`curated`] makes those that lie in the repository, of which
 //! [`pages`] is the table.
 
+pub mod bill;
 pub mod curated;
 pub mod grid;
 pub mod knee;

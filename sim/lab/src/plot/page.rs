@@ -4,7 +4,7 @@
 
 use super::grid::{Grid, Reading, Results};
 use super::knee::Shape;
-use super::quantity::{self, OF_AN_ENSEMBLE, QUANTITIES, Quantity, Sense};
+use super::quantity::{self, OF_A_QUESTION, OF_AN_ENSEMBLE, QUANTITIES, Quantity, Sense};
 use super::{Plot, values, words};
 use crate::measure::Counted;
 use crate::measure::steady::Steadiness;
@@ -242,10 +242,13 @@ fn method(plot: &Plot) -> String {
 /// Every run as comma-separated values.
 pub fn csv(plot: &Plot, results: &Results) -> String {
     let grid = &plot.grid;
-    let quantities = match plot.counted {
+    let usual = match plot.counted {
         Counted::Records => QUANTITIES,
         Counted::Operations => OF_AN_ENSEMBLE,
     };
+    let asked = plot.measures.iter().flat_map(|(_, quantities)| quantities);
+    let asked = asked.filter(|one| OF_A_QUESTION.contains(one));
+    let quantities: Vec<&Quantity> = usual.iter().chain(asked).collect();
     let heads: Vec<String> = quantities.iter().map(|one| one.name.replace('-', "_")).collect();
     let mut csv = format!(
         "line,{},seed,{},limit,throughput_state,latency_state,repeat\n",

@@ -30,6 +30,49 @@ pub const PAGES_OF_ZOOKEEPER: &[Curated] = &[
         is_quick: false,
     },
     Curated {
+        name: "controller-takeover",
+        title: "How long does a new controller take until it serves, and how many partitions does it take over?",
+        about: "\
+The broker or voter that hosts the active controller is killed, and another one is elected. In ZooKeeper mode nobody but \
+the ensemble knows what there is: the new controller reads a znode for each topic and one for each partition, so many requests \
+at a time (zookeeper.max.in.flight.requests, 10 by default since 1.1; one before that), and then tells every broker of all its \
+replicas. In KRaft mode the other voters have replayed the metadata log all the time: whoever is elected has only to commit \
+its first record. What is counted begins with the election: how long it takes to notice the failure is another question \
+([the controller crashes](../controller-failover-in-both-modes/index.md)). What the controller itself computes (decoding \
+a znode, building a request) is free in klab, and so is what a broker does with each partition of a request: the curves are \
+the way to the ensemble and back, its service time, and the bytes on the wire. Published were 2 ms for each partition \
+when znodes were read one by one (Rao 2015), and 0.25 ms for each in a recovery of two million partitions (Confluent 2021), \
+elections and all; in KRaft mode that took a fourteenth of the time.",
+        scenario: "zookeeper-mode/a-new-controller-reads-every-partition.toml",
+        set: &[],
+        drawn: Drawn::Curves(Curves {
+            along: "topic.partitions=10,30,100,300,1000,2000,5000",
+            lines: &[
+                ("KRaft", &["cluster.controller.mode=kraft"]),
+                ("ZooKeeper", &["cluster.controller.mode=zookeeper"]),
+                (
+                    "ZooKeeper, one request at a time",
+                    &[
+                        "cluster.controller.mode=zookeeper",
+                        "broker.zookeeper.max.in.flight.requests=1",
+                    ],
+                ),
+            ],
+            measures: &["takeover"],
+            seeds: 2,
+        }),
+        is_quick: false,
+    },
+    Curated {
+        name: "offsets",
+        title: "What does it cost to remember how far consumers have read: a znode for each partition, or a topic?",
+        about: "",
+        scenario: "zookeeper-mode/offsets-in-znodes-or-in-a-topic.toml",
+        set: &[],
+        drawn: Drawn::Bill,
+        is_quick: true,
+    },
+    Curated {
         name: "read-share",
         title: "What does an ensemble carry, by the share of reads and its size?",
         about: ABOUT_LOAD,

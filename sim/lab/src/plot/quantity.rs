@@ -82,6 +82,12 @@ quantities! {
 }
 
 quantities! {
+    /// Those that only a page has whose question they are.
+    OF_A_QUESTION:
+    Less "takeover", "A new controller takes over", "milliseconds from its election until it serves", |_, m| m.takeover.map(|took| took.0 as f64 / 1e6);
+}
+
+quantities! {
     /// Those of an ensemble without Kafka.
     OF_AN_ENSEMBLE:
     More "operations", "Operations", "operations answered per second", |_, m| Some(m.rates.acked);
@@ -93,7 +99,7 @@ quantities! {
 
 /// Every one of them.
 pub fn all() -> impl Iterator<Item = &'static Quantity> + Clone {
-    QUANTITIES.iter().chain(OF_AN_ENSEMBLE)
+    QUANTITIES.iter().chain(OF_AN_ENSEMBLE).chain(OF_A_QUESTION)
 }
 
 const MILLIS: &str = "milliseconds";

@@ -1,6 +1,6 @@
 use super::facts;
-use klab_wire::NodeId;
 use klab_wire::zookeeper::{EventType, Path, ServerState, SessionId, Zxid};
+use klab_wire::{NodeId, Span};
 use serde::Serialize;
 use std::fmt;
 
@@ -108,5 +108,7 @@ facts! {
         LockAcquired { path: Path, zxid: Zxid } => "{path} by {zxid}";
         /// A client let its lock go.
         LockReleased { path: Path } => "{path}";
+        /// A consumer has written the offset of each of its partitions into a znode, as consumers did before there was a topic for offsets.
+        OffsetsCommitted { partitions: u32, took: Span } => "{partitions} partitions in {took}";
     }
 }
