@@ -85,6 +85,8 @@ pub struct Bench {
     pub closed: Vec<ConnectionId>,
     pub halted: BTreeSet<NodeId>,
     pub disks: BTreeMap<NodeId, DiskImage>,
+    /// The partitions that a broker still leads which wants to go, as the controller has it.
+    pub leaders_stay: Vec<TopicPartition>,
     /// The ensemble of ZooKeeper mode.
     ensemble: Option<zookeeper::Ensemble>,
     outs: BTreeMap<NodeId, Outbox>,
@@ -121,6 +123,7 @@ impl Bench {
             closed: Vec::new(),
             halted: BTreeSet::new(),
             disks: BTreeMap::new(),
+            leaders_stay: Vec::new(),
             ensemble: None,
             outs: BTreeMap::new(),
             ends: BTreeMap::new(),
@@ -543,7 +546,7 @@ impl Bench {
             Request::ControlledShutdown(_) => {
                 Response::ControlledShutdown(Box::new(ControlledShutdownResponse {
                     error: ErrorCode::None,
-                    remaining_partitions: Vec::new(),
+                    remaining_partitions: self.leaders_stay.clone(),
                 }))
             }
             // The metadata log is not on this bench.

@@ -183,14 +183,8 @@ impl Bench {
         said: Said,
         state: LeaderAndIsrPartitionState,
     ) -> (ErrorCode, Option<ErrorCode>) {
-        let asked = LeaderAndIsrRequest {
-            controller: CONTROLLER_BROKER,
-            controller_epoch: ControllerEpoch(said.controller_epoch),
-            broker_epoch: self.spoken_to(to, said),
-            kind: LeaderAndIsrKind::Unknown,
-            partitions: vec![state],
-        };
-        match self.said(to, asked) {
+        let asked = self.ask_leader_and_isr(to, said, state);
+        match self.answer(asked).expect("a broker answers its controller at once") {
             Response::LeaderAndIsr(answer) => {
                 (answer.error, answer.partitions.first().map(|one| one.error))
             }
@@ -198,13 +192,35 @@ impl Bench {
         }
     }
 
+    /// The same, without waiting for an answer.
+    pub fn ask_leader_and_isr(
+        &mut self,
+        to: u16,
+        said: Said,
+        state: LeaderAndIsrPartitionState,
+    ) -> ConnectionId {
+        let asked = LeaderAndIsrRequest {
+            controller: CONTROLLER_BROKER,
+            controller_epoch: ControllerEpoch(said.controller_epoch),
+            broker_epoch: self.spoken_to(to, said),
+            kind: LeaderAndIsrKind::Unknown,
+            partitions: vec![state],
+        };
+        self.ask(b(to), asked)
+    }
+
+    /// Tells a broker how a partition stands, or that its topic goes.
+    pub fn say_how_it_stands(&mut self, to: u16, state: &LeaderAndIsrPartitionState, goes: bool) {
+        let told = UpdateMetadataPartitionState { is_being_deleted: goes, ..to_everybody(state) };
+        assert_eq!(self.say_update_metadata(to, NOW, vec![told]), ErrorCode::None);
+    }
+
     /// Tells brokers what one replica is, which all take for news, and how the partition stands.
     pub fn say_to_all(&mut self, brokers: &[u16], state: &LeaderAndIsrPartitionState) {
         for broker in brokers {
             let answer = self.say_leader_and_isr(*broker, NOW, state.clone());
             assert_eq!(answer, (ErrorCode::None, Some(ErrorCode::None)), "b{broker}");
-            let answer = self.say_update_metadata(*broker, NOW, vec![to_everybody(state)]);
-            assert_eq!(answer, ErrorCode::None, "b{broker}");
+            self.say_how_it_stands(*broker, state, false);
         }
     }
 

@@ -24,6 +24,8 @@ use std::fmt::Write;
 pub struct Bill {
     /// In a sentence.
     pub title: String,
+    /// What the reader should know before; if it is empty, what the scenario says of itself.
+    pub about: String,
     /// The scenario.
     pub subject: Subject,
     /// The command that repeats it.
@@ -167,8 +169,8 @@ impl Bill {
     }
 
     fn page(&self, sides: &[Side]) -> String {
-        let scenario = &sides[0].experiment.scenario;
-        let about = scenario.about.as_deref().map_or("", str::trim);
+        let of_scenario = sides[0].experiment.scenario.about.as_deref().map_or("", str::trim);
+        let about = if self.about.is_empty() { of_scenario } else { &self.about };
         let mut page = format!("# {}\n\n{about}\n\n## What it shows\n\n", self.title);
         held_against_the_first(sides).iter().for_each(|line| page += &format!("- {line}\n"));
         let names: Vec<String> = sides.iter().map(Side::name).collect();

@@ -230,7 +230,8 @@ impl Curated {
 
     fn bill(&self) -> Bill {
         let command = format!("klab report {}", self.name);
-        Bill { title: self.title.to_string(), subject: self.subject(), command }
+        let [title, about] = [self.title, self.about].map(ToString::to_string);
+        Bill { title, about, subject: self.subject(), command }
     }
 
     fn timeline(&self) -> Result<Timeline, Mistake> {

@@ -8,7 +8,7 @@ use klab_wire::znodes::{ConfigChangeNotification, ConfigEntityZNode, path};
 use klab_wire::zookeeper::{Acl, CreateMode, Op};
 use klab_wire::{
     Acks, BrokerEpoch, ConfigResource, ErrorCode, LeaderAndIsrPartitionState, LeaderEpoch,
-    PartitionId, StopEpoch, TopicId, TopicIdPartition,
+    MetadataRequest, PartitionId, Response, StopEpoch, TopicId, TopicIdPartition,
 };
 
 /// Two brokers; b1 leads `orders-0` in leader epoch 5, and b2 follows.
@@ -166,6 +166,31 @@ fn a_new_replica_waits_until_its_topics_configs_are_read() {
     bench.keeper(Op::Create { path, data: told, acl, mode }).unwrap();
     let all = bench.produce(b(1), 0, Acks::All, 1);
     assert_eq!(bench.produced(all), Some((ErrorCode::None, Some(0))));
+}
+
+#[test]
+fn what_clients_are_told_of_a_topic_is_what_the_controller_has_told_everybody() {
+    let mut bench = Bench::in_zookeeper_mode(1, &[], Switches::default());
+    let described = |bench: &mut Bench| {
+        let asked = bench.ask(
+            b(1),
+            MetadataRequest {
+                topics: Some(vec!["orders".into()]),
+                allow_auto_topic_creation: false,
+            },
+        );
+        let Some(Response::Metadata(answer)) = bench.answer(asked) else { panic!() };
+        let topic = &answer.topics[0];
+        (topic.error, topic.partitions.first().and_then(|partition| partition.leader))
+    };
+    assert_eq!(described(&mut bench), (ErrorCode::UnknownTopicOrPartition, None));
+    bench.say_how_it_stands(1, &told(Some(1), 0, &[1], &[1], 0), false);
+    assert_eq!(described(&mut bench), (ErrorCode::None, Some(b(1))));
+    // A leader that is not alive is none.
+    bench.say_how_it_stands(1, &told(Some(3), 1, &[3, 1], &[3, 1], 1), false);
+    assert_eq!(described(&mut bench), (ErrorCode::None, None));
+    bench.say_how_it_stands(1, &told(None, 1, &[3, 1], &[3, 1], 1), true);
+    assert_eq!(described(&mut bench), (ErrorCode::UnknownTopicOrPartition, None));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::switched;
 use crate::lifecycle::BrokerState;
 use crate::testing::*;
 use klab_machine::{Command, Input};
-use klab_wire::config::{BrokerConfig, Switches};
+use klab_wire::config::{BrokerConfig, ConfigTable, Release, Switches};
 use klab_wire::znodes::{BrokerIdZNode, path};
 use klab_wire::{Acks, ErrorCode};
 
@@ -90,4 +90,47 @@ fn with_an_orderly_end_the_znode_goes_at_once() {
     bench.advance(100);
     assert!(bench.halted.contains(&b(1)) && !bench.is_registered(1));
     assert_eq!(bench.count("BrokerShutDownCleanly"), 1);
+}
+
+#[test]
+fn a_broker_whose_leaders_cannot_all_move_asks_again_and_goes_in_the_end_all_the_same() {
+    let mut bench = Bench::in_zookeeper_mode(
+        1,
+        &[
+            ("controlled.shutdown.max.retries", "3"),
+            ("controlled.shutdown.retry.backoff.ms", "1000"),
+        ],
+        Switches::default(),
+    );
+    bench.leaders_stay = vec![orders(0)];
+    bench.input(b(1), Input::Command(Command::ShutDown));
+    bench.advance(1_500);
+    assert!(!bench.halted.contains(&b(1)) && bench.is_registered(1));
+    bench.advance(2_000);
+    assert!(bench.halted.contains(&b(1)) && !bench.is_registered(1));
+}
+
+#[test]
+fn a_broker_that_finds_no_server_gives_up_after_the_connection_timeout() {
+    let settings = [("zookeeper.connection.timeout.ms", "3000")];
+    let config = BrokerConfig::resolve(Release::DEFAULT, settings).unwrap();
+    let mut bench = Bench::in_zookeeper_mode(0, &[], Switches::default());
+    cut_off(&mut bench, 1);
+    bench.boot_without_controller(b(1), &config);
+    bench.advance(2_000);
+    assert!(!bench.halted.contains(&b(1)));
+    bench.advance(2_000);
+    assert!(bench.halted.contains(&b(1)));
+}
+
+#[test]
+fn what_a_controller_says_too_early_waits_until_the_broker_is_registered() {
+    let mut bench = Bench::in_zookeeper_mode(1, &[], Switches::default());
+    bench.crash(b(1));
+    bench.boot_without_controller(b(1), &BrokerConfig::default());
+    let asked = bench.ask_leader_and_isr(1, NOW, told(Some(1), 0, &[1], &[1], 0));
+    assert!(bench.answer(asked).is_none(), "its former session is in its way");
+    bench.advance(10_000);
+    assert!(bench.answer(asked).is_some());
+    assert_eq!(bench.log(b(1)), (0, 0));
 }
