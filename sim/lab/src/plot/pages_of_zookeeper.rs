@@ -77,9 +77,9 @@ elections and all; in KRaft mode that took a fourteenth of the time.",
         title: "The same on three cheap machines of 2014, with a hundred consumers",
         about: "\
 A hundred consumers of fifty partitions each want to commit once a second: five thousand offsets. Every server of the \
-ensemble has one disk, whose fsync takes 20 ms, and writes that come meanwhile share the next one. So the ensemble is not busy, \
-and still nobody commits once a second: a consumer writes its offsets one after the other, and waits for an fsync each time. \
-A commit begins when the last one of its consumer has ended.",
+ensemble has one disk, whose fsync takes 20 ms, and writes that come meanwhile share the next one: fifty fsyncs a second are \
+enough for any number of writes. But a consumer writes its offsets one after the other, and waits for an fsync each time; so \
+nobody commits once a second. A commit begins when the last one of its consumer has ended.",
         scenario: "zookeeper-mode/offsets-in-znodes-or-in-a-topic.toml",
         set: &[
             "hardware.profile=three-cheap-machines",
