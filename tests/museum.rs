@@ -25,6 +25,7 @@ const NOT_SOUGHT: &[(&str, &str)] = &[
     ("Z6", "the leader has to die between two packets that it sends one behind the other"),
     ("K5", "it breaks no promise: the harm is an election for nothing"),
     ("C5b", "it breaks no promise: the harm is an election for nothing"),
+    ("R12c", "it breaks no promise: the harm is that writes wait"),
     ("C3", "a request has to be held up for as long as its replica is away"),
     ("F1", "it was found by random faults, long before there was a switch (reports/findings.md)"),
 ];
