@@ -4,7 +4,7 @@
 use klab::check::{Outcome as Verdict, Promise, Proof, Setting, Status};
 use klab::lab::cli::Subject;
 use klab::lab::report::text;
-use klab::{Experiment, Hosting};
+use klab::{Experiment, Hosting, Judged};
 use std::path::PathBuf;
 
 /// The seed of `lab-notebooks/01-first-failover.md`.
@@ -59,10 +59,15 @@ fn with_acks_1_a_failover_loses_records_that_were_acknowledged_and_the_report_na
 fn a_judge_who_is_not_shown_the_steps_of_each_batch_says_the_same() {
     for settings in [&["producer.acks=1"][..], &[]] {
         let experiment = experiment(settings, SEED);
-        let (shown, unshown) =
-            (experiment.run(Hosting::Bare, |_| {}), experiment.judge(Hosting::Bare));
+        let shown = experiment.run(Hosting::Bare, |_| {});
+        let unshown = experiment.digest(Hosting::Bare);
         assert_eq!(format!("{:?}", shown.verdict), format!("{:?}", unshown.verdict));
         assert_eq!(shown.fingerprint, unshown.fingerprint);
+        let untold = experiment.judge(Hosting::Bare);
+        assert_eq!(format!("{:?}", shown.verdict), format!("{:?}", untold.verdict));
+        let counts = |judged: &Judged| (judged.steps, judged.messages, judged.end);
+        assert_eq!(counts(&shown), counts(&untold));
+        assert_eq!(untold.fingerprint, None);
     }
 }
 

@@ -46,7 +46,7 @@ fn every_scenario_runs_in_the_cage_as_it_does_in_the_open() {
             [Hosting::Bare, Hosting::Caged].map(|hosting| experiment.run(hosting, |_| {}));
         match bare.fingerprint == caged.fingerprint {
             true => Ok(()),
-            false => Err(format!("bare {}, caged {}", bare.fingerprint, caged.fingerprint)),
+            false => Err(format!("bare {}, caged {}", bare.fingerprint(), caged.fingerprint())),
         }
     });
 }

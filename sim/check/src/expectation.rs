@@ -2,7 +2,7 @@
 
 use crate::promise::Promise;
 use crate::verdict::{PromiseVerdict, Status};
-use klab_machine::fact::Fact;
+use klab_machine::fact::{Fact, FactSet};
 use klab_wire::NodeId;
 use serde::Serialize;
 
@@ -76,30 +76,30 @@ pub enum Expected {
 const STEPS_OF_A_BATCH: [&str; 4] =
     ["BatchSent", "ProduceParked", "FollowerFetched", "BatchAcknowledged"];
 
-/// The facts, by their numbers, that a judge with these expectations need not be shown.
-pub fn disregarded(expectations: &[Expectation]) -> Vec<bool> {
+/// The facts that a judge with these expectations need not be shown.
+pub fn disregarded(expectations: &[Expectation]) -> FactSet {
     let is_wanted = |name| expectations.iter().any(|one| one.fact() == Some(name));
-    Fact::names().map(|name| STEPS_OF_A_BATCH.contains(&name) && !is_wanted(name)).collect()
+    FactSet::named(|name| STEPS_OF_A_BATCH.contains(&name) && !is_wanted(name))
 }
 
 /// Counts the facts that expectations name.
 #[derive(Clone, Debug)]
 pub(crate) struct Expectations {
     expected: Vec<(Expectation, u64)>,
-    /// By a fact's number: whether some expectation is about it.
-    wanted: Vec<bool>,
+    /// The facts that some expectation is about.
+    wanted: FactSet,
 }
 
 impl Expectations {
     pub(crate) fn new(expected: Vec<Expectation>) -> Self {
         let is_wanted = |name| expected.iter().any(|one| one.fact() == Some(name));
-        let wanted = Fact::names().map(is_wanted).collect();
+        let wanted = FactSet::named(is_wanted);
         Expectations { expected: expected.into_iter().map(|one| (one, 0)).collect(), wanted }
     }
 
     #[inline]
     pub(crate) fn watch(&mut self, node: NodeId, fact: &Fact) {
-        if self.wanted[fact.number() as usize] {
+        if self.wanted.has(fact) {
             self.count(node, fact);
         }
     }

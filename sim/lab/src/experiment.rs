@@ -61,8 +61,8 @@ pub struct Outcome {
 pub struct Judged {
     /// The judge's verdict.
     pub verdict: Verdict,
-    /// The digest of the whole trace.
-    pub fingerprint: String,
+    /// The digest of the whole trace; none of a run of which only the verdict was asked.
+    pub fingerprint: Option<String>,
     /// How many steps the machines took.
     pub steps: u64,
     /// How many messages reached their receiver.
@@ -187,9 +187,18 @@ impl Experiment {
 
     /// Runs it to its end for the verdict alone.
     pub fn judge(&self, hosting: Hosting) -> Judged {
+        self.run_world(self.unseen_world().undigested(), hosting, |_| {})
+    }
+
+    /// Runs it to its end for the verdict and the fingerprint.
+    pub fn digest(&self, hosting: Hosting) -> Judged {
+        self.run_world(self.unseen_world(), hosting, |_| {})
+    }
+
+    /// Its world, of which nobody sees more than the judge has to.
+    fn unseen_world(&self) -> World {
         let unseen = klab_check::disregarded(&judging::expectations(&self.scenario));
-        let world = World::new(&self.scenario, self.seed).without(unseen);
-        self.run_world(world, hosting, |_| {})
+        World::new(&self.scenario, self.seed).without(unseen)
     }
 
     fn run_world(
@@ -234,6 +243,15 @@ impl std::ops::Deref for Outcome {
 }
 
 impl Judged {
+    /// The digest of the whole trace of a run that somebody reads about, as 16 hexadecimal digits.
+    ///
+    /// # Panics
+    ///
+    /// If only the verdict was asked.
+    pub fn fingerprint(&self) -> &str {
+        self.fingerprint.as_deref().expect("the run was digested")
+    }
+
     /// How a command that made this run should exit.
     pub fn exit(&self) -> Exit {
         match self.verdict.exit_code {
@@ -256,7 +274,7 @@ impl Outcome {
             settings: &'a [String],
             seed: u64,
             repeat: String,
-            fingerprint: &'a str,
+            fingerprint: &'a Option<String>,
             steps: u64,
             messages: u64,
             simulated_nanoseconds: Span,
@@ -300,7 +318,7 @@ pub(crate) struct RunEnd {
     pub time: Time,
     pub steps: u64,
     pub messages: u64,
-    pub fingerprint: String,
+    pub fingerprint: Option<String>,
     pub convergence: klab_check::Convergence,
 }
 

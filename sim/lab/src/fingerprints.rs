@@ -33,10 +33,10 @@ pub fn fingerprints(arguments: &FingerprintsArguments) -> Result<Exit, Mistake> 
 pub fn table() -> Result<String, Mistake> {
     let experiments = list::experiments()?;
     let lines = experiments.iter().map(|experiment| {
-        let outcome = experiment.judge(Hosting::Bare);
+        let outcome = experiment.digest(Hosting::Bare);
         let path = experiment.path.display().to_string().replace('\\', "/");
         let run = experiment.run.as_ref().map_or(String::new(), |run| format!(" {}", run.name));
-        format!("{} {path}{run}\n", outcome.fingerprint)
+        format!("{} {path}{run}\n", outcome.fingerprint())
     });
     Ok(lines.collect())
 }

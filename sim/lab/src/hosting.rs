@@ -1,6 +1,7 @@
 //! Where a world is run: in the open, or in the cage.
 
 use crate::experiment::{Hosting, RunEnd};
+use klab_machine::fingerprint::Fingerprint;
 use klab_machine::trace::Entry;
 use klab_wire::Time;
 use klab_world::{Simulation, World};
@@ -30,7 +31,7 @@ pub(crate) fn run_end(world: &World) -> RunEnd {
         time: end.time,
         steps: world.engine().steps(),
         messages: world.engine().messages(),
-        fingerprint: world.fingerprint().hex(),
+        fingerprint: world.fingerprint().map(Fingerprint::hex),
         convergence: end.convergence,
     }
 }

@@ -1,5 +1,6 @@
 //! What a machine asks of the world, in order, and what it tells of itself in between.
 
+use crate::fact::FactSet;
 use crate::trace::What;
 use crate::{Address, Change, ConnectionId, CorrelationId, Fact, File, FlushId, Operation, Timer};
 use klab_wire::{Frame, Request, Response, Span};
@@ -111,6 +112,7 @@ pub struct Outbox {
     connections: u64,
     flushes: u64,
     is_quiet: bool,
+    untold: FactSet,
 }
 
 impl Outbox {
@@ -119,6 +121,11 @@ impl Outbox {
     /// Numbers must be unique in the world: the world gives every life of a process its own range.
     pub fn new(first_connection: u64) -> Self {
         Outbox { connections: first_connection, ..Outbox::default() }
+    }
+
+    /// The same outbox for a world in which nobody wants to be told these facts.
+    pub fn without(self, untold: FactSet) -> Self {
+        Outbox { untold, ..self }
     }
 
     /// Asks for a connection, and names it.
@@ -200,8 +207,9 @@ impl Outbox {
     /// States a fact, where the change is made.
     #[inline]
     pub fn state(&mut self, fact: impl Into<Fact>) {
-        if !self.is_quiet {
-            self.tell(What::Fact(fact.into()));
+        let fact = fact.into();
+        if !self.is_quiet && !self.untold.has(&fact) {
+            self.tell(What::Fact(fact));
         }
     }
 

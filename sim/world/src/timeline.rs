@@ -5,6 +5,7 @@
 
 use crate::queue::Queue;
 use klab_machine::Told;
+use klab_machine::fact::FactSet;
 use klab_machine::fingerprint::Fingerprint;
 use klab_machine::trace::{Entry, Fate, What};
 use klab_wire::{NodeId, Time};
@@ -61,13 +62,14 @@ pub(crate) struct Timeline {
     entries: Vec<Entry>,
     /// How many of the entries a caller has been shown.
     shown: usize,
-    fingerprint: Fingerprint,
+    /// None if nobody asks for it.
+    fingerprint: Option<Fingerprint>,
     /// The last step that is in the fingerprint.
     digested: u64,
     /// Whether somebody wants to see what became of messages.
     shows_fates: bool,
-    /// The facts that nobody wants to see, by their numbers.
-    hidden: Vec<bool>,
+    /// The facts that nobody wants to see.
+    hidden: FactSet,
 }
 
 /// Below this many events the queue is not worth tidying.
@@ -82,10 +84,10 @@ impl Timeline {
             dead: 0,
             entries: Vec::new(),
             shown: 0,
-            fingerprint: Fingerprint::new(),
+            fingerprint: Some(Fingerprint::new()),
             digested: 0,
             shows_fates: true,
-            hidden: Vec::new(),
+            hidden: FactSet::default(),
         }
     }
 
@@ -173,22 +175,25 @@ impl Timeline {
 
     #[inline]
     fn hides(&self, what: &What) -> bool {
-        match what {
-            What::Fact(fact) if !self.hidden.is_empty() => self.hidden[fact.number() as usize],
-            _ => false,
-        }
+        matches!(what, What::Fact(fact) if self.hidden.has(fact))
     }
 
     fn digest(&mut self, node: NodeId, what: &What) {
-        self.digest_step();
-        self.fingerprint.add(&(node, what));
+        let (step, now) = (self.step, self.now);
+        if let Some(fingerprint) = &mut self.fingerprint {
+            digest_step(fingerprint, &mut self.digested, step, now);
+            fingerprint.add(&(node, what));
+        }
     }
 
     /// Tells what became of a message or a connection: half of a trace.
     #[inline]
     pub(crate) fn tell_fate(&mut self, node: NodeId, fate: Fate) {
-        self.digest_step();
-        self.fingerprint.add(&(node, &fate));
+        let (step, now) = (self.step, self.now);
+        if let Some(fingerprint) = &mut self.fingerprint {
+            digest_step(fingerprint, &mut self.digested, step, now);
+            fingerprint.add(&(node, &fate));
+        }
         if self.shows_fates {
             self.show_fate(node, fate);
         }
@@ -200,23 +205,28 @@ impl Timeline {
         self.entries.push(Entry { step: self.step, time: self.now, node, what: What::Fate(fate) });
     }
 
-    /// From now on nobody is shown what became of messages, nor these facts of machines, by their numbers; the
-    /// fingerprint has it all the same.
-    pub(crate) fn hide(&mut self, facts: Vec<bool>) {
+    /// From now on nobody is shown what became of messages, nor these facts of machines; the fingerprint has it
+    /// all the same.
+    pub(crate) fn hide(&mut self, facts: FactSet) {
         self.shows_fates = false;
         self.hidden = facts;
     }
 
-    #[inline]
-    fn digest_step(&mut self) {
-        if self.digested != self.step {
-            self.digested = self.step;
-            self.fingerprint.add(&(self.step, self.now.0));
+    /// Nobody wants the fingerprint either: what is hidden is not even told.
+    pub(crate) fn leave_undigested(&mut self) {
+        self.fingerprint = None;
+    }
+
+    /// The facts that machines need not tell.
+    pub(crate) fn untold(&self) -> FactSet {
+        match self.fingerprint {
+            Some(_) => FactSet::default(),
+            None => self.hidden,
         }
     }
 
-    pub(crate) fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
+    pub(crate) fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.fingerprint.as_ref()
     }
 
     /// One event in the queue means nothing any more.
@@ -238,6 +248,14 @@ impl Timeline {
     pub(crate) fn tidy(&mut self, mut is_live: impl FnMut(Event) -> bool) {
         self.queue.retain(|event| is_live(*event));
         self.dead = 0;
+    }
+}
+
+/// The first entry of a step brings the step itself into the fingerprint.
+#[inline]
+fn digest_step(fingerprint: &mut Fingerprint, digested: &mut u64, step: u64, now: Time) {
+    if std::mem::replace(digested, step) != step {
+        fingerprint.add(&(step, now.0));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::node::{Node, NodeSetup, NodeView};
 use crate::selection::select;
 use crate::{Engine, Usage, truth, zookeeper_mode};
 use klab_check::{Convergence, End};
-use klab_machine::fact::WorldFact;
+use klab_machine::fact::{FactSet, WorldFact};
 use klab_machine::fingerprint::Fingerprint;
 use klab_machine::input::ConsumerCommand;
 use klab_machine::random::stream;
@@ -77,9 +77,16 @@ impl World {
     }
 
     /// The same world for an observer who looks neither at what becomes of messages nor at these facts of
-    /// machines, by their numbers; its fingerprint has it all the same.
-    pub fn without(mut self, facts: Vec<bool>) -> Self {
+    /// machines; its fingerprint has it all the same.
+    pub fn without(mut self, facts: FactSet) -> Self {
         self.engine.hide(facts);
+        self
+    }
+
+    /// The same world without a fingerprint, before its first moment: for a thousand runs of which only the
+    /// verdict is asked.
+    pub fn undigested(mut self) -> Self {
+        self.engine.leave_undigested();
         self
     }
 
@@ -401,7 +408,7 @@ impl Simulation for World {
         Some(self.engine.entries())
     }
 
-    fn fingerprint(&self) -> &Fingerprint {
+    fn fingerprint(&self) -> Option<&Fingerprint> {
         self.engine.fingerprint()
     }
 }

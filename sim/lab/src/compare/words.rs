@@ -43,7 +43,7 @@ pub(super) fn paragraph(compared: &Compared, sides: &[Side]) -> String {
     if are_the_same(sides) {
         return format!(
             "The runs are the same to the byte (fingerprint {}): {} makes no difference in this scenario.",
-            sides[0].outcome.fingerprint,
+            sides[0].outcome.fingerprint(),
             compared.keys.join(" and ")
         );
     }

@@ -100,7 +100,7 @@ impl Simulation for Gauged {
         self.world.step()
     }
 
-    fn fingerprint(&self) -> &Fingerprint {
+    fn fingerprint(&self) -> Option<&Fingerprint> {
         self.world.fingerprint()
     }
 }

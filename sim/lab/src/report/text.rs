@@ -30,7 +30,7 @@ fn write(out: &mut String, experiment: &Experiment, outcome: &Outcome) -> fmt::R
     availability(out, outcome)?;
     hot_states(out, outcome)?;
     clients(out, outcome)?;
-    writeln!(out, "\n{HEAD}Fingerprint{HEAD:#}  {}", outcome.fingerprint)?;
+    writeln!(out, "\n{HEAD}Fingerprint{HEAD:#}  {}", outcome.fingerprint())?;
     writeln!(out, "{HEAD}Repeat{HEAD:#}       {}", experiment.command())
 }
 

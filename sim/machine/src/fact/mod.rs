@@ -8,6 +8,7 @@ mod controller;
 mod log;
 mod raft;
 mod replication;
+mod set;
 mod world;
 mod zookeeper;
 
@@ -16,6 +17,7 @@ pub use controller::ControllerFact;
 pub use log::{DeletionReason, LogFact};
 pub use raft::RaftFact;
 pub use replication::ReplicationFact;
+pub use set::FactSet;
 pub use world::WorldFact;
 pub use zookeeper::{SyncMode, ZooKeeperFact};
 

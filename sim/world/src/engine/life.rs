@@ -165,7 +165,7 @@ impl<M: Machine> Engine<M> {
         let process = &self.processes[hosted.process as usize];
         let place = machine - process.range().start as u32;
         let identity = identity_of(process, place, hosted.directory, self.seed, &self.cluster);
-        hosted.outbox = Outbox::new(range);
+        hosted.outbox = Outbox::new(range).without(self.timeline.untold());
         let (now, disk) = (process.clock.now(self.timeline.now()), hosted.disk.image());
         let config = hosted.config.clone();
         hosted.machine = Some(M::boot(identity, config, disk, now, &mut hosted.outbox));

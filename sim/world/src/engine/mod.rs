@@ -18,7 +18,7 @@ pub use process::ProcessPlan;
 use crate::network::{Delivery, Network, NetworkProfile};
 use crate::timeline::{Event, Timeline};
 use crate::timers::Fired;
-use klab_machine::fact::{Fact, WorldFact};
+use klab_machine::fact::{Fact, FactSet, WorldFact};
 use klab_machine::fingerprint::Fingerprint;
 use klab_machine::trace::{Entry, What};
 use klab_machine::{Command, ConnectionId, DiskImage, Input, Machine};
@@ -35,8 +35,8 @@ pub trait Simulation {
     /// the last step) added to the trace; none if nothing will ever happen again.
     fn step(&mut self) -> Option<&[Entry]>;
 
-    /// The digest of the trace so far.
-    fn fingerprint(&self) -> &Fingerprint;
+    /// The digest of the trace so far; none if it was made without.
+    fn fingerprint(&self) -> Option<&Fingerprint>;
 }
 
 /// Everything: processes, links, disks, clocks, and what will happen next.
@@ -89,10 +89,16 @@ impl<M: Machine> Engine<M> {
         self.network.delivered()
     }
 
-    /// From now on nobody is shown what became of messages, half of a trace, nor these facts of machines, by
-    /// their numbers. The fingerprint has it all the same.
-    pub fn hide(&mut self, facts: Vec<bool>) {
+    /// From now on nobody is shown what became of messages, half of a trace, nor these facts of machines. The
+    /// fingerprint has it all the same.
+    pub fn hide(&mut self, facts: FactSet) {
         self.timeline.hide(facts);
+    }
+
+    /// From now on there is no fingerprint, and machines that start do not tell what is hidden: a run of which
+    /// only the rest is asked is a tenth cheaper.
+    pub fn leave_undigested(&mut self) {
+        self.timeline.leave_undigested();
     }
 
     /// Runs until a time, that time included, and shows every entry of the trace.
@@ -350,7 +356,7 @@ impl<M: Machine> Simulation for Engine<M> {
         Some(self.timeline.show())
     }
 
-    fn fingerprint(&self) -> &Fingerprint {
+    fn fingerprint(&self) -> Option<&Fingerprint> {
         self.timeline.fingerprint()
     }
 }

@@ -81,7 +81,7 @@ fn one_scenario_and_seed_give_one_run_and_a_fork_lives_the_same_life() {
     let scenario = scenario("7s", more);
     let fingerprint = |mut world: World| {
         world.run_to_end(&mut |_: &Entry| {});
-        world.fingerprint().hex()
+        world.fingerprint().expect("it is digested").hex()
     };
     let mut world = World::new(&scenario, 3);
     world.run(Time(3_500_000_000), &mut |_: &Entry| {});

@@ -112,7 +112,7 @@ fn busy(seed: u64, loss_ppm: u32) -> ToyWorld {
 
 fn fingerprint(world: &mut ToyWorld, until: Span) -> String {
     world.run(Time(until.0), &mut |_: &Entry| {});
-    world.fingerprint().hex()
+    world.fingerprint().expect("it is digested").hex()
 }
 
 proptest! {
