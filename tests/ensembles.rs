@@ -4,6 +4,7 @@
 //! and random faults of which each plan enables some (swarm testing). The gate runs the first plans. More:
 //!
 //!     KLAB_ENSEMBLES=2000 cargo test --test ensembles -- --nocapture
+//!     KLAB_ENSEMBLES=13908..13909 cargo test --test ensembles
 //!
 //! A failure prints the plan as a scenario, with its seed.
 
@@ -14,6 +15,7 @@ use klab::check::Outcome as Verdict;
 use klab::machine::random::{Stream, stream};
 use klab::{Experiment, Hosting};
 use std::fmt::Write;
+use std::ops::Range;
 
 /// How many plans the gate runs.
 const OF_THE_GATE: u64 = 24;
@@ -25,8 +27,8 @@ const WORKLOADS: &[&str] = &["registers", "counter", "lock", "members", "watcher
 
 #[test]
 fn no_promise_is_broken_whatever_the_ensemble_and_the_faults() {
-    let plans = wanted().map_or(OF_THE_GATE, |plans| plans.parse().expect("a number"));
-    let failures = in_parallel(0..plans, |number| {
+    let plans = wanted().map_or(0..OF_THE_GATE, |plans| numbers(&plans));
+    let failures = in_parallel(plans, |number| {
         let scenario = plan(number);
         let experiment = Experiment::parse("plan.toml", &scenario, None);
         let experiment = experiment.unwrap_or_else(|mistake| panic!("{scenario}\n{mistake}"));
@@ -45,6 +47,15 @@ fn no_promise_is_broken_whatever_the_ensemble_and_the_faults() {
 #[allow(clippy::disallowed_methods, reason = "a person says so, and no run depends on it")]
 fn wanted() -> Option<String> {
     std::env::var("KLAB_ENSEMBLES").ok()
+}
+
+/// The first so many, or from one to before another.
+fn numbers(plans: &str) -> Range<u64> {
+    let number = |text: &str| text.parse().expect("a number");
+    match plans.split_once("..") {
+        Some((first, end)) => number(first)..number(end),
+        None => 0..number(plans),
+    }
 }
 
 /// The plan of a number, as a scenario.

@@ -120,6 +120,7 @@ const GROUNDS: &[(&str, &[Mutant])] = &[
             Mutant::ServesClientsFromThePast,
             Mutant::ReadsBeforeOwnWrites,
             Mutant::IgnoresZnodeVersions,
+            Mutant::AnswersSyncsAlone,
         ],
     ),
     (

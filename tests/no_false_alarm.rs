@@ -2,7 +2,7 @@
 //!
 //! Every number is a plan: a deployment of 1 to 7 brokers, its load, and random faults of which each plan enables some
 //! (Groce et al., "Swarm testing", ISSTA 2012). Every plan is run with a metadata quorum and with a ZooKeeper ensemble
-//! of as many servers. The gate runs the first plans and holds their tables against
+//! of as many servers, where an administrator moves replicas, creates and deletes a topic meanwhile. The gate runs the first plans and holds their tables against
 //! `reports/judge/no-false-alarm.md`. More of them, and the other tables of that page:
 //!
 //!     KLAB_PLANS=20000 cargo test --test no_false_alarm -- --nocapture
@@ -135,6 +135,20 @@ struct Plan {
     every_ms: u32,
     loss_ppm: u32,
     seed: u64,
+    errands: Vec<(u32, Errand)>,
+}
+
+/// What an administrator does at a time, in milliseconds.
+#[derive(Clone, Debug)]
+enum Errand {
+    /// A partition's replicas shall be on these brokers, as far as there are such.
+    Reassign(u32, Vec<u16>),
+    /// Where a partition's replicas are, they shall be.
+    Cancel(u32),
+    /// The other topic comes into being.
+    Create,
+    /// It goes.
+    Delete,
 }
 
 /// A config that makes a difference to what is promised, or to how much goes on.
@@ -185,7 +199,12 @@ fn plans(mode: Mode) -> impl Strategy<Value = Plan> {
         700..=6000u32,
         prop_oneof![Just(0u32), 1..=20_000u32],
     );
-    (deployment, replication, settings, load, faults, any::<u32>()).prop_map(
+    let errands = match mode {
+        Mode::Kraft => 0..=0,
+        Mode::ZooKeeper => 0..=6,
+    };
+    let errands = proptest::collection::vec((6_000..22_000u32, errand()), errands);
+    (deployment, replication, settings, load, faults, any::<u32>(), errands).prop_map(
         move |(
             (brokers, voters, combined, partitions),
             (replication, min_insync_replicas),
@@ -193,6 +212,7 @@ fn plans(mode: Mode) -> impl Strategy<Value = Plan> {
             (acks, idempotence, rate),
             (families, every_ms, loss_ppm),
             seed,
+            errands,
         )| {
             let replication = replication.min(brokers);
             Plan {
@@ -211,9 +231,25 @@ fn plans(mode: Mode) -> impl Strategy<Value = Plan> {
                 every_ms,
                 loss_ppm,
                 seed: u64::from(seed),
+                errands,
             }
         },
     )
+}
+
+fn errand() -> impl Strategy<Value = Errand> {
+    let brokers = Just((1..=7u16).collect::<Vec<_>>()).prop_shuffle();
+    prop_oneof![
+        4 => (0..4u32, brokers, 1..=5usize).prop_map(|(partition, mut brokers, replicas)| {
+            // The first ones are there in every deployment that has as many.
+            brokers.sort_by_key(|broker| *broker > 5);
+            brokers.truncate(replicas);
+            Errand::Reassign(partition, brokers)
+        }),
+        1 => (0..4u32).prop_map(Errand::Cancel),
+        1 => Just(Errand::Create),
+        1 => Just(Errand::Delete),
+    ]
 }
 
 impl Plan {
@@ -258,6 +294,11 @@ impl Plan {
         let Plan { min_insync_replicas, acks, idempotence, rate, every_ms, loss_ppm, .. } = self;
         let [broker, topic, producer] =
             [Scope::Broker, Scope::Topic, Scope::Producer].map(|scope| self.settings(scope));
+        // A topic that was deleted stays so until the administrator creates it.
+        let auto = match self.errands.is_empty() {
+            true => "",
+            false => r#", "auto.create.topics.enable" = false"#,
+        };
         let mut text = format!(
             r#"title   = "A random deployment under random faults"
 concept = "recovery"
@@ -266,7 +307,7 @@ run-for = "25s"
 [cluster]
 brokers    = {brokers}
 controller = {controller}
-config     = {{ {session}, "replica.lag.time.max.ms" = 3000{broker} }}
+config     = {{ {session}, "replica.lag.time.max.ms" = 3000{auto}{broker} }}
 
 [network]
 loss = "{}.{:04}%"
@@ -308,7 +349,57 @@ converge-within = "120s"
                 "\n[[nemesis]]\nfamilies = {families:?}\nnodes    = \"all\"\nevery    = \"{every_ms}ms\"\nfrom     = \"5s\"\nswarm    = true\n",
             );
         }
+        self.write_errands(&mut text).expect("a string takes everything");
         text
+    }
+
+    /// What the administrator does, and the other topic if he has to do with it.
+    fn write_errands(&self, text: &mut String) -> std::fmt::Result {
+        let Plan { brokers, partitions, replication, acks, .. } = self;
+        if self.errands.iter().any(|(_, errand)| matches!(errand, Errand::Create | Errand::Delete))
+        {
+            write!(
+                text,
+                r#"
+[[topic]]
+name        = "payments"
+partitions  = 2
+replication = {replication}
+
+[[producer]]
+topic  = "payments"
+rate   = "10/s"
+config = {{ "acks" = "{acks}", "enable.idempotence" = false, "request.timeout.ms" = 3000, "delivery.timeout.ms" = 12000, "max.block.ms" = 5000 }}
+"#
+            )?;
+        }
+        for (at, errand) in &self.errands {
+            write!(text, "\n[[at]]\ntime = \"{at}ms\"\n")?;
+            match errand {
+                Errand::Reassign(partition, wanted) => {
+                    let there = wanted.iter().filter(|broker| *broker <= brokers);
+                    let mut replicas: Vec<String> = there.map(|one| format!("b{one}")).collect();
+                    if replicas.is_empty() {
+                        replicas.push("b1".into());
+                    }
+                    let partition = partition % partitions;
+                    writeln!(
+                        text,
+                        "reassign = {{ partitions = {{ orders-{partition} = {replicas:?} }} }}"
+                    )?;
+                }
+                Errand::Cancel(partition) => {
+                    let partition = partition % partitions;
+                    writeln!(text, "reassign = {{ partitions = {{ orders-{partition} = [] }} }}")?;
+                }
+                Errand::Create => writeln!(
+                    text,
+                    "create-topic = {{ name = \"payments\", partitions = 2, replication = {replication} }}"
+                )?,
+                Errand::Delete => writeln!(text, "delete-topic = \"payments\"")?,
+            }
+        }
+        Ok(())
     }
 }
 

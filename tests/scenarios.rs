@@ -69,6 +69,10 @@ const UNSEEN: &[(&str, &str)] = &[
         "a leader must come back without its tail and lead on in the same epoch; random plans find that once in thousands",
     ),
     (
+        "ReassignmentResumed",
+        "a controller of ZooKeeper mode must fall while replicas move; random plans find that",
+    ),
+    (
         "BrokerLearnedItIsFenced",
         "a controller unfences a broker in its answer to the first heartbeat, if it has caught up",
     ),

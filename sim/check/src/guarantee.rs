@@ -18,6 +18,8 @@ pub struct Terms {
     pub topic: TopicSettings,
     /// Eligible leader replicas are in force (KIP-966).
     pub eligible_leader_replicas: bool,
+    /// What else trusts the last member of an ISR.
+    pub last_member_trusted_by: Setting,
     /// The producer's settings.
     pub producer: ProducerSettings,
 }
@@ -154,7 +156,7 @@ fn losses(terms: &Terms) -> Vec<(Setting, String)> {
         losses.push((Setting::MinInsyncReplicas(in_sync), whom));
         if !terms.eligible_leader_replicas && in_sync > 1 {
             let what = "the last member of the ISR loses its power before it has flushed a record, and leads again";
-            losses.push((Setting::NoEligibleLeaderReplicas, what.into()));
+            losses.push((terms.last_member_trusted_by, what.into()));
         }
     }
     losses
@@ -275,7 +277,9 @@ mod tests {
     fn terms(acks: Acks, replicas: u32, min_isr: u32) -> Terms {
         let topic = TopicSettings { min_insync_replicas: min_isr, ..TopicSettings::default() };
         let producer = ProducerSettings { acks, ..ProducerSettings::default() };
-        Terms { replicas, topic, eligible_leader_replicas: false, producer }
+        let last_member_trusted_by = Setting::NoEligibleLeaderReplicas;
+        let eligible_leader_replicas = false;
+        Terms { replicas, topic, eligible_leader_replicas, last_member_trusted_by, producer }
     }
 
     fn flushing(terms: Terms) -> Terms {

@@ -25,13 +25,13 @@ pub(crate) fn of_acked(
 
 /// What permits the loss of a committed batch.
 pub(crate) fn of_committed(batch: &Batch, partition: &Partition, min_isr: u32) -> Option<Setting> {
-    of_committed_since(batch, &partition.elections, min_isr)
+    of_committed_since(batch, (&partition.elections, partition.last_member_trusted_by), min_isr)
 }
 
-/// As above, by all elections of the partition.
+/// As above, by all elections of the partition, and by what trusts the last member of its ISR.
 pub(crate) fn of_committed_since(
     batch: &Batch,
-    elections: &[Election],
+    (elections, last_member_trusted_by): (&[Election], Setting),
     min_isr: u32,
 ) -> Option<Setting> {
     let later = elections.iter().filter(|election| election.epoch > batch.epoch);
@@ -42,7 +42,7 @@ pub(crate) fn of_committed_since(
     match (batch.lost_by.count_ones(), batch.cut_off_by_leave) {
         (0, 0) => None,
         (losses, _) if losses >= promised => Some(Setting::MinInsyncReplicas(promised)),
-        _ if batch.lost_by_last_in_sync => Some(Setting::NoEligibleLeaderReplicas),
+        _ if batch.lost_by_last_in_sync => Some(last_member_trusted_by),
         (_, cut_off) if cut_off != 0 => Some(Setting::MinInsyncReplicas(promised)),
         _ => None,
     }

@@ -197,8 +197,8 @@ promises! {
         "Hunt et al. 2010: linearizable writes"
         "Writes of a znode take effect one after the other, each between its call and its answer, and whoever reads a version reads what was written.";
     SyncedReadsAreFresh "synced-reads-are-fresh" "zookeeper"
-        "Hunt et al. 2010: sync followed by a read"
-        "A read behind a sync sees every write that had ended when the sync was called.";
+        "Hunt et al. 2010: sync followed by a read; Leader.processSync, ZOOKEEPER-1675"
+        "A read behind a sync sees every write that had ended when the sync was called, but those of later leaders than the one that answered.";
     EveryOperationEnds "every-operation-ends" "recovery"
         "Vanlightly EventuallyWriteIsAcceptedOrRejected"
         "Every call that began before healing has ended when the run ends.";

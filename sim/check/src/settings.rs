@@ -69,6 +69,8 @@ pub enum Setting {
     MinInsyncReplicas(u32),
     /// The last member of the ISR lost what it had not flushed, and led all the same (KIP-966).
     NoEligibleLeaderReplicas,
+    /// The same in ZooKeeper mode, which never had eligible leader replicas.
+    LastMemberTrustedInZooKeeperMode,
     /// Without idempotence a retry may repeat a batch.
     NoIdempotence,
     /// Without idempotence a retry may be overtaken by a batch in flight.
@@ -81,6 +83,9 @@ pub enum Setting {
     RecordsDeleted,
     /// A voter's disk was lost or damaged: the quorum promises nothing about what it held.
     VoterDiskLost,
+    /// A ZooKeeper leader that was deposed and did not know it answered a `sync`, which is no transaction
+    /// (ZOOKEEPER-1675).
+    SyncOfDeposedLeader,
     /// A consumer that subscribes goes on where its group has committed, after every rebalance.
     Subscribe,
     /// Nobody polled to the end of the log: what was not seen may be there.
@@ -124,6 +129,14 @@ impl Default for ProducerSettings {
 }
 
 impl Settings {
+    /// Why the last member of an ISR leads whatever it has lost, where it does.
+    pub fn last_member_trusted_by(&self) -> Setting {
+        match self.zookeeper_mode {
+            true => Setting::LastMemberTrustedInZooKeeperMode,
+            false => Setting::NoEligibleLeaderReplicas,
+        }
+    }
+
     /// How a client produces.
     pub fn producer(&self, client: NodeId) -> ProducerSettings {
         self.producers.get(&client).copied().unwrap_or(self.other_producers)
@@ -140,11 +153,17 @@ impl fmt::Display for Setting {
             Setting::NoEligibleLeaderReplicas => {
                 f.write_str("eligible.leader.replicas.enable=false")
             }
+            Setting::LastMemberTrustedInZooKeeperMode => {
+                f.write_str("ZooKeeper mode trusts the last member of an ISR (KIP-966 is KRaft's)")
+            }
             Setting::NoIdempotence => f.write_str("enable.idempotence=false"),
             Setting::MaxInFlight(n) => write!(f, "max.in.flight.requests.per.connection={n}"),
             Setting::NewProducerEpoch => f.write_str("a new producer epoch (KIP-360)"),
             Setting::RecordsDeleted => f.write_str("retention or DeleteRecords"),
             Setting::VoterDiskLost => f.write_str("a voter's disk was lost"),
+            Setting::SyncOfDeposedLeader => {
+                f.write_str("a deposed leader answers a sync (ZOOKEEPER-1675)")
+            }
             Setting::Subscribe => f.write_str("subscribe"),
             Setting::NoFinalPolls => f.write_str("no final polls"),
             Setting::SharedPartition => f.write_str("several producers write to the partition"),

@@ -8,7 +8,9 @@ use crate::error::{Exit, Mistake};
 use crate::experiment::Experiment;
 use crate::judging;
 use anstyle::Style;
-use klab_check::{Guarantee, PROMISES, ProducerSettings, Promise, Survives, Terms, TopicSettings};
+use klab_check::{
+    Guarantee, PROMISES, ProducerSettings, Promise, Setting, Survives, Terms, TopicSettings,
+};
 use klab_scenario::act::{Act, Administration, Fault};
 use klab_scenario::nemesis::Family;
 use klab_scenario::{Controller, Scenario, Topic};
@@ -56,6 +58,8 @@ fn write(out: &mut String, path: &Path, scenario: &Scenario) -> fmt::Result {
         self::topic(out, scenario, topic)?;
     }
     quorum(out, scenario)?;
+    ensemble(out, scenario)?;
+    in_zookeeper_mode(out, scenario)?;
     given_up(out, scenario)?;
     whatever_is_set(out)
 }
@@ -70,7 +74,13 @@ fn topic(out: &mut String, scenario: &Scenario, topic: &Topic) -> fmt::Result {
     writeln!(out, "  min.insync.replicas={}", config.min_insync_replicas)?;
     let unclean = config.unclean_leader_election_enable;
     writeln!(out, "  unclean.leader.election.enable={unclean}")?;
-    writeln!(out, "  eligible.leader.replicas.enable={}", eligible_leader_replicas(scenario))?;
+    match scenario.cluster.is_in_zookeeper_mode() {
+        true => writeln!(out, "  ZooKeeper mode has no eligible leader replicas")?,
+        false => {
+            let eligible = eligible_leader_replicas(scenario);
+            writeln!(out, "  eligible.leader.replicas.enable={eligible}")?;
+        }
+    }
     writeln!(out, "  {flush}")?;
     let writers = writers(scenario, topic);
     if writers.is_empty() {
@@ -110,6 +120,7 @@ fn terms(
             flushes_every_batch: config.flush_messages == 1,
         },
         eligible_leader_replicas: eligible_leader_replicas(scenario),
+        last_member_trusted_by: judging::settings(scenario).last_member_trusted_by(),
         producer,
     }
 }
@@ -175,6 +186,52 @@ fn quorum(out: &mut String, scenario: &Scenario) -> fmt::Result {
         out,
         "  Permitted by a voter's disk was lost: a replaced disk forgets votes and records."
     )
+}
+
+/// Of an ensemble, whether Kafka is on it or not.
+fn ensemble(out: &mut String, scenario: &Scenario) -> fmt::Result {
+    let servers = judging::settings(scenario).ensemble.len();
+    if servers == 0 {
+        return Ok(());
+    }
+    let majority = servers / 2 + 1;
+    let deposed = Setting::SyncOfDeposedLeader;
+    writeln!(
+        out,
+        "\n{BOLD}The ZooKeeper ensemble{BOLD:#}: {servers} servers vote, {majority} are a majority"
+    )?;
+    writeln!(
+        out,
+        "  A write is committed when a majority has flushed it: no crash and no power cut takes it."
+    )?;
+    writeln!(out, "  It goes on while {} of them are down.", servers - majority)?;
+    writeln!(out, "  A read may be stale; one behind a sync is fresh.")?;
+    writeln!(out, "  Permitted by {deposed}: that one does not know of its successors' writes.")
+}
+
+/// What some promises mean where a controller keeps its metadata in znodes.
+fn in_zookeeper_mode(out: &mut String, scenario: &Scenario) -> fmt::Result {
+    if !scenario.cluster.is_in_zookeeper_mode() {
+        return Ok(());
+    }
+    writeln!(out, "\n{BOLD}What ZooKeeper mode makes of some promises{BOLD:#}")?;
+    for (promise, what) in [
+        (
+            Promise::LeaderIsAlive,
+            "nobody is fenced; who is elected is registered, as far as the controller knows. Who leads already may be gone",
+        ),
+        (
+            Promise::NoFencedBrokerInIsr,
+            "whoever is gone, as far as the controller knows, gets into no ISR, and no election leaves it in one",
+        ),
+        (
+            Promise::IsrIsSubsetOfReplicas,
+            "who gets into an ISR is a replica; a reassignment takes a replica from the topic first, and then from the ISR",
+        ),
+    ] {
+        writeln!(out, "  {promise}: {what}")?;
+    }
+    writeln!(out, "  What is promised of a metadata quorum has no meaning: there is none.")
 }
 
 /// What the scenario does that gives up a promise, or comes near it.

@@ -170,6 +170,8 @@ mutants! {
     ReadsBeforeOwnWrites = "reads-before-own-writes";
     /// A ZooKeeper leader writes data whatever version the client knows.
     IgnoresZnodeVersions = "ignores-znode-versions";
+    /// A ZooKeeper follower answers a sync by itself, and does not ask its leader.
+    AnswersSyncsAlone = "answers-syncs-alone";
 
     /// A controller in ZooKeeper mode that is elected goes on in the epoch of the one before it.
     KeepsTheControllerEpoch = "keeps-the-controller-epoch";

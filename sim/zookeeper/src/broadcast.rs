@@ -20,6 +20,7 @@ use klab_wire::zookeeper::{
 };
 use klab_wire::{NodeId, Now, Span, Time};
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 impl Leader {
@@ -96,6 +97,29 @@ impl Leader {
         handler.acked(zxid);
         let learner = handler.learner;
         self.process_ack(core, learner, zxid, now, out);
+    }
+
+    /// A learner is to take away everything behind this transaction: what it has acknowledged of that, it has not any
+    /// more, and what it may still say on an older connection counts no more. It gets it all again, and acknowledges
+    /// it again. ZooKeeper goes on counting (`Proposal.ackSet`, `LearnerHandler.syncFollower`): if its power fails in
+    /// between, a transaction is committed that a quorum does not have.
+    pub(crate) fn withdraw_acks(
+        &mut self,
+        (connection, learner): (ConnectionId, NodeId),
+        behind: Zxid,
+        out: &mut Outbox,
+    ) {
+        let truncated = (Bound::Excluded(behind), Bound::Unbounded);
+        for (_, proposal) in self.outstanding.range_mut(truncated) {
+            proposal.acks.remove(&learner);
+        }
+        let is_older = |(other, handler): &(&ConnectionId, &Handler)| {
+            handler.learner == learner && **other != connection
+        };
+        let older = self.handlers.iter().filter(is_older).map(|(other, _)| *other);
+        for connection in older.collect::<Vec<_>>() {
+            self.send_away(connection, out);
+        }
     }
 
     fn process_ack(
@@ -228,4 +252,68 @@ fn is_committed(acks: &BTreeSet<NodeId>, core: &Core) -> bool {
 
 fn send_sync(connection: ConnectionId, (session, cxid): (SessionId, Xid), out: &mut Outbox) {
     out.frame(connection, Frame::Sync(SyncAnswer { session, cxid, error: None }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leader::Phase;
+    use crate::learner_handler::Stage;
+    use crate::sessions::SessionTracker;
+    use crate::{Server, ServerSetup};
+    use klab_machine::{DiskImage, Identity, Machine};
+    use klab_wire::{ClusterId, DirectoryId, IncarnationId, Timestamp};
+
+    const NOW: Now = Now { time: Time::ZERO, wall: Timestamp(0) };
+    const Z1: NodeId = NodeId::zookeeper(1);
+    const Z2: NodeId = NodeId::zookeeper(2);
+
+    /// z1 leads epoch 1, and z2 follows on this connection.
+    fn of_two(connection: ConnectionId, out: &mut Outbox) -> (Core, Leader) {
+        let identity = Identity {
+            node: Z1,
+            cluster: ClusterId::from("script"),
+            directory: DirectoryId(1),
+            incarnation: IncarnationId(1),
+            rack: None,
+            seed: 1,
+        };
+        let setup = ServerSetup::new((1..=3).map(NodeId::zookeeper).collect(), Vec::new());
+        let mut core = Server::boot(identity, setup, &DiskImage::default(), NOW, out).core;
+        let mut leader = Leader::begin(&mut core, NOW.time, out);
+        (leader.phase, leader.epoch) = (Phase::Broadcasting, 1);
+        leader.last_proposed = Zxid::start_of(1);
+        leader.sessions =
+            SessionTracker::new(core.database.sessions(), core.setup.tick_time, NOW.time);
+        leader.accept(&core, (connection, Z2), out);
+        follows(&mut leader, connection);
+        (core, leader)
+    }
+
+    fn follows(leader: &mut Leader, connection: ConnectionId) {
+        let handler = leader.handlers.get_mut(&connection).expect("it is connected");
+        handler.stage = Stage::UpToDate;
+    }
+
+    #[test]
+    fn an_acknowledgement_counts_no_more_when_its_transaction_is_truncated() {
+        let mut out = Outbox::new(0);
+        let (first, second) = (ConnectionId(501), ConnectionId(502));
+        let (mut core, mut leader) = of_two(first, &mut out);
+        let op = Op::CreateSession { timeout: Span::from_secs(9) };
+        let session = SessionId(7);
+        let request = Request { session, cxid: Xid::NONE, op, owner: Some(Z1), name: None };
+        leader.submit(&mut core, &request, NOW, &mut out);
+        let zxid = Zxid::new(1, 1);
+        leader.acked(&mut core, (first, zxid), NOW.time, &mut out);
+        // z2 comes again, with a transaction that is not committed: it is to take it away, and to get it again.
+        leader.accept(&core, (second, Z2), &mut out);
+        leader.withdraw_acks((second, Z2), Zxid::start_of(1), &mut out);
+        follows(&mut leader, second);
+        leader.own_log_flushed(&mut core, zxid, NOW.time, &mut out);
+        leader.acked(&mut core, (first, zxid), NOW.time, &mut out);
+        assert!(leader.last_committed < zxid, "nobody but the leader has it");
+        leader.acked(&mut core, (second, zxid), NOW.time, &mut out);
+        assert_eq!(leader.last_committed, zxid);
+    }
 }

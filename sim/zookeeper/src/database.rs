@@ -103,8 +103,15 @@ impl Database {
     }
 
     /// Applies everything that was logged (`fastForwardDataBase`).
+    ///
+    /// A snapshot that is being written is given up then: its name would be that of a committed transaction, and in it
+    /// would be some that are not, and that no truncation takes out of it again. ZooKeeper's thread goes on writing
+    /// (`SyncRequestProcessor.shutdown` does not wait for it).
     pub fn fast_forward(&mut self) {
         let logged: Vec<Arc<Txn>> = self.log.after(self.last_processed).cloned().collect();
+        if !logged.is_empty() {
+            self.begun = None;
+        }
         for txn in &logged {
             self.apply(txn);
         }

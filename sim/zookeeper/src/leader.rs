@@ -259,6 +259,9 @@ impl Leader {
         let plan = choose(peer, stock);
         let (mode, from, to) = (plan.mode, peer, plan.reaches.max(plan.zxid));
         out.state(ZooKeeperFact::SyncModeChosen { learner, mode, from, to });
+        if mode == SyncMode::Trunc {
+            self.withdraw_acks((connection, learner), plan.zxid, out);
+        }
         match plan.mode {
             SyncMode::Diff => out.frame(connection, Frame::Diff(plan.zxid)),
             SyncMode::Trunc => out.frame(connection, Frame::Trunc(plan.zxid)),

@@ -20,7 +20,8 @@ use klab_machine::fact::ZooKeeperFact;
 use klab_machine::random::stream;
 use klab_machine::timer::ZooKeeperTimer;
 use klab_machine::{
-    Command, ConnectionId, DiskImage, FlushId, Identity, Input, Listener, Machine, Outbox, Timer,
+    Command, ConnectionId, DiskImage, FlushId, Identity, Input, Listener, Machine, Mutant, Outbox,
+    Timer,
 };
 use klab_wire::zookeeper::{Frame, Notification, Op, ServerState, Zxid};
 use klab_wire::{NodeId, Now, Span};
@@ -431,6 +432,9 @@ impl Server {
                 }
             }
             Role::Learning(learner) => match ask {
+                Ask::Sync(session, xid) if Mutant::AnswersSyncsAlone.lives() => {
+                    self.core.synced((session, xid), None, out);
+                }
                 Ask::Write(request) => learner.forward(request, out),
                 Ask::Sync(session, xid) => learner.sync((session, xid), out),
                 Ask::Revalidate(_, session, timeout) => learner.revalidate(session, timeout, out),

@@ -117,6 +117,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_committed_gets_into_no_snapshot_of_what_is() {
+        let (mut disk, mut out) = (DiskImage::default(), Outbox::new(0));
+        let mut database = Database::load(&disk, 500);
+        for (counter, path) in (1..).zip(["/a", "/b", "/y", "/z"]) {
+            let txn = create(counter, path);
+            database.append(txn.clone(), &mut out);
+            database.apply(&txn);
+        }
+        assert!(database.begin_snapshot(3));
+        // This one is proposed while it is written, and the leader goes: it is applied before the election, and taken
+        // away by the next leader.
+        database.append(create(5, "/zz"), &mut out);
+        database.fast_forward();
+        assert_eq!(database.finish_snapshot(&mut out), None);
+        database.truncate(Zxid::new(1, 4), &mut out);
+        store(&mut disk, &mut out);
+        for database in [&database, &Database::load(&disk, 500)] {
+            assert_eq!(database.tree().znode(&"/zz".into()), None);
+            assert_eq!(database.last_processed(), Zxid::new(1, 4));
+        }
+    }
+
+    #[test]
     fn what_is_truncated_does_not_come_back() {
         let (mut disk, mut out) = (DiskImage::default(), Outbox::new(0));
         let mut database = Database::load(&disk, 500);

@@ -45,6 +45,8 @@ struct Server {
     durable: Zxid,
     /// The last transaction that it has applied since it began to serve; none while it does not.
     applied: Option<Zxid>,
+    /// The epoch in which it serves; none while it does not.
+    serves_in: Option<u32>,
 }
 
 /// What was looked at, and what was found.
@@ -60,7 +62,7 @@ impl Ensemble {
         self.sessions.forget_client(node);
         self.znodes.abandon(node);
         if let Some(server) = self.servers.get_mut(&node) {
-            server.applied = None;
+            (server.applied, server.serves_in) = (None, None);
         }
     }
 
@@ -97,13 +99,13 @@ impl Ensemble {
                 looks.push(self.quorum_has(self.order.real(*zxid), having));
                 looks
             }
-            F::ServingStarted { zxid, history, .. } => {
+            F::ServingStarted { epoch, zxid, history, .. } => {
                 let zxid = real(zxid);
-                server.applied = Some(zxid);
+                (server.applied, server.serves_in) = (Some(zxid), Some(*epoch));
                 self.order.serve(zxid, *history)
             }
             F::ServingStopped { .. } => {
-                server.applied = None;
+                (server.applied, server.serves_in) = (None, None);
                 Vec::new()
             }
             F::TxnProposed { zxid, .. } => vec![self.order.propose(at.node, *zxid)],
@@ -120,7 +122,9 @@ impl Ensemble {
                 Vec::new()
             }
             F::SessionClosed { session, .. } => vec![self.sessions.closed(at, *session)],
-            F::SessionEstablished { session, .. } => {
+            F::SessionEstablished { session, server } => {
+                let epoch = self.servers.get(server).and_then(|server| server.serves_in);
+                self.znodes.connected(at.node, epoch);
                 self.sessions.established(at.node, *session);
                 Vec::new()
             }

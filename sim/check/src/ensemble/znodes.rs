@@ -6,10 +6,15 @@
 //! that ended before another began must have the lower version; no two have the same; whoever sees a version
 //! sees what was written with it; and a read behind a `sync` sees every write that had ended before the `sync`
 //! began.
+//!
+//! The last one has a way out. A `sync` is no transaction: the leader answers it by itself, and one that has been
+//! deposed and does not know it yet answers as well (`Leader.processSync`, ZOOKEEPER-1675). What it cannot know of
+//! are the writes of later epochs, and these alone may be missing.
 
 use super::Look;
 use crate::findings::{Breach, Finding};
 use crate::promise::Promise;
+use crate::settings::Setting;
 use crate::verdict::Moment;
 use klab_machine::OperationId;
 use klab_machine::operation::KeeperOutcome;
@@ -22,8 +27,22 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Znodes {
     pending: BTreeMap<(NodeId, OperationId), Pending>,
     znodes: BTreeMap<Path, Znode>,
-    /// What the last `sync` of each client that was answered guarantees its next read, and which request it was.
-    synced: BTreeMap<NodeId, (OperationId, BTreeMap<Path, u32>)>,
+    /// In which epoch the server serves to whom each client is connected.
+    epochs: BTreeMap<NodeId, u32>,
+    /// The last `sync` of each client that was answered.
+    synced: BTreeMap<NodeId, Synced>,
+}
+
+/// The highest version of a znode that a write of each epoch has ended with.
+type Ended = BTreeMap<u32, u32>;
+
+/// A `sync` that was answered: what it guarantees the next read of its client.
+#[derive(Clone, Debug)]
+struct Synced {
+    id: OperationId,
+    /// The epoch of the leader that answered; none if nobody knows, and then it is taken for the newest.
+    epoch: Option<u32>,
+    floor: BTreeMap<Path, Ended>,
 }
 
 /// A write on the condition that a znode has a version makes the next one of it.
@@ -40,8 +59,8 @@ fn followed(path: &Path, expected: Option<u32>, version: u32) -> Finding {
 #[derive(Clone, Debug)]
 struct Pending {
     op: Op,
-    /// The highest version of its znode that a write had ended with when it began; for a `sync`, of all.
-    floor: BTreeMap<Path, u32>,
+    /// With what writes of its znode had ended when it began; for a `sync`, of all.
+    floor: BTreeMap<Path, Ended>,
 }
 
 /// One znode as a register.
@@ -51,20 +70,18 @@ struct Znode {
     written: BTreeMap<u32, Data>,
     /// What may have been written, by those who do not know.
     possible: BTreeSet<Data>,
-    /// The highest version that a write has ended with.
-    ended: Option<u32>,
+    ended: Ended,
 }
 
 impl Znodes {
     pub(super) fn begin(&mut self, at: Moment, id: OperationId, op: &Op) {
         let floor = match op {
-            Op::Sync { .. } => self
-                .znodes
-                .iter()
-                .filter_map(|(path, znode)| Some((path.clone(), znode.ended?)))
-                .collect(),
+            Op::Sync { .. } => {
+                let ended = |(path, znode): (&Path, &Znode)| (path.clone(), znode.ended.clone());
+                self.znodes.iter().map(ended).collect()
+            }
             Op::SetData { path, .. } => {
-                let ended = self.znodes.get(path).and_then(|znode| znode.ended);
+                let ended = self.znodes.get(path).map(|znode| znode.ended.clone());
                 ended.map(|ended| (path.clone(), ended)).into_iter().collect()
             }
             _ => BTreeMap::new(),
@@ -86,6 +103,15 @@ impl Znodes {
         self.synced.remove(&node);
     }
 
+    /// A client has a server, which serves in this epoch. On that connection it is answered in this epoch or not at
+    /// all: a server that ceases to serve hangs up.
+    pub(super) fn connected(&mut self, node: NodeId, epoch: Option<u32>) {
+        match epoch {
+            Some(epoch) => drop(self.epochs.insert(node, epoch)),
+            None => drop(self.epochs.remove(&node)),
+        }
+    }
+
     pub(super) fn end(
         &mut self,
         at: Moment,
@@ -98,21 +124,26 @@ impl Znodes {
         match (&op, outcome) {
             (
                 Op::SetData { path, data, version },
-                KeeperOutcome::Answered(_, Answer::Stat(stat)),
+                KeeperOutcome::Answered(zxid, Answer::Stat(stat)),
             ) => {
-                let finding = self.wrote(path, data, stat.version, floor.get(path).copied());
+                let floor = floor.get(path).and_then(highest);
+                let finding = self.wrote(path, data, (zxid.epoch(), stat.version), floor);
                 let finding = finding.and_then(|()| followed(path, *version, stat.version));
                 vec![(Promise::ZnodeWritesAreLinearizable, finding)]
             }
-            (Op::Create { path, data, .. }, KeeperOutcome::Answered(_, Answer::Created { .. })) => {
+            (
+                Op::Create { path, data, .. },
+                KeeperOutcome::Answered(zxid, Answer::Created { .. }),
+            ) => {
                 // A znode that is created anew begins with version 0 again, and is another register.
                 let znode = self.znodes.entry(path.clone()).or_default();
                 znode.written = BTreeMap::from([(0, data.clone())]);
-                znode.ended = Some(0);
+                znode.ended = Ended::from([(zxid.epoch(), 0)]);
                 Vec::new()
             }
             (Op::Sync { .. }, KeeperOutcome::Answered(..)) => {
-                self.synced.insert(at.node, (id, floor));
+                let epoch = self.epochs.get(&at.node).copied();
+                self.synced.insert(at.node, Synced { id, epoch, floor });
                 Vec::new()
             }
             (Op::GetData { path, .. }, KeeperOutcome::Answered(_, Answer::Data { data, stat })) => {
@@ -127,13 +158,20 @@ impl Znodes {
         }
     }
 
-    fn wrote(&mut self, path: &Path, data: &Data, version: u32, floor: Option<u32>) -> Finding {
+    fn wrote(
+        &mut self,
+        path: &Path,
+        data: &Data,
+        (epoch, version): (u32, u32),
+        floor: Option<u32>,
+    ) -> Finding {
         let znode = self.znodes.entry(path.clone()).or_default();
         if floor.is_some_and(|floor| version <= floor) {
             let what = format!("{path} was written as version {version} after version {floor:?}");
             return Err(Breach::of(what));
         }
-        znode.ended = znode.ended.max(Some(version));
+        let ended = znode.ended.entry(epoch).or_default();
+        *ended = version.max(*ended);
         match znode.written.insert(version, data.clone()) {
             Some(other) if other != *data => {
                 let what =
@@ -169,17 +207,27 @@ impl Znodes {
         path: &Path,
         version: u32,
     ) -> Option<Look> {
-        let (sync, floor) = self.synced.get(&node)?;
-        if sync.0 + 1 != id.0 {
-            return None;
-        }
-        let floor = floor.get(path).copied().unwrap_or(0);
-        let finding = match version < floor {
-            true => Err(Breach::of(format!(
-                "{path} was read in version {version} behind a sync, and version {floor} had been written before"
-            ))),
-            false => Ok(()),
-        };
-        Some((Promise::SyncedReadsAreFresh, finding))
+        let synced = self.synced.get(&node).filter(|synced| synced.id.0 + 1 == id.0)?;
+        Some((Promise::SyncedReadsAreFresh, synced.shows(path, version)))
     }
+}
+
+impl Synced {
+    /// A read behind it has seen this version.
+    fn shows(&self, path: &Path, version: u32) -> Finding {
+        let ended = self.floor.get(path).into_iter().flatten();
+        let Some((epoch, last)) = ended.filter(|(_, last)| version < **last).next() else {
+            return Ok(());
+        };
+        let permitted = self.epoch.filter(|own| own < epoch).map(|_| Setting::SyncOfDeposedLeader);
+        let what = format!(
+            "{path} was read in version {version} behind a sync, and version {last} had been written before, in epoch {epoch}"
+        );
+        Err(Breach::of(what).permitted(permitted))
+    }
+}
+
+/// The highest version that a write has ended with.
+fn highest(ended: &Ended) -> Option<u32> {
+    ended.values().max().copied()
 }

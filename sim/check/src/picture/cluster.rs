@@ -25,6 +25,8 @@ pub(crate) struct Cluster {
     pub(crate) reigns: BTreeMap<LeaderEpoch, NodeId>,
     /// Fenced brokers.
     pub(crate) fenced: BTreeSet<NodeId>,
+    /// ZooKeeper mode: the brokers that each controller counts as gone.
+    pub(crate) gone: BTreeMap<NodeId, BTreeSet<NodeId>>,
     /// The last registration of each broker.
     pub(crate) broker_epochs: BTreeMap<NodeId, BrokerEpoch>,
     /// Every registration that a broker learned.
@@ -77,6 +79,7 @@ impl Cluster {
             latest: 0,
             reigns: BTreeMap::new(),
             fenced: BTreeSet::new(),
+            gone: BTreeMap::new(),
             broker_epochs: BTreeMap::new(),
             registrations: BTreeMap::new(),
             restarted: BTreeMap::new(),
@@ -105,7 +108,8 @@ impl Cluster {
         while partitions.len() <= index {
             let next = PartitionId(partitions.len() as u32);
             let topic = name.topic.clone();
-            partitions.push(Partition::new(TopicPartition { topic, partition: next }));
+            let name = TopicPartition { topic, partition: next };
+            partitions.push(Partition::new(name, &self.settings));
         }
         &mut partitions[index]
     }

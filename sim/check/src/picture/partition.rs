@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::copies::{Copies, ProducerTail, Replica};
-use crate::settings::Setting;
+use crate::settings::{Setting, Settings};
 use crate::verdict::{Moment, Witness};
 use klab_wire::{
     BatchProducer, LeaderEpoch, NodeId, Offset, PartitionEpoch, ProducerId, Time, TopicPartition,
@@ -21,6 +21,10 @@ pub(crate) struct Partition {
     pub(crate) partition_epoch: PartitionEpoch,
     pub(crate) isr: Arc<[NodeId]>,
     pub(crate) replicas: Arc<[NodeId]>,
+    /// ZooKeeper mode: the replicas that a reassignment takes away.
+    pub(crate) removing: Arc<[NodeId]>,
+    /// Those of them that the leader has been told are replicas no more, when they have not left the ISR yet.
+    pub(crate) not_waited_for: Arc<[NodeId]>,
     /// Changes of what decides how many replicas must be in sync: the metadata offset of each, and how many
     /// it was before.
     pub(crate) raised: Vec<(Offset, u32)>,
@@ -31,6 +35,8 @@ pub(crate) struct Partition {
     pub(crate) elections: Vec<Election>,
     /// Why committed records may be missing from now on, if they may.
     pub(crate) excuse: Option<Setting>,
+    /// Why the last member of its ISR leads whatever it has lost, where it does.
+    pub(crate) last_member_trusted_by: Setting,
     /// A leader that had lost records led on in its epoch (ZooKeeper mode): followers cannot tell the old ones from the
     /// new ones.
     pub(crate) resumed: bool,
@@ -72,7 +78,7 @@ pub(crate) struct Election {
 }
 
 impl Partition {
-    pub(crate) fn new(name: TopicPartition) -> Self {
+    pub(crate) fn new(name: TopicPartition, settings: &Settings) -> Self {
         Partition {
             name,
             copies: Copies::default(),
@@ -81,11 +87,14 @@ impl Partition {
             partition_epoch: PartitionEpoch(0),
             isr: Arc::new([]),
             replicas: Arc::new([]),
+            removing: Arc::new([]),
+            not_waited_for: Arc::new([]),
             raised: Vec::new(),
             leaders: BTreeMap::new(),
             committed: Offset(0),
             elections: Vec::new(),
             excuse: None,
+            last_member_trusted_by: settings.last_member_trusted_by(),
             resumed: false,
             given_up: BTreeSet::new(),
             expired: BTreeSet::new(),

@@ -17,11 +17,11 @@ use klab_machine::fact::ControllerFact;
 use klab_wire::{ElectionType, LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicPartition};
 use std::sync::Arc;
 
-type Nodes = Arc<[NodeId]>;
+pub(super) type Nodes = Arc<[NodeId]>;
 
 /// What came into force together and is still to be held together.
 #[derive(Clone, Debug, Default)]
-struct Unsettled {
+pub(super) struct Unsettled {
     partitions: Vec<(Moment, TopicPartition)>,
     /// A broker was fenced, which concerns every partition.
     fencing: Option<Moment>,
@@ -40,101 +40,6 @@ impl Judge {
         }
     }
 
-    /// In ZooKeeper mode a decision is stated when it has been written, and not at all if the controller falls before
-    /// it learns that: what the picture lacks the leaders tell ([`learn_election`](Judge::learn_election)). So
-    /// decisions are looked at one by one. That a broker has died its controller knows before it can have written
-    /// what follows from that, and nothing is promised of the time between.
-    pub(super) fn enforce_at_once(&mut self, at: Moment, fact: &ControllerFact) {
-        match fact {
-            ControllerFact::BrokerFenced { .. } | ControllerFact::BrokerUnfenced { .. } => {}
-            fact if self.is_told_late(at, fact) => {}
-            ControllerFact::BrokerRegistered { broker, .. } => {
-                self.cluster.begin_with_nothing(*broker);
-            }
-            fact => {
-                let decision = Decision { at, fact: fact.clone(), last: Offset(0) };
-                self.enforce_one(&decision, &mut Unsettled::default());
-                self.examine_alone(at, fact);
-            }
-        }
-    }
-
-    /// What one decision says by itself.
-    fn examine_alone(&mut self, at: Moment, fact: &ControllerFact) {
-        use ControllerFact as F;
-        let (leader, isr) = match fact {
-            F::LeaderElected { leader, isr, .. } => (Some(*leader), isr),
-            F::PartitionCreated { leader, isr, .. } => (*leader, isr),
-            F::PartitionWentOffline { isr, .. } | F::IsrChanged { isr, .. } => (None, isr),
-            _ => return,
-        };
-        let name = fact.partition();
-        if leader.is_some() {
-            let finding = leader_in_isr::check(leader, isr);
-            self.findings.note(Promise::LeaderInIsr, at, name, finding);
-        }
-        let finding = isr_rules::is_not_empty(isr, false);
-        self.findings.note(Promise::IsrNeverEmpty, at, name, finding);
-    }
-
-    /// A broker leads in an epoch of which no controller has told: the election is news, and so is the ISR.
-    pub(super) fn learn_election(
-        &mut self,
-        at: Moment,
-        name: &TopicPartition,
-        epoch: LeaderEpoch,
-        isr: &Nodes,
-    ) {
-        if !self.cluster.settings.zookeeper_mode {
-            return;
-        }
-        let partition = self.cluster.partition_mut(name);
-        let (known, leader) = (partition.leader_epoch, partition.leader);
-        if known < epoch {
-            let may_be_unclean = self.cluster.topic(&name.topic).unclean_leader_election;
-            let clean = !may_be_unclean || isr.len() > 1;
-            self.elect(at, name, at.node, epoch, isr.clone(), clean);
-        } else if known == epoch && leader == Some(at.node) {
-            // It has been away for so short a time that nobody else was elected.
-            self.put_in_sync(name, isr);
-        }
-    }
-
-    /// A leader has learned an ISR of which no controller has told.
-    pub(super) fn learn_change(
-        &mut self,
-        at: Moment,
-        name: &TopicPartition,
-        isr: &[NodeId],
-        epoch: PartitionEpoch,
-    ) {
-        let is_news = self.cluster.partition_mut(name).partition_epoch < epoch;
-        if self.cluster.settings.zookeeper_mode && is_news {
-            self.change_isr(at, name, &isr.into(), epoch);
-        }
-    }
-
-    /// A controller that is no more may learn only now that it has written something, on top of which its successor
-    /// has decided since.
-    fn is_told_late(&self, at: Moment, fact: &ControllerFact) -> bool {
-        use ControllerFact as F;
-        let newest = self.cluster.reigns.last_key_value();
-        let is_deposed = newest.is_some_and(|(_, controller)| *controller != at.node);
-        let Some(known) = fact.partition().and_then(|name| self.cluster.partition(name)) else {
-            return false;
-        };
-        is_deposed
-            && match fact {
-                F::IsrChanged { partition_epoch, .. } => *partition_epoch < known.partition_epoch,
-                F::LeaderElected { epoch, .. }
-                | F::LeaderElectedUncleanly { epoch, .. }
-                | F::LeaderEpochBumped { epoch, .. }
-                | F::PartitionWentOffline { epoch, .. } => *epoch < known.leader_epoch,
-                F::PartitionCreated { .. } => known.leader_epoch > LeaderEpoch(0),
-                _ => false,
-            }
-    }
-
     /// The quorum has committed everything below this offset, and with it decisions.
     pub(super) fn enforce(&mut self, to: Offset) {
         let mut unsettled = Unsettled::default();
@@ -144,7 +49,7 @@ impl Judge {
         self.settle(unsettled);
     }
 
-    fn enforce_one(&mut self, decision: &Decision, unsettled: &mut Unsettled) {
+    pub(super) fn enforce_one(&mut self, decision: &Decision, unsettled: &mut Unsettled) {
         use ControllerFact as F;
         let Decision { at, ref fact, last } = *decision;
         match fact {
@@ -175,7 +80,10 @@ impl Judge {
             F::IsrChanged { partition, isr, partition_epoch } => {
                 self.change_isr(at, partition, isr, *partition_epoch);
             }
-            F::ReassignmentStarted { partition, adding, .. } => self.add(partition, adding, last),
+            F::ReassignmentStarted { partition, adding, .. }
+            | F::ReassignmentResumed { partition, adding, .. } => {
+                self.add(partition, adding, last);
+            }
             F::ReassignmentCompleted { partition, replicas }
             | F::ReassignmentCancelled { partition, replicas } => {
                 self.cluster.assign(partition, replicas.clone(), last);
@@ -189,6 +97,7 @@ impl Judge {
     }
 
     fn activate(&mut self, at: Moment, epoch: LeaderEpoch) {
+        self.cluster.gone.remove(&at.node);
         let finding = one_leader_per_epoch::lead(&mut self.cluster.reigns, epoch, at.node);
         self.findings.note(Promise::OneActiveControllerPerEpoch, at, None, finding);
     }
@@ -225,7 +134,7 @@ impl Judge {
         partition.isr = isr.clone();
     }
 
-    fn elect(
+    pub(super) fn elect(
         &mut self,
         at: Moment,
         name: &TopicPartition,
@@ -285,7 +194,7 @@ impl Judge {
         self.findings.note(Promise::LeaderEpochIsMonotonic, at, Some(name), finding);
     }
 
-    fn change_isr(
+    pub(super) fn change_isr(
         &mut self,
         at: Moment,
         name: &TopicPartition,
@@ -302,7 +211,7 @@ impl Judge {
 
     /// These are in sync from now on. If one is left, and it has lost something while it was in sync, it leads
     /// all the same: without eligible leader replicas the last one is trusted (KIP-966).
-    fn put_in_sync(&mut self, name: &TopicPartition, isr: &Nodes) {
+    pub(super) fn put_in_sync(&mut self, name: &TopicPartition, isr: &Nodes) {
         let partition = self.cluster.partition_mut(name);
         partition.isr = isr.clone();
         if let [last] = **isr

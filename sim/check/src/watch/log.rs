@@ -252,9 +252,11 @@ impl Judge {
     fn cut_off_by_leave(&mut self, node: NodeId, name: &TopicPartition) {
         let Some(partition) = self.cluster.partition(name) else { return };
         let min_isr = self.cluster.min_isr(partition);
-        let Partition { copies, elections, .. } = self.cluster.partition_mut(name);
+        let Partition { copies, elections, last_member_trusted_by, .. } =
+            self.cluster.partition_mut(name);
+        let by = (elections.as_slice(), *last_member_trusted_by);
         for (slot, batch) in copies.just_cut(node) {
-            if permit::of_committed_since(batch, elections, min_isr).is_some() {
+            if permit::of_committed_since(batch, by, min_isr).is_some() {
                 batch.cut_off_by_leave |= 1 << slot;
             }
         }

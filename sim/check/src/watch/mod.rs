@@ -5,6 +5,7 @@ mod log;
 mod raft;
 mod replication;
 mod world;
+mod zookeeper_mode;
 
 use crate::invariant::end_offset_is_monotonic;
 use crate::judge::Judge;

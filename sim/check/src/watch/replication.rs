@@ -253,7 +253,7 @@ fn match_logs(at: Moment, partition: &mut Partition, findings: &mut Findings) {
 
 /// When the newest leader commits, everyone whom the controller counts as in sync must have it. A member
 /// that lost data is not asked until it is admitted anew: the controller learns of its new registration
-/// only later (KIP-903).
+/// only later (KIP-903). Nor is one that a reassignment takes away, when the leader knows of that already.
 fn examine_in_sync(
     at: Moment,
     partition: &Partition,
@@ -263,6 +263,9 @@ fn examine_in_sync(
 ) {
     for replica in partition.in_sync() {
         let (Some(end), false) = (replica.end, replica.lossy) else { continue };
+        if partition.not_waited_for.contains(&replica.node) {
+            continue;
+        }
         let finding = isr_member_has_committed_records::check(replica.node, end, to);
         let promise = Promise::IsrMemberHasCommittedRecords;
         findings.note(promise, at, Some(&partition.name), finding);

@@ -1,6 +1,8 @@
 //! What the servers of a ZooKeeper ensemble and their clients state.
 
+use crate::permits::permitted_by;
 use crate::story::Story;
+use klab_check::{Promise, Setting, Status};
 use klab_machine::fact::ZooKeeperFact as F;
 use klab_machine::operation::{Call, KeeperOutcome, Outcome};
 use klab_wire::NodeId;
@@ -204,4 +206,36 @@ pub fn synced_reads_are_fresh() -> [Story; 2] {
         story.asks(K1, 4, read()).saw(K1, 4, data, version)
     };
     [then("a", 1), then("b", 2)]
+}
+
+/// k1 is connected to z1, which follows in epoch 1. A write of epoch 1 ends, z2 begins epoch 2, and a write of that ends.
+/// Then a `sync` of k1 is answered, by whom it was connected to before or by z2, and it reads this.
+fn behind_a_change_of_leaders(asks: NodeId, data: &str, version: u32) -> Story {
+    let at = |server| F::SessionEstablished { session: SESSION, server };
+    let story = ensemble().fact(Z1, serves(Zxid::ZERO)).fact(K1, at(Z1));
+    let story = story.writes(K2, 1, "a", 1).fact(Z2, established(2, z(1, 1)));
+    let led =
+        F::ServingStarted { epoch: 2, zxid: z(1, 1), history: 0, state: ServerState::Leading };
+    let story = story.fact(Z2, led).asks(K2, 2, set("b"));
+    let story = story.told(K2, 2, z(2, 1), Answer::Stat(stat(2)));
+    let story = if asks == Z1 { story } else { story.fact(K1, at(asks)) };
+    let story = story.asks(K1, 3, Op::Sync { path: "/r0".into() });
+    let story = story.told(K1, 3, z(1, 1), Answer::Done);
+    story.asks(K1, 4, read()).saw(K1, 4, data, version)
+}
+
+#[test]
+fn a_deposed_leader_may_answer_a_sync_and_misses_what_its_successors_have_made_and_nothing_else() {
+    let fresh = Promise::SyncedReadsAreFresh;
+    let judged = |asks, data, version| behind_a_change_of_leaders(asks, data, version).end();
+    assert_eq!(permitted_by(&judged(Z1, "a", 1), fresh), [Setting::SyncOfDeposedLeader]);
+    for (asks, data, version, status) in [
+        (Z1, "", 0, Status::Violated),
+        (Z2, "a", 1, Status::Violated),
+        (Z2, "b", 2, Status::Kept),
+        (Z1, "b", 2, Status::Kept),
+    ] {
+        let verdict = judged(asks, data, version);
+        assert_eq!(verdict.promise(fresh).status, status, "{asks} {version}");
+    }
 }

@@ -12,6 +12,7 @@ mod quorum;
 mod replication;
 mod story;
 mod summaries;
+mod zookeeper_mode;
 
 use klab_check::{PROMISES, Promise, Status};
 use story::Story;

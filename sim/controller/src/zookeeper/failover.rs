@@ -163,6 +163,14 @@ impl KafkaController {
         self.give_topic_ids(&read, task, out);
         for (partition, assignment) in assignments_in(&read) {
             if assignment.is_being_reassigned() {
+                let (adding, removing) =
+                    (assignment.adding_replicas.clone(), assignment.removing_replicas.clone());
+                let name = partition.clone();
+                out.state(ControllerFact::ReassignmentResumed {
+                    partition: name,
+                    adding,
+                    removing,
+                });
                 self.context.being_reassigned.insert(partition.clone());
             }
             self.context.assign(&partition, assignment);

@@ -60,5 +60,7 @@ facts! {
         FeatureLevelSet { feature: String, level: u16 } => "{feature} at {level}";
         /// A block of producer ids was given out.
         ProducerIdsAllocated { broker: NodeId, first: u64, length: u32 } => "{broker} from {first}, {length} of them";
+        /// A new controller goes on with a reassignment that it has found (ZooKeeper mode).
+        ReassignmentResumed { partition: TopicPartition, adding: Arc<[NodeId]>, removing: Arc<[NodeId]> } => "{partition} adding {adding:?} removing {removing:?}";
     }
 }
