@@ -1,7 +1,8 @@
 //! Whatever the ensemble, its load and the faults, no promise of ZooKeeper is broken.
 //!
 //! Every number is a plan: 3 to 7 servers that vote, up to 3 that observe, how much they remember, their clients,
-//! and random faults of which each plan enables some (swarm testing). The gate runs the first plans. More:
+//! and random faults of which each plan enables some (swarm testing). The gate runs the first plans and holds their
+//! table against `reports/judge/no-false-alarm.md`. More:
 //!
 //!     KLAB_ENSEMBLES=2000 cargo test --test ensembles -- --nocapture
 //!     KLAB_ENSEMBLES=13908..13909 cargo test --test ensembles
@@ -11,14 +12,18 @@
 mod in_parallel;
 
 use in_parallel::in_parallel;
-use klab::check::Outcome as Verdict;
+use klab::check::{Outcome as Verdict, Status};
 use klab::machine::random::{Stream, stream};
-use klab::{Experiment, Hosting};
-use std::fmt::Write;
+use klab::{Experiment, Hosting, Judged};
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
 use std::ops::Range;
+use std::sync::Mutex;
 
 /// How many plans the gate runs.
-const OF_THE_GATE: u64 = 24;
+const OF_THE_GATE: u64 = 200;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/judge/no-false-alarm.md");
 
 const FAMILIES: &[&str] =
     &["crash", "power-cut", "pause", "cut", "isolate", "slow-link", "slow-disk", "clock-step"];
@@ -27,12 +32,15 @@ const WORKLOADS: &[&str] = &["registers", "counter", "lock", "members", "watcher
 
 #[test]
 fn no_promise_is_broken_whatever_the_ensemble_and_the_faults() {
-    let plans = wanted().map_or(0..OF_THE_GATE, |plans| numbers(&plans));
+    let wanted = wanted();
+    let plans = wanted.as_ref().map_or(0..OF_THE_GATE, |plans| numbers(plans));
+    let table = Mutex::new(Table::default());
     let failures = in_parallel(plans, |number| {
-        let scenario = plan(number);
+        let Plan { servers, scenario } = plan(number);
         let experiment = Experiment::parse("plan.toml", &scenario, None);
         let experiment = experiment.unwrap_or_else(|mistake| panic!("{scenario}\n{mistake}"));
         let outcome = experiment.judge(Hosting::Bare);
+        table.lock().expect("nobody panics while holding it").count(servers, &outcome);
         let is_alarm = matches!(outcome.verdict.outcome, Verdict::Violated | Verdict::NotConverged);
         is_alarm.then(|| {
             let outcome = experiment.run(Hosting::Bare, |_| {});
@@ -40,7 +48,13 @@ fn no_promise_is_broken_whatever_the_ensemble_and_the_faults() {
             format!("plan {number}:\n{scenario}\n{text}")
         })
     });
+    let table = table.into_inner().expect("as above").to_string();
+    println!("{table}");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    if wanted.is_none() {
+        let page = std::fs::read_to_string(PAGE).expect("the page is in the repository");
+        assert!(page.contains(&table), "{PAGE} has another table than\n{table}");
+    }
 }
 
 /// How many plans somebody wants to see.
@@ -58,18 +72,31 @@ fn numbers(plans: &str) -> Range<u64> {
     }
 }
 
-/// The plan of a number, as a scenario.
-fn plan(number: u64) -> String {
-    let mut chance = stream(number, "ensembles", []);
-    let mut text = String::new();
-    write_plan(&mut text, number, &mut chance).expect("a string takes everything");
-    text
+/// An ensemble with its clients and its faults.
+struct Plan {
+    /// The servers that vote.
+    servers: u64,
+    scenario: String,
 }
 
-fn write_plan(text: &mut String, number: u64, chance: &mut Stream) -> std::fmt::Result {
+/// The plan of a number.
+fn plan(number: u64) -> Plan {
+    let mut chance = stream(number, "ensembles", []);
+    let servers = chance.between(3, 7);
+    let mut scenario = String::new();
+    let written = write_plan(&mut scenario, (number, servers), &mut chance);
+    written.expect("a string takes everything");
+    Plan { servers, scenario }
+}
+
+fn write_plan(
+    text: &mut String,
+    (number, servers): (u64, u64),
+    chance: &mut Stream,
+) -> fmt::Result {
     writeln!(text, "title = \"plan {number}\"\nconcept = \"zookeeper\"")?;
     writeln!(text, "run-for = \"30s\"\nseed = {}\nallow-unmatched = true", number + 1)?;
-    writeln!(text, "[zookeeper]\nservers = {}", chance.between(3, 7))?;
+    writeln!(text, "[zookeeper]\nservers = {servers}")?;
     writeln!(text, "observers = {}", chance.below(4))?;
     writeln!(text, "tick-time = \"{}ms\"", [200, 500, 1_000][chance.below(3) as usize])?;
     writeln!(text, "commit-log-count = {}", [5, 40, 500][chance.below(3) as usize])?;
@@ -95,7 +122,7 @@ fn write_plan(text: &mut String, number: u64, chance: &mut Stream) -> std::fmt::
     writeln!(text, "[[expect]]\nsometimes = \"LeaderElectionStarted\"")
 }
 
-fn write_nemesis(text: &mut String, nodes: &str, chance: &mut Stream) -> std::fmt::Result {
+fn write_nemesis(text: &mut String, nodes: &str, chance: &mut Stream) -> fmt::Result {
     let mut families: Vec<String> = FAMILIES
         .iter()
         .filter(|_| chance.below(2) == 0)
@@ -107,4 +134,47 @@ fn write_nemesis(text: &mut String, nodes: &str, chance: &mut Stream) -> std::fm
     writeln!(text, "[[nemesis]]\nfamilies = [{}]\nnodes = \"{nodes}\"", families.join(", "))?;
     writeln!(text, "every = \"{}ms\"", chance.between(800, 5_000))?;
     writeln!(text, "lasts = {{ min = \"200ms\", max = \"{}ms\" }}", chance.between(500, 9_000))
+}
+
+/// What became of the plans, by how many servers vote.
+#[derive(Default)]
+struct Table(BTreeMap<u64, Row>);
+
+#[derive(Clone, Copy, Default)]
+struct Row {
+    plans: u64,
+    messages: u64,
+    permitted: u64,
+    violated: u64,
+    not_converged: u64,
+}
+
+impl Table {
+    fn count(&mut self, servers: u64, outcome: &Judged) {
+        let row = self.0.entry(servers).or_default();
+        let is_permitted =
+            outcome.verdict.promises.iter().any(|one| one.status == Status::Permitted);
+        row.plans += 1;
+        row.messages += outcome.messages;
+        row.permitted += u64::from(is_permitted);
+        row.violated += u64::from(outcome.verdict.outcome == Verdict::Violated);
+        row.not_converged += u64::from(outcome.verdict.outcome == Verdict::NotConverged);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "| servers that vote | plans | messages | broken as permitted | violated | not converged |\n",
+        )?;
+        f.write_str("|---|---:|---:|---:|---:|---:|\n")?;
+        for (servers, row) in &self.0 {
+            let Row { plans, messages, permitted, violated, not_converged } = row;
+            writeln!(
+                f,
+                "| {servers} | {plans} | {messages} | {permitted} | {violated} | {not_converged} |"
+            )?;
+        }
+        Ok(())
+    }
 }

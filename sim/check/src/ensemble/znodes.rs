@@ -215,8 +215,8 @@ impl Znodes {
 impl Synced {
     /// A read behind it has seen this version.
     fn shows(&self, path: &Path, version: u32) -> Finding {
-        let ended = self.floor.get(path).into_iter().flatten();
-        let Some((epoch, last)) = ended.filter(|(_, last)| version < **last).next() else {
+        let mut ended = self.floor.get(path).into_iter().flatten();
+        let Some((epoch, last)) = ended.find(|(_, last)| version < **last) else {
             return Ok(());
         };
         let permitted = self.epoch.filter(|own| own < epoch).map(|_| Setting::SyncOfDeposedLeader);
