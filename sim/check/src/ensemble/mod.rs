@@ -85,6 +85,7 @@ impl Ensemble {
             F::CurrentEpochStored { epoch } => {
                 vec![server.remember(server.accepted, *epoch)]
             }
+            F::SyncModeChosen { .. } => vec![self.quorum_has_accepted(at.node)],
             F::TxnsFlushed { zxid } => {
                 server.durable = server.durable.max(real(zxid));
                 Vec::new()
@@ -141,6 +142,22 @@ impl Ensemble {
         let has =
             |node: &&NodeId| self.servers.get(node).is_some_and(|server| server.durable >= zxid);
         self.participants.iter().filter(has).count() as u32
+    }
+
+    /// A leader brings a learner in line: a quorum has told it that it accepts its epoch.
+    fn quorum_has_accepted(&self, leader: NodeId) -> Look {
+        let epoch = self.servers.get(&leader).map_or(0, |server| server.accepted);
+        let has =
+            |node: &&NodeId| self.servers.get(node).is_some_and(|server| server.accepted >= epoch);
+        let having = self.participants.iter().filter(has).count();
+        let of = self.participants.len();
+        let finding = match having * 2 > of {
+            true => Ok(()),
+            false => Err(Breach::of(format!(
+                "{leader} goes on with epoch {epoch}, and {having} of {of} voters have written it down"
+            ))),
+        };
+        (Promise::EnsembleEpochsAreMonotonic, finding)
     }
 
     fn quorum_has(&self, zxid: Zxid, having: u32) -> Look {

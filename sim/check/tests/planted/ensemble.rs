@@ -3,7 +3,7 @@
 use crate::permits::permitted_by;
 use crate::story::Story;
 use klab_check::{Promise, Setting, Status};
-use klab_machine::fact::ZooKeeperFact as F;
+use klab_machine::fact::{SyncMode, ZooKeeperFact as F};
 use klab_machine::operation::{Call, KeeperOutcome, Outcome};
 use klab_wire::NodeId;
 use klab_wire::zookeeper::{
@@ -66,6 +66,26 @@ pub fn epochs_are_monotonic() -> [Story; 2] {
         story.fact(Z1, loaded)
     };
     [after(2), after(3)]
+}
+
+#[test]
+fn a_leader_goes_on_with_an_epoch_that_a_quorum_has_written_down() {
+    let brings_in_line = |accepted: &[NodeId]| {
+        let accepts =
+            |story: Story, node: &NodeId| story.fact(*node, F::AcceptedEpochStored { epoch: 3 });
+        let story = accepted.iter().fold(ensemble(), accepts);
+        let (mode, from, to) = (SyncMode::Diff, Zxid::ZERO, Zxid::ZERO);
+        story.fact(Z1, F::SyncModeChosen { learner: Z2, mode, from, to }).end()
+    };
+    // An observer's word does not count.
+    let observer = NodeId::zookeeper(4);
+    for (accepted, violations) in
+        [(&[Z1, Z2][..], 0), (&[Z1, Z2, Z3], 0), (&[Z1], 1), (&[Z1, observer], 1)]
+    {
+        let verdict = brings_in_line(accepted);
+        let found = verdict.promise(Promise::EnsembleEpochsAreMonotonic);
+        assert_eq!(found.violations, violations, "{accepted:?}");
+    }
 }
 
 /// *Local primary order*, for all pairs: as it is published, for some, the gap would pass.
