@@ -4,11 +4,9 @@ use super::switched;
 use crate::testing::*;
 use klab_machine::File;
 use klab_wire::config::Switches;
-use klab_wire::znodes::{ConfigChangeNotification, ConfigEntityZNode, path};
-use klab_wire::zookeeper::{Acl, CreateMode, Op};
 use klab_wire::{
-    Acks, BrokerEpoch, ConfigResource, ErrorCode, LeaderAndIsrPartitionState, LeaderEpoch,
-    MetadataRequest, PartitionId, Response, StopEpoch, TopicId, TopicIdPartition,
+    Acks, BrokerEpoch, ErrorCode, LeaderAndIsrPartitionState, LeaderEpoch, MetadataRequest,
+    PartitionId, Response, StopEpoch, TopicId, TopicIdPartition,
 };
 
 /// Two brokers; b1 leads `orders-0` in leader epoch 5, and b2 follows.
@@ -146,26 +144,6 @@ fn kip_570_a_stop_that_was_decided_in_an_older_leader_epoch_is_refused() {
 fn a_replica_that_is_not_here_is_stopped_without_a_word() {
     let mut bench = Bench::in_zookeeper_mode(1, &[], Switches::default());
     assert_eq!(bench.say_stop_replica(1, NOW, (StopEpoch::DuringDelete, true)), FINE);
-}
-
-#[test]
-fn a_new_replica_waits_until_its_topics_configs_are_read() {
-    let mut bench = Bench::in_zookeeper_mode(1, &[], Switches::default());
-    let configs = ConfigEntityZNode([("min.insync.replicas".into(), "2".into())].into());
-    let resource = ConfigResource::Topic("orders".into());
-    bench.create_znode(&path::config(&resource), configs.encode());
-    bench.say_to_all(&[1], &told(Some(1), 0, &[1, 2], &[1], 0));
-    let all = bench.produce(b(1), 0, Acks::All, 1);
-    assert_eq!(bench.produced(all), Some((ErrorCode::NotEnoughReplicas, None)));
-    // It is changed, and a numbered znode says so.
-    let (path, data) = (path::config(&resource), ConfigEntityZNode::default().encode());
-    bench.keeper(Op::SetData { path, data, version: None }).unwrap();
-    let told = ConfigChangeNotification(resource).encode();
-    let (acl, mode) = (Acl::Open, CreateMode::PERSISTENT_SEQUENTIAL);
-    let path = path::config_change();
-    bench.keeper(Op::Create { path, data: told, acl, mode }).unwrap();
-    let all = bench.produce(b(1), 0, Acks::All, 1);
-    assert_eq!(bench.produced(all), Some((ErrorCode::None, Some(0))));
 }
 
 #[test]

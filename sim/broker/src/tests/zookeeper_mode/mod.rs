@@ -1,5 +1,6 @@
 //! A broker in ZooKeeper mode: what it obeys, what it writes into znodes, and what it does when its session ends.
 
+mod configs;
 mod control;
 mod isr_writes;
 mod registration;
