@@ -49,9 +49,9 @@ elections and all; in KRaft mode that took a fourteenth of the time.",
             along: "topic.partitions=10,30,100,300,1000,2000,5000",
             lines: &[
                 ("KRaft", &["cluster.controller.mode=kraft"]),
-                ("ZooKeeper", &["cluster.controller.mode=zookeeper"]),
+                ("ZooKeeper, 10 at a time", &["cluster.controller.mode=zookeeper"]),
                 (
-                    "ZooKeeper, one request at a time",
+                    "ZooKeeper, 1 at a time",
                     &[
                         "cluster.controller.mode=zookeeper",
                         "broker.zookeeper.max.in.flight.requests=1",
