@@ -5,13 +5,17 @@
 //! receiver's socket buffer, or the sender's. A connection therefore never carries more than a window per round trip,
 //! and at a full card each gets a share in proportion to its window.
 //!
+//! Who has a request in hand does not read the next one (`Selector.mute`): it waits in the socket, and what does not fit
+//! there waits at its sender until the answer has left. A large request therefore begins to come across, but for a window
+//! of it, when the one before is done: requests in flight hide a round trip, and not the transfer.
+//!
 //! A message is complete with its last chunk. What faults do to it is decided then, for the message as a whole; what
 //! a stalled connection sends again is sent whole ([`way`](super::way)).
 
 use super::Network;
 use super::way::Way;
 use crate::timeline::{Event, Timeline};
-use klab_wire::Time;
+use klab_wire::{Span, Time};
 use std::collections::VecDeque;
 
 /// See the module.
@@ -21,9 +25,13 @@ pub(super) struct Flow {
     window: u64,
     outstanding: u64,
     /// What of each message has not been given to the card yet, the oldest message first.
-    unsent: VecDeque<u32>,
-    /// Chunks between the cards, and whether each is the last of its message.
-    travelling: VecDeque<(u32, bool)>,
+    unsent: VecDeque<Unsent>,
+    /// Chunks between the cards.
+    travelling: VecDeque<Chunk>,
+    /// Chunks that nobody has read, and when the receiver's card has them.
+    unread: VecDeque<(Time, Chunk)>,
+    /// The receiver has read a request and not dealt with it: it reads nothing.
+    is_muted: bool,
     /// When acknowledgements of chunks that have arrived will be back.
     acknowledged: VecDeque<(Time, u32)>,
     /// When the last chunk reaches the receiver's card.
@@ -34,6 +42,23 @@ pub(super) struct Flow {
     is_awaiting: bool,
 }
 
+/// What is left of a message.
+#[derive(Clone, Copy, Debug)]
+struct Unsent {
+    bytes: u32,
+    is_request: bool,
+}
+
+/// A piece of a message.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    bytes: u32,
+    /// The last of its message.
+    is_last: bool,
+    /// The last of a request: when it has been read, nothing is until the request is dealt with.
+    mutes: bool,
+}
+
 impl Flow {
     pub(super) fn new(window: u64) -> Self {
         Flow {
@@ -41,6 +66,8 @@ impl Flow {
             outstanding: 0,
             unsent: VecDeque::new(),
             travelling: VecDeque::new(),
+            unread: VecDeque::new(),
+            is_muted: false,
             acknowledged: VecDeque::new(),
             last: Time::ZERO,
             stale: 0,
@@ -53,6 +80,8 @@ impl Flow {
         self.unsent.clear();
         self.stale += self.travelling.len() as u32;
         self.travelling.clear();
+        self.unread.clear();
+        self.is_muted = false;
         self.acknowledged.clear();
         self.outstanding = 0;
     }
@@ -65,20 +94,31 @@ impl Flow {
     }
 
     /// The next chunk, if there is one and the window has room for it.
-    fn next_chunk(&mut self, largest: u32) -> Option<(u32, bool)> {
+    fn next_chunk(&mut self, largest: u32) -> Option<u32> {
         let left = self.unsent.front_mut()?;
-        let chunk = (*left).min(largest);
-        if self.outstanding > 0 && self.outstanding + u64::from(chunk) > self.window {
+        let bytes = left.bytes.min(largest);
+        if self.outstanding > 0 && self.outstanding + u64::from(bytes) > self.window {
             return None;
         }
-        *left -= chunk;
-        let is_last = *left == 0;
+        left.bytes -= bytes;
+        let is_last = left.bytes == 0;
+        let mutes = is_last && left.is_request;
         if is_last {
             self.unsent.pop_front();
         }
-        self.outstanding += u64::from(chunk);
-        self.travelling.push_back((chunk, is_last));
-        Some((chunk, is_last))
+        self.outstanding += u64::from(bytes);
+        self.travelling.push_back(Chunk { bytes, is_last, mutes });
+        Some(bytes)
+    }
+
+    /// The receiver reads what is there, up to the end of a request. Its acknowledgement takes so long to come back.
+    fn read(&mut self, now: Time, back: Span) {
+        while !self.is_muted
+            && let Some((complete, chunk)) = self.unread.pop_front()
+        {
+            self.is_muted = chunk.mutes;
+            self.acknowledged.push_back((complete.max(now) + back, chunk.bytes));
+        }
     }
 
     /// When to look again whether there is room, if something waits for it and nobody looks yet.
@@ -97,12 +137,27 @@ impl Network {
         index: u32,
         way: u8,
         bytes: u32,
+        is_request: bool,
         timeline: &mut Timeline,
     ) {
-        let overhead = self.profile.overhead;
+        let bytes = bytes.max(1) + self.profile.overhead;
         if let Some(flow) = self.flow(index, way) {
-            flow.unsent.push_back(bytes.max(1) + overhead);
+            flow.unsent.push_back(Unsent { bytes, is_request });
             self.pump(index, way, timeline);
+        }
+    }
+
+    /// The server has dealt with the request it had in hand: it reads on.
+    #[inline]
+    pub(super) fn read_on(&mut self, index: u32, timeline: &mut Timeline) {
+        let connection = &mut self.connections[index as usize];
+        let back = connection.ways[1].link;
+        let Some(flow) = &mut connection.ways[0].flow else { return };
+        flow.is_muted = false;
+        flow.read(timeline.now(), self.links[back as usize].shortest());
+        if let Some(at) = flow.await_room() {
+            let generation = connection.generation;
+            timeline.plan(at, Event::WindowOpened { connection: index, generation, way: 0 });
         }
     }
 
@@ -126,14 +181,16 @@ impl Network {
             flow.stale -= 1;
             return;
         }
-        let Some((bytes, is_last)) = flow.travelling.pop_front() else { return };
-        let complete = self.sites[receiver as usize].card.arrive(timeline.now(), bytes);
-        let acknowledged = complete + self.links[back as usize].shortest();
-        flow.acknowledged.push_back((acknowledged, bytes));
+        let Some(chunk) = flow.travelling.pop_front() else { return };
+        let now = timeline.now();
+        let complete = self.sites[receiver as usize].card.arrive(now, chunk.bytes);
+        flow.unread.push_back((complete, chunk));
+        flow.read(now, self.links[back as usize].shortest());
         if let Some(at) = flow.await_room() {
             timeline.plan(at, Event::WindowOpened { connection: index, generation, way });
         }
-        if is_last && let Some(transit) = on_the_way.iter_mut().find(|transit| transit.is_unsent())
+        if chunk.is_last
+            && let Some(transit) = on_the_way.iter_mut().find(|transit| transit.is_unsent())
         {
             let at = transit.complete(complete);
             timeline.plan(at, Event::Arrival { connection: index, generation, way });
@@ -166,7 +223,7 @@ impl Network {
         let link = &mut self.links[sender.link as usize];
         let Some(flow) = &mut sender.flow else { return };
         flow.settle(timeline.now());
-        while let Some((chunk, _)) = flow.next_chunk(largest) {
+        while let Some(chunk) = flow.next_chunk(largest) {
             let left = self.sites[site as usize].card.leave(timeline.now(), chunk);
             flow.last = link.travel(left, chunk).max(flow.last);
             timeline.plan(flow.last, Event::Chunk { connection: index, generation, way });

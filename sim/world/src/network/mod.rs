@@ -248,6 +248,7 @@ impl Network {
     }
 
     fn unmute_at(&mut self, index: u32, timeline: &mut Timeline) -> Delivery {
+        self.read_on(index, timeline);
         let end = &mut self.connections[index as usize].ends[1];
         end.muted = false;
         let unread = end.unread.pop_front()?;

@@ -11,7 +11,7 @@ use super::flow::Flow;
 use super::tamper::Tampering;
 use super::{Delivery, Network};
 use crate::timeline::{Event, Timeline};
-use klab_machine::trace::{Message, Outcome};
+use klab_machine::trace::{Message, MessageKind, Outcome};
 use klab_machine::{DisconnectReason, Input};
 use klab_wire::{Span, Time};
 use std::collections::VecDeque;
@@ -200,7 +200,8 @@ impl Network {
         let transit = Transit { arrives, bytes, is_lost, is_in: true, held, message, input };
         sender.on_the_way.push_back(transit);
         if !sender.is_blocked() {
-            self.send_in_chunks(index, way, bytes, timeline);
+            let is_request = matches!(message, Some(Message { kind: MessageKind::Request(_), .. }));
+            self.send_in_chunks(index, way, bytes, is_request, timeline);
         }
     }
 

@@ -117,6 +117,21 @@ fn a_window_bounds_a_connection_to_one_window_for_each_round_trip() {
 }
 
 #[test]
+fn who_has_a_request_in_hand_reads_no_more_of_the_next_one_than_its_socket_takes() {
+    // Requests of six chunks, a window of two: each takes three round trips of 2 ms, and then 10 ms of service.
+    let network = NetworkProfile { chunk: 13, bandwidth: Some(1_000_000_000), ..steady() };
+    let host = HostPlan { sockets: sockets(26).sockets, ..broker(8, 2) };
+    let server = ProcessPlan { host, ..plan(SERVER, ToyConfig::server()) };
+    let client = with_sockets(CLIENT, ToyConfig::client(&[SERVER], 0), 26);
+    let mut world = world_of(1, network, vec![server, client]);
+    run(&mut world, secs(1));
+    (0..2).for_each(|_| send_to_each(&mut world));
+    run(&mut world, secs(2));
+    // Two chunks of the second are there when the first is answered, at 1,015 ms; the others take two round trips more.
+    assert_eq!(when(&world, SERVER, is_request), [1_015, 1_029]);
+}
+
+#[test]
 fn connections_share_a_card_chunk_by_chunk() {
     // At 7,800 bytes a second a request of 78 takes 10 ms, in six chunks.
     const OTHER: NodeId = NodeId::broker(2);
