@@ -20,8 +20,18 @@ pub struct Producer {
     producer: KafkaProducer,
     workload: Workload,
     phase: Phase,
-    /// The application's thread waits in `send`.
-    is_held_up: bool,
+    thread: Thread,
+}
+
+/// Where the application's thread is, if one sends in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thread {
+    /// Between two bursts.
+    Paces,
+    /// It waits in `send`.
+    IsHeldUp,
+    /// It goes on with the burst in which it was held up, however little of that is left.
+    GoesOn,
 }
 
 /// How far along its life a producer is.
@@ -88,7 +98,7 @@ impl Machine for Producer {
         let mut producer = KafkaProducer::new(&identity, &setup);
         set_burst(workload.first_burst(), out);
         producer.run(now, out);
-        Producer { producer, workload, phase: Phase::Open, is_held_up: false }
+        Producer { producer, workload, phase: Phase::Open, thread: Thread::Paces }
     }
 
     fn step(&mut self, now: Now, input: Input, out: &mut Outbox) {
@@ -172,7 +182,10 @@ impl Producer {
         if self.phase != Phase::Open {
             return;
         }
-        self.workload.begin_in_turn(now);
+        match std::mem::replace(&mut self.thread, Thread::Paces) {
+            Thread::Paces => self.workload.begin_in_turn(now),
+            Thread::IsHeldUp | Thread::GoesOn => self.workload.go_on_in_turn(),
+        }
         while self.producer.blocked() == 0 {
             let producer = &self.producer;
             let Some(append) = self.workload.next_in_turn(
@@ -186,7 +199,7 @@ impl Producer {
             out.record(Operation::Began { id: append.operation, call: call(&append, topic) });
             self.producer.send(append, now, out);
         }
-        self.is_held_up = true;
+        self.thread = Thread::IsHeldUp;
         self.producer.wake_sender(now, out);
     }
 
@@ -218,8 +231,8 @@ impl Producer {
             return;
         }
         self.producer.run(now, out);
-        if self.is_held_up && self.producer.blocked() == 0 {
-            self.is_held_up = false;
+        if self.thread == Thread::IsHeldUp && self.producer.blocked() == 0 {
+            self.thread = Thread::GoesOn;
             set_burst(Some(Span::ZERO), out);
         }
         if self.phase == Phase::Closing && self.producer.sender.accumulator.incomplete() == 0 {

@@ -46,6 +46,9 @@ pub struct ProducerWorkload {
     /// One thread of the application calls `send`, and waits while it blocks; bursts that became late by that follow
     /// without a pause. The sender is a thread beside it, which it wakes. On hardware where both take time.
     pub in_turn: bool,
+    /// How many records such a thread sends in one step: what it does takes time, so that the last record of a large burst
+    /// is sent later than the first.
+    pub at_a_time: u32,
 }
 
 /// A topic that a producer writes to.
@@ -150,6 +153,7 @@ impl Default for ProducerWorkload {
             partitioning: Partitioning::Default,
             counted: false,
             in_turn: false,
+            at_a_time: u32::MAX,
         }
     }
 }

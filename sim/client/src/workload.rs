@@ -21,9 +21,10 @@ pub(crate) struct Workload {
     sent: u64,
     stops_at: Time,
     largest_count: u32,
-    /// When the next burst is due, and what is left of one that was held up.
+    /// When the next burst is due, and what is left of one that was held up; of that, what is left of this step.
     due: Time,
     left: u32,
+    piece: u32,
     /// The partition whose turn it is, and the numbers kept for each, by topic.
     turn: u32,
     numbers_of: BTreeMap<(u32, u32), Numbers>,
@@ -45,6 +46,7 @@ impl Workload {
             largest_count: largest_count(setup.config.batch_size as u32, spec.value_size),
             due: now.time + spec.start,
             left: 0,
+            piece: 0,
             turn: 0,
             numbers_of: BTreeMap::new(),
             spec,
@@ -93,20 +95,22 @@ impl Workload {
         room: impl Fn(u32, Option<u32>, u32) -> Option<u32>,
     ) -> Option<Append> {
         if !self.spec.counted {
-            let mut left = self.left;
-            let append = self.next_call(&mut left);
-            self.left = left;
+            let mut piece = self.piece;
+            let append = self.next_call(&mut piece);
+            self.left -= self.piece - piece;
+            self.piece = piece;
             return append;
         }
-        if self.left == 0 || self.remaining() == 0 {
+        if self.piece == 0 || self.remaining() == 0 {
             return None;
         }
         let (topic, size) = (self.next_topic, self.spec.value_size);
         let partition = self.partition_in_turn(partitions(topic));
         let most = room(topic, partition, size).unwrap_or(self.largest_count);
-        let count = u64::from(self.left.min(most)).min(self.remaining()) as u32;
+        let count = u64::from(self.piece.min(most)).min(self.remaining()) as u32;
         self.next_topic = (topic + 1) % self.spec.topics.len() as u32;
         self.left -= count;
+        self.piece -= count;
         self.sent += u64::from(count);
         // Calls are numbered in their order, whatever numbers their values have.
         let (operation, first_value) = match partition {
@@ -150,10 +154,19 @@ impl Workload {
         if self.left == 0 && now.time < self.stops_at {
             self.left = self.spec.burst;
         }
+        self.go_on_in_turn();
     }
 
-    /// When the thread's next burst comes, if one does: what is late comes at once.
+    /// A step of such a thread begins: it sends so many records of its burst at the most.
+    pub(crate) fn go_on_in_turn(&mut self) {
+        self.piece = self.left.min(self.spec.at_a_time);
+    }
+
+    /// When the thread goes on, if it does: with what is left of its burst at once, and so with a burst that is late.
     pub(crate) fn next_in_time(&mut self, now: Now) -> Option<Span> {
+        if self.left > 0 && self.remaining() > 0 {
+            return Some(Span::ZERO);
+        }
         self.due = match self.spec.interval {
             Span::ZERO => now.time,
             interval => self.due + interval,

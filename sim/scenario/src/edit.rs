@@ -220,6 +220,7 @@ fn fields_of(list: &str) -> &'static [&'static str] {
             "topic",
             "topics",
             "rate",
+            "burst-every",
             "records",
             "start",
             "stop",

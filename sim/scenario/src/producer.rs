@@ -23,6 +23,10 @@ pub struct Producer {
     pub topics: Vec<TopicName>,
     /// How often each of them calls `send()`; 100/s if nothing is said.
     pub rate: Load,
+    /// How far apart they send what the rate asks for, as a benchmark's rate limiter does that sleeps for so long when
+    /// it is early; as evenly as can be if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text::some_span")]
+    pub burst_every: Option<Span>,
     /// How many records each of them sends at most; no limit if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
@@ -150,6 +154,7 @@ impl Producer {
             name: scope.read_client_name(table),
             count: read_count(table),
             rate: read_load(table, scope),
+            burst_every: table.optional("burst-every"),
             records: table.optional("records"),
             start,
             stop,

@@ -74,13 +74,14 @@ pub(crate) fn offset_spec(position: Position) -> Option<OffsetSpec> {
 fn workload(scenario: &Scenario, producer: &Producer, at: Span) -> ProducerWorkload {
     let hardware = &scenario.hardware;
     let in_turn = hardware.producer_record_ns > 0;
-    let (interval, burst) = match (producer.rate, in_turn) {
-        (Load::Rate(rate), false) => pace(rate, SHORTEST_INTERVAL),
-        (Load::Rate(rate), true) => pace(rate, FINEST_INTERVAL),
-        (Load::Max, _) => {
-            let group = FINEST_INTERVAL.0 / 2 / hardware.producer_record_ns.max(1);
-            (Span::ZERO, group.clamp(1, 1_000) as u32)
-        }
+    let at_a_time = match in_turn {
+        true => (FINEST_INTERVAL.0 / 2 / hardware.producer_record_ns).clamp(1, 1_000) as u32,
+        false => u32::MAX,
+    };
+    let shortest = if in_turn { FINEST_INTERVAL } else { SHORTEST_INTERVAL };
+    let (interval, burst) = match producer.rate {
+        Load::Rate(rate) => pace(rate, producer.burst_every.unwrap_or(shortest)),
+        Load::Max => (Span::ZERO, at_a_time),
     };
     let stop = producer.stop.unwrap_or(scenario.run_for).min(scenario.run_for);
     ProducerWorkload {
@@ -95,6 +96,7 @@ fn workload(scenario: &Scenario, producer: &Producer, at: Span) -> ProducerWorkl
         partitioning: partitioning(producer.partitioner),
         counted: (burst > 1 || in_turn) && producer.keys.is_none(),
         in_turn,
+        at_a_time,
     }
 }
 
