@@ -21,6 +21,7 @@ use crate::alter_partition::AlterPartitions;
 use crate::controller_channel::ControllerChannel;
 use crate::controller_link::{self, Forwarded};
 use crate::fetch_read::Look;
+use crate::fetch_session::SessionId;
 use crate::fetch_session_cache::FetchSessionCache;
 use crate::fetcher::FetcherId;
 use crate::lifecycle::{BrokerLifecycle, Communication};
@@ -188,6 +189,10 @@ impl Machine for Broker {
             delayed: self.purgatory.sizes(),
         }
     }
+
+    fn session_size(&self, session: u32) -> u64 {
+        self.purgatory.sessions.size_of(SessionId(session))
+    }
 }
 
 impl Broker {
@@ -199,6 +204,12 @@ impl Broker {
     /// The registration of this life, if it is that far.
     pub fn registration(&self) -> Option<BrokerEpoch> {
         self.lifecycle.epoch()
+    }
+
+    /// Fetches that wait in purgatory, and the partitions that they wait at, once for each fetch.
+    pub fn delayed_fetches(&self) -> (u32, u64) {
+        let sessions = &self.purgatory.sessions;
+        (sessions.parked_count(), sessions.watched_count())
     }
 
     /// Who asked on a connection.

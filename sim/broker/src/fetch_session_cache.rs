@@ -89,6 +89,18 @@ impl FetchSessionCache {
         self.sessions.iter().filter(|session| session.parked.is_some()).count() as u32
     }
 
+    /// The partitions that they wait at, once for each fetch.
+    pub fn watched_count(&self) -> u64 {
+        let parked = self.sessions.iter().filter(|session| session.parked.is_some());
+        parked.map(|session| u64::from(session.len())).sum()
+    }
+
+    /// How many partitions a session has; none if there is no such session.
+    pub fn size_of(&self, id: SessionId) -> u64 {
+        let session = self.find(id).and_then(|session| self.get(session));
+        session.map_or(0, |session| u64::from(session.len()))
+    }
+
     /// A full fetch begins: a session of its own, which the cache may [keep](Self::maybe_keep) when the
     /// fetch is answered.
     pub fn begin_full(

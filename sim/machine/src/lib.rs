@@ -59,6 +59,12 @@ pub trait Machine: Clone + Debug {
 
     /// What to show of it.
     fn view(&self) -> Self::View;
+
+    /// How many partitions one of its fetch sessions has. Who answers a fetch looks at all of them, which takes time: KIP-227
+    /// spares the messages, and not that. Hosts on which computing costs nothing do not ask.
+    fn session_size(&self, _session: u32) -> u64 {
+        0
+    }
 }
 
 /// Who a machine is, in this life of its process.

@@ -77,6 +77,8 @@ constants! {
         "A request handler's work on a fetch, a follower's or a consumer's.";
     fetch_partition_ns "fetch-partition-ns" = 0,
         "And on each partition that the fetch names: with fetch sessions (KIP-227) those that changed.";
+    fetch_session_partition_ns "fetch-session-partition-ns" = 0,
+        "And on each partition of the fetch's session, whether anything has changed there or not: when the fetch comes, and again, by the thread that has appended, when one that has waited is answered.";
     fetch_data_partition_ns "fetch-data-partition-ns" = 0,
         "And on each partition that is answered with records.";
     fetch_byte_ps "fetch-byte-ps" = 0,
@@ -95,6 +97,8 @@ constants! {
         "And on each partition in the answer.";
     other_request_ns "other-request-ns" = 0,
         "A request handler's work on any other request, and a controller's on each of its own.";
+    election_ns "election-ns" = 0,
+        "A controller's work on each partition whose leader it changes.";
     gc_interval_ns "gc-interval-ns" = 0,
         "How long it is, on average, from one stop-the-world garbage collection of a broker to the next one; drawn evenly from half of that to one and a half. 0 switches them off.";
     gc_pause_min_ns "gc-pause-min-ns" = 0,
@@ -115,7 +119,7 @@ constants! {
     dirty_background_bytes "dirty-background-bytes" = 0,
         "Unwritten bytes of one disk from which on the system writes back without a pause (`vm.dirty_background_bytes`).";
     dirty_limit_bytes "dirty-limit-bytes" = 0,
-        "Unwritten bytes of one disk at which whoever appends waits for the disk (`vm.dirty_bytes`).";
+        "Unwritten bytes of one disk that are never exceeded by much (`vm.dirty_bytes`): from the middle between both limits on whoever appends is paused, each thread for its equal share of the disk.";
     write_back_ns "write-back-ns" = 30_000_000_000,
         "After how long the system writes dirty pages back that are below the limit (`vm.dirty_expire_centisecs`).";
     stall_interval_ns "stall-interval-ns" = 0,

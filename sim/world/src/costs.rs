@@ -4,9 +4,9 @@
 //! step knows (how much a fetch found, how many records an application sent) is paid for afterwards, and
 //! the step's own messages leave when that has passed.
 
-use klab_machine::fact::{Fact, ZooKeeperFact};
+use klab_machine::fact::{ControllerFact, Fact, ZooKeeperFact};
 use klab_machine::trace::What;
-use klab_machine::{Call, Effect, Input, Operation};
+use klab_machine::{Call, Effect, Input, Machine, Operation};
 use klab_wire::zookeeper::Frame;
 use klab_wire::{FetchResponse, FetchedPartition, MetadataResponse, Request, Response, Span};
 
@@ -34,6 +34,9 @@ pub struct Costs {
     pub produce: Work,
     /// A fetch: partitions that it names.
     pub fetch: Work,
+    /// A partition of a fetch session, at every look at the session: when a fetch comes, and when one that has waited is
+    /// answered.
+    pub session: Span,
     /// What a fetch found: partitions and bytes.
     pub fetched: Work,
     /// An answer to a follower's fetch: partitions, records and bytes in it.
@@ -42,6 +45,8 @@ pub struct Costs {
     pub metadata: Work,
     /// Any other request.
     pub other: Span,
+    /// A partition whose leader a controller changes.
+    pub election: Span,
     /// Records that an application sends.
     pub producer: Work,
     /// A produce request that a sender thread sends: batches in it.
@@ -161,8 +166,35 @@ impl Costs {
             What::Operation(Operation::Began { call: Call::Send { count, .. }, .. }) => {
                 self.producer.record.times(u64::from(*count))
             }
+            What::Fact(Fact::Controller(ControllerFact::LeaderElected { .. })) => self.election,
             What::Fact(Fact::ZooKeeper(ZooKeeperFact::TxnProposed { .. })) => self.keeper.write,
             What::Fact(Fact::ZooKeeper(ZooKeeperFact::TxnApplied { .. })) => self.keeper.apply,
+            _ => Span::ZERO,
+        }
+    }
+
+    /// What a fetch costs that comes for a session, beyond what it names.
+    pub(crate) fn session_of<M: Machine>(&self, machine: Option<&M>, input: &Input) -> Span {
+        match (input, machine) {
+            (Input::Request { request: Request::Fetch(fetch), .. }, Some(machine))
+                if self.session > Span::ZERO =>
+            {
+                let named = fetch.partitions.len() as u64;
+                self.session.times(machine.session_size(fetch.session.id).max(named))
+            }
+            _ => Span::ZERO,
+        }
+    }
+
+    /// What it costs to answer a fetch that has waited for somebody else's step: every partition of its session is looked at
+    /// once more (`DelayedFetch.tryComplete`, and again `ReplicaManager.readFromLog`), by the thread that has appended.
+    pub(crate) fn completing<M: Machine>(&self, machine: Option<&M>, effect: &Effect) -> Span {
+        match (effect, machine) {
+            (Effect::Respond { response: Response::Fetch(fetch), .. }, Some(machine))
+                if self.session > Span::ZERO =>
+            {
+                self.session.times(machine.session_size(fetch.session))
+            }
             _ => Span::ZERO,
         }
     }

@@ -55,6 +55,7 @@ fn server_costs(hardware: &Hardware) -> Costs {
             part: Span(hardware.fetch_partition_ns),
             ..Work::once(Span(hardware.fetch_request_ns))
         },
+        session: Span(hardware.fetch_session_partition_ns),
         fetched: Work {
             part: Span(hardware.fetch_data_partition_ns),
             byte_picos: hardware.fetch_byte_ps,
@@ -71,6 +72,7 @@ fn server_costs(hardware: &Hardware) -> Costs {
             ..Work::once(Span(hardware.metadata_request_ns))
         },
         other: Span(hardware.other_request_ns),
+        election: Span(hardware.election_ns),
         keeper: Keeper {
             request: Span(hardware.keeper_request_ns),
             write: Span(hardware.keeper_write_ns),

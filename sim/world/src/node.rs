@@ -63,6 +63,12 @@ macro_rules! nodes {
                     $(Node::$variant(machine) => NodeView::$variant(Box::new(machine.view())),)*
                 }
             }
+
+            fn session_size(&self, session: u32) -> u64 {
+                match self {
+                    $(Node::$variant(machine) => machine.session_size(session),)*
+                }
+            }
         }
     };
 }

@@ -115,6 +115,12 @@ impl World {
         self.engine.usage()
     }
 
+    /// Fetches that wait in the purgatories of all brokers, and the partitions that they wait at, once for each fetch.
+    pub fn delayed_fetches(&self) -> (u64, u64) {
+        let each = truth::brokers(&self.engine).map(|(_, broker)| broker.delayed_fetches());
+        each.fold((0, 0), |sum, (fetches, at)| (sum.0 + u64::from(fetches), sum.1 + at))
+    }
+
     /// How the run ended; none while it goes on.
     pub fn end(&self) -> Option<End> {
         match &self.stage {

@@ -14,6 +14,7 @@ mod profile;
 mod spindle;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod unwritten;
 
 use crate::timeline::{Event, Timeline};
@@ -50,8 +51,11 @@ pub(crate) struct Disk {
     spindles: Vec<Spindle>,
     /// In which directory each partition lives.
     directories: BTreeMap<TopicIdPartition, u16>,
-    /// Until when whoever has appended since the last time that somebody asked has to wait.
-    appended_until: Time,
+    /// The thread that does what comes next.
+    thread: u32,
+    /// The directories to which it has appended, each a bit, and how long it waits for their journals.
+    appended_to: u64,
+    stalled: Span,
     write_back_planned: bool,
     /// Grows with every power cut: operations planned before mean nothing.
     generation: u32,
@@ -60,12 +64,6 @@ pub(crate) struct Disk {
     percent: u32,
     is_full: bool,
     is_failing: bool,
-}
-
-/// Until when whoever has appended something has to wait for the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Appended {
-    pub(crate) until: Time,
 }
 
 /// Whom to tell of an fsync that is done.
@@ -98,7 +96,9 @@ impl Disk {
             journal: VecDeque::new(),
             spindles,
             directories: BTreeMap::new(),
-            appended_until: Time::ZERO,
+            thread: 0,
+            appended_to: 0,
+            stalled: Span::ZERO,
             write_back_planned: false,
             generation: 0,
             used: 0,
@@ -114,9 +114,21 @@ impl Disk {
         &self.image
     }
 
-    /// Until when whoever has appended since the last call has to wait.
-    pub(crate) fn appended(&mut self) -> Appended {
-        Appended { until: std::mem::replace(&mut self.appended_until, Time::ZERO) }
+    /// What is appended from now on is appended by this thread.
+    pub(crate) fn taken_by(&mut self, thread: u32) {
+        self.thread = thread;
+    }
+
+    /// How long the thread that has appended since the last call has to wait, for one disk after the other.
+    pub(crate) fn hold_up(&mut self, now: Time) -> Span {
+        let mut wait = std::mem::take(&mut self.stalled);
+        let mut appended_to = std::mem::take(&mut self.appended_to);
+        while appended_to > 0 {
+            let spindle = &mut self.spindles[appended_to.trailing_zeros() as usize];
+            wait += spindle.pause(&self.profile, now, self.thread);
+            appended_to &= appended_to - 1;
+        }
+        wait
     }
 
     /// What the disks have done.
@@ -168,8 +180,9 @@ impl Disk {
         if !self.profile.is_free() && bytes > 0 {
             let directory = self.directory_of(file);
             let spindle = &mut self.spindles[usize::from(directory)];
-            let until = spindle.append(&self.profile, timeline.now(), bytes);
-            self.appended_until = self.appended_until.max(until);
+            spindle.append(&self.profile, timeline.now(), self.thread, bytes);
+            self.appended_to |= 1 << (directory % 64);
+            self.stalled = self.stalled.max(spindle.stalled(timeline.now()));
         }
         match change {
             Change::Append(block) => self.append(file, block),

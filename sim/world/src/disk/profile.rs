@@ -48,6 +48,11 @@ impl Default for DiskProfile {
 }
 
 impl DiskProfile {
+    /// How fast it writes dirty pages back by itself, if it does so all the time.
+    pub(crate) fn speed_of_write_back(&self) -> Option<u64> {
+        self.throughput.filter(|_| self.dirty_background > 0)
+    }
+
     /// Nothing that is stored or read there keeps anybody waiting; an fsync may.
     pub(crate) fn is_free(&self) -> bool {
         self.page_cache.is_none() && self.dirty_background == 0 && self.stalls == Pauses::default()

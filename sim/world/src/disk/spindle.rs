@@ -1,9 +1,10 @@
 //! The disk under one log directory: what waits for it, and the dirty pages that are its to write.
 //!
 //! An fsync and a read of cold data occupy it, one behind the other. Between them the system writes dirty pages back as
-//! fast as the disk goes, as long as there are more than a background limit (`vm.dirty_background_bytes`). Whoever
-//! appends when there are more than the hard limit (`vm.dirty_bytes`) waits until the disk has caught up.
+//! fast as the disk goes, as long as there are more than a background limit (`vm.dirty_background_bytes`). Above the
+//! middle between that and the hard limit (`vm.dirty_bytes`) whoever appends is held up ([`throttle`](super::throttle)).
 
+use super::throttle::Throttle;
 use super::{DiskProfile, Flushed, transfer_time};
 use crate::pauses::Paused;
 use crate::usage::{Resource, ResourceKind};
@@ -21,6 +22,7 @@ pub(super) struct Spindle {
     /// Bytes in memory that are not on the disk, as of some time.
     dirty: u64,
     as_of: Time,
+    throttle: Throttle,
     stalls: Paused,
     /// How many partitions live here.
     pub(super) partitions: u32,
@@ -45,6 +47,7 @@ impl Spindle {
             free_at: Time::ZERO,
             dirty: 0,
             as_of: Time::ZERO,
+            throttle: Throttle::default(),
             stalls: Paused::new(profile.stalls, weather),
             partitions: 0,
             busy: Span::ZERO,
@@ -72,24 +75,29 @@ impl Spindle {
         self.operations.pop_front()
     }
 
-    /// Bytes come into memory. Tells until when whoever appends them waits.
-    pub(super) fn append(&mut self, profile: &DiskProfile, now: Time, bytes: u64) -> Time {
-        let stalled = self.stalls.until(now).unwrap_or(now);
-        let Some(speed) = profile.throughput.filter(|_| profile.dirty_background > 0) else {
-            return stalled;
-        };
+    /// A thread brings bytes into memory.
+    pub(super) fn append(&mut self, profile: &DiskProfile, now: Time, thread: u32, bytes: u64) {
+        let Some(speed) = profile.speed_of_write_back() else { return };
         self.write_back(profile, speed, now);
         self.dirty += bytes;
-        let above = self.dirty.saturating_sub(profile.dirty_limit);
-        stalled.max(now + transfer_time(above, Some(speed)))
+        self.throttle.dirtied(thread, bytes);
+    }
+
+    /// How long a thread that has brought bytes into memory is paused for it.
+    pub(super) fn pause(&mut self, profile: &DiskProfile, now: Time, thread: u32) -> Span {
+        let Some(speed) = profile.speed_of_write_back() else { return Span::ZERO };
+        self.throttle.pause(profile, (self.dirty, speed), now, thread)
+    }
+
+    /// How long its journal lets nobody append.
+    pub(super) fn stalled(&mut self, now: Time) -> Span {
+        self.stalls.until(now).map_or(Span::ZERO, |until| until.since(now))
     }
 
     /// Begins to bring a file's bytes to the disk. Tells how many of them the system has not written back already: a
     /// disk that writes back all the time has few left.
     pub(super) fn flush(&mut self, profile: &DiskProfile, now: Time, bytes: u64) -> u64 {
-        let Some(speed) = profile.throughput.filter(|_| profile.dirty_background > 0) else {
-            return bytes;
-        };
+        let Some(speed) = profile.speed_of_write_back() else { return bytes };
         self.write_back(profile, speed, now);
         let left = bytes.min(self.dirty);
         self.dirty -= left;
@@ -112,6 +120,7 @@ impl Spindle {
     pub(super) fn forget(&mut self) {
         self.operations.clear();
         (self.free_at, self.dirty) = (Time::ZERO, 0);
+        self.throttle = Throttle::default();
     }
 
     pub(super) fn usage(&self, number: u32, now: Time) -> Resource {
@@ -140,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn who_appends_above_the_limit_waits_until_the_disk_has_caught_up() {
+    fn above_the_background_limit_the_disk_writes_back_all_the_time() {
         let profile = profile();
         let mut spindle = Spindle::new(&profile, stream(1, "test", []));
-        assert_eq!(spindle.append(&profile, Time(0), 5_000), Time(0));
-        assert_eq!(spindle.append(&profile, Time(0), 700), Time(700));
-        assert_eq!(spindle.append(&profile, Time(1_000), 200), Time(1_000), "1000 are written");
-        assert_eq!(spindle.append(&profile, Time(9_000), 0), Time(9_000));
+        spindle.append(&profile, Time(0), 1, 3_000);
+        spindle.append(&profile, Time(500), 1, 0);
+        assert_eq!(spindle.dirty, 2_500);
+        spindle.append(&profile, Time(9_000), 1, 0);
         assert_eq!(spindle.dirty, 1_000, "below the background limit nothing is written");
     }
 
@@ -154,8 +163,9 @@ mod tests {
     fn a_read_steals_the_disk_from_the_write_back() {
         let profile = profile();
         let mut spindle = Spindle::new(&profile, stream(1, "test", []));
-        spindle.append(&profile, Time(0), 5_000);
+        spindle.append(&profile, Time(0), 1, 3_000);
         assert_eq!(spindle.work(Time(0), Span(1_000), 1_000), Time(1_000));
-        assert_eq!(spindle.append(&profile, Time(1_000), 300), Time(1_300));
+        spindle.append(&profile, Time(1_000), 1, 0);
+        assert_eq!(spindle.dirty, 3_000);
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Lanes {
 pub(super) struct Lane {
     threads: u32,
     occupied: u32,
+    /// Which of them took the last input: they take turns.
+    turn: u32,
     pub(super) line: VecDeque<Input>,
     /// It is in the line for a core.
     pub(super) waits_for_core: bool,
@@ -56,6 +58,13 @@ impl Lanes {
             (Threads::Client, Input::Timer(Timer::Client(ClientTimer::Workload))) => FIRST,
             (Threads::Client, _) => SECOND,
         }
+    }
+
+    /// The thread of a lane that takes the next input, by a number of its own.
+    pub(super) fn next_thread(&mut self, lane: u32) -> u32 {
+        let taker = self.get(lane);
+        taker.turn = (taker.turn + 1) % taker.threads;
+        lane << 16 | taker.turn
     }
 
     pub(super) fn get(&mut self, lane: u32) -> &mut Lane {
@@ -105,7 +114,7 @@ impl Lanes {
 impl Lane {
     fn new(threads: u32, connection: Option<ConnectionId>) -> Self {
         let (line, busy) = (VecDeque::new(), Span::ZERO);
-        Lane { threads, occupied: 0, line, waits_for_core: false, connection, busy }
+        Lane { threads, occupied: 0, turn: 0, line, waits_for_core: false, connection, busy }
     }
 
     /// There is something to do, and somebody to do it.

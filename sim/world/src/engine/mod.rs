@@ -4,6 +4,7 @@
 //! user's own protocol alike. Processes, machines, links and connections are numbered densely inside;
 //! names appear only where somebody outside asks.
 
+mod blocked;
 mod effects;
 mod faults;
 mod lanes;
@@ -230,6 +231,7 @@ impl<M: Machine> Engine<M> {
         let hosted = &mut self.machines[machine as usize];
         let life = self.processes[hosted.process as usize].life;
         let done = hosted.disk.done(directory, generation).filter(|done| done.life == life)?;
+        self.synced(machine, done.flush);
         Some((machine, Input::Flushed(done.flush)))
     }
 

@@ -1,6 +1,7 @@
 //! A process: what a crash kills. One node id, its host, its clock, one or more machines, each with a log
 //! directory on a disk of its own (as with `metadata.log.dir`).
 
+use super::blocked::Syncing;
 use super::lanes::Lanes;
 use super::service::Stage;
 use crate::clock::Clock;
@@ -100,6 +101,8 @@ pub(super) struct Hosted<M: Machine> {
     /// What events will bring on there, and how many such events there have been.
     pub(super) stages: BTreeMap<u32, Stage>,
     pub(super) staged: u32,
+    /// Its threads that are in an fsync.
+    pub(super) syncing: Vec<Syncing>,
     /// It is lined up for service.
     pub(super) is_ready: bool,
 }
@@ -166,6 +169,7 @@ impl<M: Machine> Hosted<M> {
             lanes: Lanes::new(threads),
             stages: BTreeMap::new(),
             staged: 0,
+            syncing: Vec::new(),
             is_ready: false,
         }
     }

@@ -4,16 +4,17 @@
 //! A machine's state, stores and facts change at one moment, at the end of its service time, however many of its
 //! inputs are in service at once: what a broker's threads share is guarded by locks of which the model has
 //! none. What only the step tells (records found, an application's sends, a wait for the disk) keeps the thread
-//! busy after the step, and the step's messages leave when that has passed.
+//! busy after the step, and the step's messages leave when that has passed. A thread that waits for the disk leaves its
+//! core to others (see [`blocked`](super::blocked)).
 
 use super::Engine;
+use super::blocked::Blocking;
 use super::process::{Process, unanswered_request};
 use crate::costs::Threads;
-use crate::disk::Appended;
 use crate::timeline::{Event, Timeline};
 use klab_machine::fact::WorldFact;
 use klab_machine::trace::What;
-use klab_machine::{Effect, Input, Machine};
+use klab_machine::{Change, ConnectionId, CorrelationId, Effect, Input, Machine};
 use klab_wire::{Span, Time};
 
 /// Something that an event brings on.
@@ -23,8 +24,10 @@ pub(super) enum Stage {
     Arriving(Input),
     /// An input's service time is over: the machine is stepped.
     Serving { lane: u32, input: Input },
-    /// What the step has cost on top is over.
-    Holding { lane: u32 },
+    /// What the step has cost on top is over; the thread may have to wait for the disk then.
+    Holding { lane: u32, then: Blocking },
+    /// The thread has waited for the disk.
+    Blocked { lane: u32, then: Blocking },
     /// A message leaves.
     Leaving(Effect),
 }
@@ -83,10 +86,12 @@ impl<M: Machine> Engine<M> {
                 self.execute(machine, lane, input);
                 self.go_on(machine, lane);
             }
-            Stage::Holding { lane } => {
-                self.release(machine, lane);
-                self.go_on(machine, lane);
+            Stage::Holding { lane, then } => {
+                self.release_core(machine);
+                self.block(machine, lane, then);
+                self.hand_on_cores(machine);
             }
+            Stage::Blocked { lane, then } => self.block(machine, lane, then),
             Stage::Leaving(effect) => self.carry_out_one(machine, effect),
         }
     }
@@ -106,7 +111,7 @@ impl<M: Machine> Engine<M> {
         }
     }
 
-    fn stage(&mut self, machine: u32, at: Time, stage: Stage) {
+    pub(super) fn stage(&mut self, machine: u32, at: Time, stage: Stage) {
         let hosted = &mut self.machines[machine as usize];
         hosted.staged = hosted.staged.wrapping_add(1);
         let serial = hosted.staged;
@@ -119,7 +124,8 @@ impl<M: Machine> Engine<M> {
         while let Some(input) = self.next_of(machine, lane) {
             let hosted = &self.machines[machine as usize];
             let host = &self.processes[hosted.process as usize].host;
-            let service = host.slowed(host.costs.before(hosted.lanes.threads, &input));
+            let session = host.costs.session_of(hosted.machine.as_ref(), &input);
+            let service = host.slowed(host.costs.before(hosted.lanes.threads, &input) + session);
             if service == Span::ZERO {
                 self.execute(machine, lane, input);
             } else {
@@ -160,13 +166,23 @@ impl<M: Machine> Engine<M> {
     }
 
     fn release(&mut self, machine: u32, lane: u32) {
-        let hosted = &mut self.machines[machine as usize];
-        hosted.lanes.get(lane).release();
-        self.processes[hosted.process as usize].host.release_core();
+        self.machines[machine as usize].lanes.get(lane).release();
+        self.release_core(machine);
     }
 
-    /// A thread and a core may have become free: the longest waiting goes first.
-    fn go_on(&mut self, machine: u32, lane: u32) {
+    fn release_core(&mut self, machine: u32) {
+        let process = self.machines[machine as usize].process;
+        self.processes[process as usize].host.release_core();
+    }
+
+    /// A thread and a core may have become free.
+    pub(super) fn go_on(&mut self, machine: u32, lane: u32) {
+        self.hand_on_cores(machine);
+        self.start_lane(machine, lane);
+    }
+
+    /// Cores may have become free: the longest waiting goes first.
+    fn hand_on_cores(&mut self, machine: u32) {
         let process = self.machines[machine as usize].process;
         let waits = self.processes[process as usize].waiting.len();
         for _ in 0..waits {
@@ -178,25 +194,29 @@ impl<M: Machine> Engine<M> {
             self.machines[machine as usize].lanes.get(lane).waits_for_core = false;
             self.start_lane(machine, lane);
         }
-        self.start_lane(machine, lane);
     }
 
     /// Steps a machine, and carries out what it asks for: messages when everything that the step cost has passed.
     fn execute(&mut self, machine: u32, lane: u32, input: Input) {
         let unanswered = unanswered_request(&input);
+        let asked = asked_by(&input);
         let hosted = &mut self.machines[machine as usize];
         let process = hosted.process;
         let now = self.timeline.now();
         let Some(stepped) = &mut hosted.machine else { return };
         stepped.step(self.processes[process as usize].clock.now(now), input, &mut hosted.outbox);
         hosted.is_stepping = true;
-        let (extra, messages) = self.carry_out_all_but_messages(machine);
-        if extra > Span::ZERO {
-            self.occupy(machine, lane, extra);
-            self.stage(machine, now + extra, Stage::Holding { lane });
+        let (cost, blocking, messages) = self.carry_out_all_but_messages(machine, lane, asked);
+        let passed = now + cost + blocking.wait;
+        if cost > Span::ZERO {
+            self.occupy(machine, lane, cost);
+            self.stage(machine, now + cost, Stage::Holding { lane, then: blocking });
+        } else if blocking.is_any() {
+            self.machines[machine as usize].lanes.get(lane).occupy(Span::ZERO);
+            self.block(machine, lane, blocking);
         }
         for message in messages {
-            self.leave(machine, message, now + extra);
+            self.leave(machine, message, passed);
         }
         if let Some(connection) = unanswered {
             let next = self.network.unmute(connection, &mut self.timeline);
@@ -217,25 +237,47 @@ impl<M: Machine> Engine<M> {
         }
     }
 
-    /// The effects of a step that do not leave the host. Gives what the step has cost, and the messages.
-    fn carry_out_all_but_messages(&mut self, machine: u32) -> (Span, Vec<Effect>) {
+    /// The effects of a step that do not leave the host. Gives what the step has cost, what its thread waits for then, and
+    /// the messages.
+    fn carry_out_all_but_messages(
+        &mut self,
+        machine: u32,
+        lane: u32,
+        asked: Option<Asked>,
+    ) -> (Span, Blocking, Vec<Effect>) {
         let hosted = &mut self.machines[machine as usize];
+        let syncs = hosted.lanes.wait_for_fsyncs(lane);
+        hosted.disk.taken_by(hosted.lanes.next_thread(lane));
         let mut outbox = std::mem::take(&mut hosted.outbox);
         let process = hosted.process as usize;
         let node = self.processes[process].node;
-        let (mut cost, mut wait, mut messages) = (Span::ZERO, Span::ZERO, Vec::new());
+        let (mut cost, mut blocking, mut messages) = (Span::ZERO, Blocking::default(), Vec::new());
+        let mut appended_to = None;
         let (effects, mut told) = outbox.drain_all();
         for told in told.as_slice() {
             cost += self.processes[process].host.costs.telling(&told.what);
         }
         for (before, effect) in (0..).zip(effects) {
             self.timeline.tell_first(node, &mut told, before);
-            cost += self.processes[process].host.costs.after(&effect);
+            let costs = &self.processes[process].host.costs;
+            cost += costs.after(&effect);
+            if answered_by(&effect) != asked {
+                cost += costs.completing(self.machines[machine as usize].machine.as_ref(), &effect);
+            }
             match effect {
                 Effect::Read { file, position, bytes } => {
                     let disk = &mut self.machines[machine as usize].disk;
-                    wait = wait.max(disk.read(file, position, bytes, self.timeline.now()));
+                    let read = disk.read(file, position, bytes, self.timeline.now());
+                    blocking.wait = blocking.wait.max(read);
                     self.carry_out_one(machine, Effect::Read { file, position, bytes });
+                }
+                // Within the append, and so before the next partition's (`UnifiedLog.append`).
+                Effect::Flush { file, then } if syncs && appended_to == Some(file) => {
+                    blocking.syncs.push_back((file, then));
+                }
+                Effect::Store { file, change } => {
+                    appended_to = matches!(change, Change::Append(_)).then_some(file);
+                    self.carry_out_one(machine, Effect::Store { file, change });
                 }
                 Effect::Send { .. }
                 | Effect::Frame { .. }
@@ -249,9 +291,8 @@ impl<M: Machine> Engine<M> {
         drop(told);
         let hosted = &mut self.machines[machine as usize];
         hosted.outbox = outbox;
-        let Appended { until } = hosted.disk.appended();
-        wait = wait.max(until.since(self.timeline.now()));
-        (self.processes[process].host.slowed(cost) + wait, messages)
+        blocking.wait = blocking.wait.max(hosted.disk.hold_up(self.timeline.now()));
+        (self.processes[process].host.slowed(cost), blocking, messages)
     }
 
     /// A message leaves its thread: a broker's answer through a network thread, everything else at once.
@@ -268,6 +309,23 @@ impl<M: Machine> Engine<M> {
             true => self.stage(machine, at, Stage::Leaving(message)),
             false => self.carry_out_one(machine, message),
         }
+    }
+}
+
+/// What names a request: its connection, and its number there.
+type Asked = (ConnectionId, CorrelationId);
+
+fn asked_by(input: &Input) -> Option<Asked> {
+    match input {
+        Input::Request { connection, correlation, .. } => Some((*connection, *correlation)),
+        _ => None,
+    }
+}
+
+fn answered_by(effect: &Effect) -> Option<Asked> {
+    match effect {
+        Effect::Respond { connection, correlation, .. } => Some((*connection, *correlation)),
+        _ => None,
     }
 }
 
