@@ -124,6 +124,9 @@ impl Meter {
             self.close_row();
         }
         self.close_row();
+        for (interval, row) in self.rows.iter_mut().enumerate() {
+            (row.delayed_fetches, row.fetch_purgatory) = readings.delayed_fetches(interval);
+        }
         let whole = self.whole_windows();
         let acked = |window: usize| {
             let rows = &self.rows[window * WINDOW..(window + 1) * WINDOW];

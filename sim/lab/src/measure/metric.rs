@@ -91,6 +91,10 @@ metrics! {
         "records by which the slowest follower is behind its leader", |row| Some(row.max_lag);
     Gauge "produce_purgatory", Some("kafka.server:type=DelayedOperationPurgatory,name=PurgatorySize,delayedOperation=Produce"),
         "produce requests that wait for the high watermark, once a partition", |row| Some(row.produce_purgatory);
+    Gauge "fetch_purgatory", Some("kafka.server:type=DelayedOperationPurgatory,name=PurgatorySize,delayedOperation=Fetch"),
+        "fetches that wait for records, once for each partition of their sessions", |row| Some(row.fetch_purgatory);
+    Gauge "delayed_fetches", Some("kafka.server:type=DelayedOperationPurgatory,name=NumDelayedOperations,delayedOperation=Fetch"),
+        "the same fetches, each once", |row| Some(row.delayed_fetches);
     Latency "publish_p50_us", None,
         "time from send() to the acknowledgement: half of the records took no longer", |row| of(row.publish, |p| p.p50);
     Latency "publish_p99_us", None,

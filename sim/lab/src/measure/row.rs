@@ -33,6 +33,8 @@ pub struct Row {
     pub under_replicated: u64,
     pub max_lag: u64,
     pub produce_purgatory: u64,
+    pub delayed_fetches: u64,
+    pub fetch_purgatory: u64,
     pub publish: Option<Percentiles>,
     pub end_to_end: Option<Percentiles>,
 }

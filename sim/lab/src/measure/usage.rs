@@ -14,6 +14,8 @@ pub(crate) struct Gauged {
     interval: Span,
     until: Time,
     readings: Vec<Vec<Usage>>,
+    /// The fetches in purgatories at the same times, and the partitions that they wait at.
+    delayed_fetches: Vec<(u64, u64)>,
 }
 
 /// How busy one resource of one process was over the measured time, and how long the queue before it.
@@ -66,7 +68,7 @@ impl Gauged {
     pub(crate) fn new(world: World, interval: Span) -> Self {
         let until = Time(world.scenario().run_for.0);
         // The first reading is the meters at zero.
-        Gauged { world, interval, until, readings: vec![Vec::new()] }
+        Gauged { world, interval, until, readings: vec![Vec::new()], delayed_fetches: vec![(0, 0)] }
     }
 
     pub(crate) fn world(&self) -> &World {
@@ -74,7 +76,8 @@ impl Gauged {
     }
 
     pub(crate) fn into_readings(self) -> Readings {
-        Readings { interval: self.interval, readings: self.readings }
+        let Gauged { interval, readings, delayed_fetches, .. } = self;
+        Readings { interval, readings, delayed_fetches }
     }
 
     /// Reads the meters at every end of an interval that lies before the next event.
@@ -86,6 +89,7 @@ impl Gauged {
                 return;
             }
             self.readings.push(self.world.usage());
+            self.delayed_fetches.push(self.world.delayed_fetches());
         }
     }
 }
@@ -110,9 +114,15 @@ impl Simulation for Gauged {
 pub struct Readings {
     interval: Span,
     readings: Vec<Vec<Usage>>,
+    delayed_fetches: Vec<(u64, u64)>,
 }
 
 impl Readings {
+    /// The fetches in purgatories at the end of an interval, and the partitions that they wait at.
+    pub(crate) fn delayed_fetches(&self, interval: usize) -> (u64, u64) {
+        self.delayed_fetches.get(interval + 1).copied().unwrap_or_default()
+    }
+
     /// How busy everything was between two of the readings, each process in turn.
     pub(crate) fn utilisations(&self, from: usize, to: usize) -> Vec<Utilisation> {
         let to = to.min(self.readings.len().saturating_sub(1));
@@ -199,7 +209,8 @@ mod tests {
     #[test]
     fn a_utilisation_is_what_the_meter_grew_by() {
         let readings = [Vec::new(), reading(50, 1), reading(250, 3), reading(350, 5)];
-        let readings = Readings { interval: Span::from_millis(100), readings: readings.into() };
+        let interval = Span::from_millis(100);
+        let readings = Readings { interval, readings: readings.into(), ..Readings::default() };
         let found = readings.utilisations(1, 3);
         let wanted = Utilisation {
             node: NodeId::broker(1),
@@ -217,7 +228,8 @@ mod tests {
 
     #[test]
     fn ideal_hardware_has_no_meters() {
-        let readings = Readings { interval: Span::from_millis(100), readings: vec![Vec::new(); 9] };
+        let interval = Span::from_millis(100);
+        let readings = Readings { interval, readings: vec![Vec::new(); 9], ..Readings::default() };
         assert!(readings.utilisations(2, 8).is_empty());
         assert!(readings.columns().0.is_empty());
     }

@@ -6,6 +6,7 @@ use super::sweep::Sweep;
 use crate::cli::Subject;
 use crate::error::{Exit, Mistake};
 use crate::experiment::{Experiment, Hosting, Outcome};
+use crate::measure::Measured;
 use crate::measure::limit::Limit;
 use crate::measure::steady::Steadiness;
 use crate::parallel::in_parallel;
@@ -42,6 +43,8 @@ pub struct Reading {
     pub seed: u64,
     /// The value of each quantity, in the order of their table.
     pub values: Vec<Option<f64>>,
+    /// How many records the leader of each partition appended, the most first.
+    pub per_partition: Vec<u64>,
     /// What the limit was.
     pub limit: Limit,
     /// Whether throughput was steady.
@@ -136,12 +139,19 @@ fn reading(experiment: &Experiment) -> Reading {
     Reading {
         seed: experiment.seed,
         values: quantity::all().map(|quantity| (quantity.of)(&outcome, measured)).collect(),
+        per_partition: per_partition(measured),
         limit: Limit::of(measured),
         throughput: measured.throughput,
         latency: measured.latency,
         exit: outcome.exit(),
         command: experiment.command(),
     }
+}
+
+fn per_partition(measured: &Measured) -> Vec<u64> {
+    let mut records: Vec<u64> = measured.appended.values().copied().collect();
+    records.sort_unstable_by(|one, other| other.cmp(one));
+    records
 }
 
 /// A bar on a terminal, nothing elsewhere.

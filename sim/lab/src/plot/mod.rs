@@ -15,6 +15,7 @@ pub mod page_folder;
 pub mod pages;
 pub mod pages_of_zookeeper;
 pub mod quantity;
+mod ranks;
 pub mod spread;
 pub mod sweep;
 pub mod timeline;

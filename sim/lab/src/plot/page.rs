@@ -5,7 +5,7 @@
 use super::grid::{Grid, Reading, Results};
 use super::knee::Shape;
 use super::quantity::{self, OF_A_QUESTION, OF_AN_ENSEMBLE, QUANTITIES, Quantity, Sense};
-use super::{Plot, values, words};
+use super::{Plot, ranks, values, words};
 use crate::measure::Counted;
 use crate::measure::steady::Steadiness;
 use crate::picture::chart::{Axis, Chart, Curve, Spot};
@@ -58,6 +58,7 @@ pub fn pictures(plot: &Plot, results: &Results) -> Vec<Picture> {
             1 if quantities.len() > 1 => vec![family(grid, results, word, quantities)],
             _ => quantities.iter().map(|quantity| of_lines(grid, results, *quantity)).collect(),
         })
+        .chain(ranks::picture(plot, results))
         .collect()
 }
 
@@ -152,6 +153,8 @@ fn write(
             .iter()
             .try_for_each(|line| writeln!(out, "- {line}"))?;
     }
+    let of_ranks = ranks::words(plot, results);
+    of_ranks.iter().try_for_each(|line| writeln!(out, "- {line}"))?;
     words::of_all(plot, results).iter().try_for_each(|line| writeln!(out, "- {line}"))?;
     writeln!(out, "\n## The numbers\n")?;
     for line in 0..grid.lines.len() {

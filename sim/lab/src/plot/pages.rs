@@ -14,8 +14,10 @@ Producers send records of 1,000 bytes as fast as they can to the partitions of o
 With one partition one broker leads; with more the load is spread, until something else is the limit. Many partitions cost: \
 a batch is smaller when records are spread over more of them, and every batch holds a whole buffer of its producer's memory.";
 const ABOUT_LATENCY: &str = "\
-Four producers send records of 1,000 bytes at a fixed rate that the cluster carries easily, and four consumers read them. \
-What a record waits for is its batch (linger), the request before it, the replicas (acks=all), and the consumer's next fetch.";
+Four producers send records of 1,000 bytes at a fixed rate that the cluster carries easily over some hundred partitions, and \
+four consumers read them. What a record waits for is its batch (linger), the request before it, the replicas (acks=all), and \
+the consumer's next fetch. Whoever answers a fetch looks at all partitions of its session, so that partitions cost even where \
+nothing happens; and the first fsyncs of thousands of new logs keep the disks busy for seconds.";
 
 /// The pages, in the order of the index.
 pub const PAGES: &[Curated] = &[
@@ -58,7 +60,7 @@ pub const PAGES: &[Curated] = &[
         "What do partitions cost in latency?",
         &["producer.rate=10000/s", "run-for=4s"],
         Curves {
-            along: "topic.partitions=1,4,16,..,1024",
+            along: "topic.partitions=1,4,16,64,256,1024,4096,8000",
             lines: &[("acks=1", &["producer.acks=1"]), ("acks=all", &["producer.acks=all"])],
             measures: &["latency-p50", "latency-p99", "end-to-end-p99"],
             seeds: 2,
