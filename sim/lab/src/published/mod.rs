@@ -9,6 +9,7 @@
 pub mod measure;
 mod page;
 pub mod rows;
+mod rows_of_openmessaging;
 mod rows_of_zookeeper;
 
 use crate::cli::{PublishedArguments, Subject};
