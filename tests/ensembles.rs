@@ -10,6 +10,7 @@
 //! A failure prints the plan as a scenario, with its seed.
 
 mod in_parallel;
+mod wanted;
 
 use in_parallel::in_parallel;
 use klab::check::{Outcome as Verdict, Status};
@@ -17,7 +18,6 @@ use klab::machine::random::{Stream, stream};
 use klab::{Experiment, Hosting, Judged};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::ops::Range;
 use std::sync::Mutex;
 
 /// How many plans the gate runs.
@@ -32,8 +32,8 @@ const WORKLOADS: &[&str] = &["registers", "counter", "lock", "members", "watcher
 
 #[test]
 fn no_promise_is_broken_whatever_the_ensemble_and_the_faults() {
-    let wanted = wanted();
-    let plans = wanted.as_ref().map_or(0..OF_THE_GATE, |plans| numbers(plans));
+    let wanted = wanted::plans("KLAB_ENSEMBLES");
+    let plans = wanted.clone().unwrap_or(0..OF_THE_GATE);
     let table = Mutex::new(Table::default());
     let failures = in_parallel(plans, |number| {
         let Plan { servers, scenario } = plan(number);
@@ -54,21 +54,6 @@ fn no_promise_is_broken_whatever_the_ensemble_and_the_faults() {
     if wanted.is_none() {
         let page = std::fs::read_to_string(PAGE).expect("the page is in the repository");
         assert!(page.contains(&table), "{PAGE} has another table than\n{table}");
-    }
-}
-
-/// How many plans somebody wants to see.
-#[allow(clippy::disallowed_methods, reason = "a person says so, and no run depends on it")]
-fn wanted() -> Option<String> {
-    std::env::var("KLAB_ENSEMBLES").ok()
-}
-
-/// The first so many, or from one to before another.
-fn numbers(plans: &str) -> Range<u64> {
-    let number = |text: &str| text.parse().expect("a number");
-    match plans.split_once("..") {
-        Some((first, end)) => number(first)..number(end),
-        None => 0..number(plans),
     }
 }
 

@@ -6,10 +6,12 @@
 //! `reports/judge/no-false-alarm.md`. More of them, and the other tables of that page:
 //!
 //!     KLAB_PLANS=20000 cargo test --test no_false_alarm -- --nocapture
+//!     KLAB_PLANS=1107..1108 cargo test --test no_false_alarm zookeeper
 //!
 //! A failure prints the smallest plan that still fails, as a scenario, with its seed.
 
 mod in_parallel;
+mod wanted;
 
 use in_parallel::in_parallel;
 use klab::check::{Outcome as Verdict, Status};
@@ -19,6 +21,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Mutex;
 
 /// How many plans the gate runs with a quorum.
@@ -43,9 +46,8 @@ fn no_promise_is_violated_with_zookeeper_either() {
 }
 
 fn hold(mode: Mode, of_the_gate: u64) {
-    let wanted = wanted();
-    let plans = wanted.as_ref().map_or(of_the_gate, |plans| plans.parse().expect("a number"));
-    let (table, failures) = run(mode, plans);
+    let wanted = wanted::plans("KLAB_PLANS");
+    let (table, failures) = run(mode, wanted.clone().unwrap_or(0..of_the_gate));
     println!("{table}");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     if wanted.is_none() {
@@ -54,16 +56,10 @@ fn hold(mode: Mode, of_the_gate: u64) {
     }
 }
 
-/// How many plans somebody wants to see.
-#[allow(clippy::disallowed_methods, reason = "a person says so, and no run depends on it")]
-fn wanted() -> Option<String> {
-    std::env::var("KLAB_PLANS").ok()
-}
-
-/// Runs the first plans on all cores.
-fn run(mode: Mode, plans: u64) -> (String, Vec<String>) {
+/// Runs plans on all cores.
+fn run(mode: Mode, plans: Range<u64>) -> (String, Vec<String>) {
     let table = Mutex::new(Table::default());
-    let failures = in_parallel(0..plans, |number| {
+    let failures = in_parallel(plans, |number| {
         let mut tree = tree(mode, number);
         let plan = tree.current();
         let outcome = plan.run();

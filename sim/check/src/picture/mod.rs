@@ -16,5 +16,5 @@ pub(crate) use copies::{
     Copies, Cut, CutCause, Disagreement, Leading, ProducerTail, Promised, Replica,
 };
 pub(crate) use decisions::{Decision, Decisions};
-pub(crate) use partition::{Election, Opening, Partition};
+pub(crate) use partition::{Election, Moving, Opening, Partition};
 pub(crate) use quorum::Quorum;

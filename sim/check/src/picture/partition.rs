@@ -21,10 +21,7 @@ pub(crate) struct Partition {
     pub(crate) partition_epoch: PartitionEpoch,
     pub(crate) isr: Arc<[NodeId]>,
     pub(crate) replicas: Arc<[NodeId]>,
-    /// ZooKeeper mode: the replicas that a reassignment takes away.
-    pub(crate) removing: Arc<[NodeId]>,
-    /// Those of them that the leader has been told are replicas no more, when they have not left the ISR yet.
-    pub(crate) not_waited_for: Arc<[NodeId]>,
+    pub(crate) moving: Moving,
     /// Changes of what decides how many replicas must be in sync: the metadata offset of each, and how many
     /// it was before.
     pub(crate) raised: Vec<(Offset, u32)>,
@@ -77,6 +74,42 @@ pub(crate) struct Election {
     pub(crate) unclean_by: Option<Setting>,
 }
 
+/// A reassignment in ZooKeeper mode; empty if there is none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Moving {
+    /// Who were the replicas before it, or before the one that it has replaced.
+    origin: Vec<NodeId>,
+    stays: Vec<NodeId>,
+    goes: Vec<NodeId>,
+    /// The leader has been told that those who go are replicas no more: it waits for them no longer, though they
+    /// may not have left the ISR yet.
+    leader_knows: bool,
+}
+
+impl Moving {
+    /// These are the replicas now, of whom some are new and some are to go.
+    pub(crate) fn begin(&mut self, replicas: &[NodeId], adding: &[NodeId], removing: &[NodeId]) {
+        if self.origin.is_empty() {
+            let origin = replicas.iter().filter(|one| !adding.contains(one));
+            self.origin = origin.copied().collect();
+        }
+        let stays = self.origin.iter().filter(|one| !removing.contains(one));
+        self.stays = stays.chain(adding).copied().collect();
+        self.goes = removing.to_vec();
+        self.leader_knows = false;
+    }
+
+    /// The leader has a new epoch: if all who stay are in sync, that is when it learns who goes.
+    pub(crate) fn tell_leader(&mut self, isr: &[NodeId]) {
+        self.leader_knows = self.stays.iter().all(|one| isr.contains(one));
+    }
+
+    /// Whether the leader does not wait for this replica any more.
+    pub(crate) fn goes(&self, replica: NodeId) -> bool {
+        self.leader_knows && self.goes.contains(&replica)
+    }
+}
+
 impl Partition {
     pub(crate) fn new(name: TopicPartition, settings: &Settings) -> Self {
         Partition {
@@ -87,8 +120,7 @@ impl Partition {
             partition_epoch: PartitionEpoch(0),
             isr: Arc::new([]),
             replicas: Arc::new([]),
-            removing: Arc::new([]),
-            not_waited_for: Arc::new([]),
+            moving: Moving::default(),
             raised: Vec::new(),
             leaders: BTreeMap::new(),
             committed: Offset(0),

@@ -32,6 +32,7 @@ impl Judge {
             }
             F::LogDirOpened { .. } => self.end_opening(at),
             F::ReplicaDeleted { partition } => {
+                self.settle_commits(at.node, partition);
                 self.cut(at, partition, Offset(0), CutCause::Deleted);
             }
             F::HighWatermarkAdvanced { partition, epoch, from, to } => {
@@ -263,7 +264,7 @@ fn examine_in_sync(
 ) {
     for replica in partition.in_sync() {
         let (Some(end), false) = (replica.end, replica.lossy) else { continue };
-        if partition.not_waited_for.contains(&replica.node) {
+        if partition.moving.goes(replica.node) {
             continue;
         }
         let finding = isr_member_has_committed_records::check(replica.node, end, to);

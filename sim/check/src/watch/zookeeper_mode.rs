@@ -12,7 +12,7 @@
 use super::controller::{Nodes, Unsettled};
 use crate::invariant::{isr_rules, leader_in_isr, leader_is_alive, no_fenced_broker_in_isr};
 use crate::judge::Judge;
-use crate::picture::{Decision, Partition};
+use crate::picture::{Decision, Moving};
 use crate::promise::Promise;
 use crate::verdict::Moment;
 use klab_machine::fact::ControllerFact;
@@ -111,19 +111,15 @@ impl Judge {
         let Some(name) = fact.partition() else { return };
         let partition = self.cluster.partition_mut(name);
         match fact {
-            F::ReassignmentStarted { removing, .. } | F::ReassignmentResumed { removing, .. } => {
-                partition.removing = removing.clone();
-                partition.not_waited_for = Arc::new([]);
+            F::ReassignmentStarted { adding, removing, .. }
+            | F::ReassignmentResumed { adding, removing, .. } => {
+                partition.moving.begin(&partition.replicas, adding, removing);
             }
             F::ReassignmentCompleted { .. } | F::ReassignmentCancelled { .. } => {
-                partition.removing = Arc::new([]);
-                partition.not_waited_for = Arc::new([]);
+                partition.moving = Moving::default();
             }
             F::LeaderElected { .. } | F::LeaderEpochBumped { .. } => {
-                partition.not_waited_for = match stays_in_sync(partition) {
-                    true => partition.removing.clone(),
-                    false => Arc::new([]),
-                };
+                partition.moving.tell_leader(&partition.isr);
             }
             _ => {}
         }
@@ -186,10 +182,4 @@ impl Judge {
                 _ => false,
             }
     }
-}
-
-/// Whether all replicas that are to stay are in sync.
-fn stays_in_sync(partition: &Partition) -> bool {
-    let stays = partition.replicas.iter().filter(|one| !partition.removing.contains(one));
-    stays.clone().next().is_some() && { stays }.all(|one| partition.isr.contains(one))
 }

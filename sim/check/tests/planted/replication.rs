@@ -198,6 +198,17 @@ fn what_was_committed_with_enough_replicas_in_sync_may_be_acknowledged_later() {
     assert_eq!(answered(later, 3).promise(promise).status, Status::Violated);
 }
 
+/// An answer waits for other partitions of its request, and the replica is deleted meanwhile: a reassignment took the leader.
+#[test]
+fn what_was_committed_may_be_acknowledged_when_the_replica_is_gone() {
+    let deleted =
+        || three_committed().fact(B1, ReplicationFact::ReplicaDeleted { partition: orders() });
+    for (last, status) in [(2, Status::Kept), (3, Status::Violated)] {
+        let verdict = deleted().answers(B1, Acks::All, last, ErrorCode::None).end();
+        assert_eq!(verdict.promise(Promise::AckOnlyAfterCommit).status, status, "{last}");
+    }
+}
+
 #[test]
 fn a_leader_answers_by_the_isr_and_the_settings_that_it_knows_of() {
     let one_left = || Story::new().changes_isr(&[B1], 1);

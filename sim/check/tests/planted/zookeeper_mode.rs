@@ -132,6 +132,24 @@ fn a_leader_waits_for_a_replica_that_goes_until_it_is_told_that_all_who_stay_are
     );
 }
 
+/// As above, but instead of b3 going b4 is not wanted any more; b4 has left the ISR.
+#[test]
+fn a_move_that_replaces_another_leaves_those_whom_it_does_not_want_out_of_account() {
+    let replaced = |having: &[NodeId]| {
+        let (partition, adding, removing) = (orders(), Vec::new().into(), [B2, B3].into());
+        let instead = ControllerFact::ReassignmentStarted { partition, adding, removing };
+        let story = moving().fact(V1, instead);
+        let (partition, leader, epoch) = (orders(), B1, LeaderEpoch(1));
+        let bumped = ControllerFact::LeaderEpochBumped { partition, leader, epoch };
+        let story = story.fact(V1, bumped).leads(B1, 1, 0, 0);
+        story.replicated(B1, having, batch(1, 0, 1, 100)).commits(B1, 1, 0, 1)
+    };
+    holds(
+        Promise::IsrMemberHasCommittedRecords,
+        [(replaced(&[]), Status::Kept), (replaced(&[B2, B3]), Status::Kept)],
+    );
+}
+
 #[test]
 fn the_last_member_of_an_isr_is_trusted_because_zookeeper_mode_knows_nothing_else() {
     let story = story().with_five_acked().changes_isr(&[B1, B2], 1).changes_isr(&[B1], 2);
