@@ -2,12 +2,14 @@
 //! with madsim's clock advanced before each event.
 //!
 //! One event of the engine is one message: it is sent by one machine, travels, is told to the trace twice,
-//! digested, and handed to the other machine, which steps. The heap only pops and pushes.
+//! digested, and handed to the other machine, which steps. The heap only pops and pushes. For the verdict alone
+//! nothing is told of messages, as when a thousand seeds are explored.
 
 #![allow(missing_docs, reason = "criterion's macros define undocumented items")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use klab_machine::Listener;
+use klab_machine::fact::FactSet;
 use klab_wire::{ClusterId, NodeId, Span};
 use klab_world::toy::{Toy, ToyConfig};
 use klab_world::{Engine, Latency, NetworkProfile, ProcessPlan, Simulation};
@@ -86,6 +88,12 @@ fn events(criterion: &mut Criterion) {
     });
     group.bench_function("bare engine with advance", |bencher| {
         let mut world = ping_pong();
+        bencher.iter(|| inside(|| run_engine(&mut world)));
+    });
+    group.bench_function("bare engine with advance, for the verdict alone", |bencher| {
+        let mut world = ping_pong();
+        world.hide(FactSet::default());
+        world.leave_undigested();
         bencher.iter(|| inside(|| run_engine(&mut world)));
     });
     group.finish();
