@@ -6,7 +6,7 @@ use crate::{ensemble, truth, zookeeper_mode};
 use klab_check::Stuck;
 use klab_machine::Machine;
 use klab_metadata::Image;
-use klab_wire::{NodeId, PartitionRegistration, TopicName, TopicPartition};
+use klab_wire::{NodeId, PartitionRegistration, TopicPartition};
 use std::fmt;
 
 /// Something that is not as it should be.
@@ -141,8 +141,7 @@ impl World {
     /// Every partition is led and fully replicated, and none is on the move.
     pub(crate) fn replication_problems(&self) -> Vec<Unrest> {
         let Some(metadata) = truth::metadata(&self.engine) else { return Vec::new() };
-        let is_going = |topic: &TopicName| zookeeper_mode::is_going(&self.engine, topic);
-        let topics = metadata.topics.topics().filter(|topic| !is_going(&topic.name));
+        let topics = metadata.topics.topics();
         let partitions = topics.flat_map(|topic| {
             topic.partitions().map(move |(index, state)| (&topic.name, index, state))
         });

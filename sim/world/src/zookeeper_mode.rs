@@ -186,25 +186,18 @@ pub(crate) fn problems(engine: &Engine<Node>, brokers: u16) -> Vec<Unrest> {
         let registered = metadata.cluster.broker(node).map(|known| known.epoch());
         if registered.is_none() || broker.registration() != registered {
             problems.push(Unrest::NotRegisteredAnew(node));
-        } else if !knows(broker.image(), &metadata, |topic| is_going(engine, topic)) {
+        } else if !knows(broker.image(), &metadata) {
             problems.push(Unrest::MetadataBehind(node));
         }
     }
     problems
 }
 
-/// Somebody has asked for a topic's deletion, and it is still there. Nobody waits for that: an answer from a broker's
-/// former life may end it for good (`processTopicDeletionStopReplicaResponseReceived`), until a broker comes or goes.
-pub(crate) fn is_going(engine: &Engine<Node>, topic: &TopicName) -> bool {
-    let asked = newest(engine).map(|server| server.tree().znode(&path::delete_topic(topic)));
-    asked.flatten().is_some()
-}
-
 /// A broker has been told what the znodes say. That a topic is gone it may never hear: who was away meanwhile is told
 /// what there is, and keeps what it knew (`ZkMetadataCache.updateMetadata`).
-fn knows(told: &Image, written: &Image, is_going: impl Fn(&TopicName) -> bool) -> bool {
+fn knows(told: &Image, written: &Image) -> bool {
     let brokers = |image: &Image| image.cluster.brokers().map(|(node, _)| node).collect::<Vec<_>>();
-    let mut topics = written.topics.topics().filter(|topic| !is_going(&topic.name));
+    let mut topics = written.topics.topics();
     brokers(told) == brokers(written)
         && topics.all(|topic| {
             let mut partitions = topic.partitions();
