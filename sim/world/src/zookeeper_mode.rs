@@ -7,6 +7,7 @@ use crate::convergence::Unrest;
 use crate::node::Node;
 use crate::{Engine, truth};
 use klab_controller::KafkaController;
+use klab_machine::Machine;
 use klab_metadata::{Delta, Image};
 use klab_wire::znodes::{
     LeaderIsrAndControllerEpoch, ReplicaAssignment, TopicPartitionStateZNode, TopicZNode, path,
@@ -190,7 +191,16 @@ pub(crate) fn problems(engine: &Engine<Node>, brokers: u16) -> Vec<Unrest> {
             problems.push(Unrest::MetadataBehind(node));
         }
     }
+    problems.extend(behind_with_deletions(engine).map(Unrest::MetadataBehind));
     problems
+}
+
+/// A controller whose deletion of a topic is not over: it knows of more than there are.
+fn behind_with_deletions(engine: &Engine<Node>) -> Option<NodeId> {
+    let active = active_controller(engine)?;
+    let (_, controller) = controllers(engine).find(|(node, _)| *node == active)?;
+    let written = Znodes(newest(engine)?.tree().znodes()).topics().count();
+    (controller.view().topics as usize > written).then_some(active)
 }
 
 /// A broker has been told what the znodes say. That a topic is gone it may never hear: who was away meanwhile is told
