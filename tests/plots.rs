@@ -41,7 +41,7 @@ fn a_plot_is_the_same_to_the_byte_whoever_runs_it_and_how_many_at_a_time() {
     let (one, other) = (plotted("one", "1"), plotted("other", "3"));
     assert!(one == other, "the files or the words differ");
     let names: Vec<&str> = one.0.keys().map(String::as_str).collect();
-    let pictures = ["latency-p50", "latency-p99", "latency-p999", "skew"];
+    let pictures = ["latency-p50", "latency-p99", "latency-p999", "records-per-partition", "skew"];
     let pictures =
         pictures.iter().flat_map(|name| ["png", "svg"].map(|end| format!("{name}.{end}")));
     let wanted: Vec<String> =

@@ -183,8 +183,15 @@ fn say_the_same(one: &Image, other: &Image) -> bool {
         && one.next_producer_id == other.next_producer_id
 }
 
+/// What keeps a partition from rest. A move that is replaced in ZooKeeper mode may leave an ISR of which nobody is a
+/// replica any more (`KafkaController.updateCurrentReassignment`): such a partition waits for an operator's unclean
+/// election, and for nothing that happens by itself.
 fn problem_of(state: &PartitionRegistration) -> Option<PartitionProblem> {
+    let is_nobodys = !state.isr.iter().any(|node| state.replicas.contains(node));
     let Some(leader) = state.leader else {
+        if is_nobodys && !state.isr.is_empty() {
+            return None;
+        }
         let eligible = [&state.isr, &state.elr, &state.last_known_elr];
         let eligible = eligible.into_iter().find(|nodes| !nodes.is_empty());
         let eligible = eligible.map_or(Vec::new(), |nodes| nodes.to_vec());

@@ -6,7 +6,7 @@
 use crate::convergence::Unrest;
 use crate::node::Node;
 use crate::{Engine, truth};
-use klab_controller::KafkaController;
+use klab_controller::{KafkaController, KafkaControllerView};
 use klab_machine::Machine;
 use klab_metadata::{Delta, Image};
 use klab_wire::znodes::{
@@ -82,15 +82,17 @@ impl<'a> Znodes<'a> {
     }
 }
 
-/// Brokers, topics and partitions as the znodes have them; none before there is an ensemble.
+/// Brokers, topics and partitions as the znodes have them; none before there is an ensemble. A topic whose deletion the
+/// controller has given up until a broker comes or goes is as good as gone: nobody leads it, and nobody will.
 pub(crate) fn metadata(engine: &Engine<Node>) -> Option<Image> {
     let znodes = Znodes(newest(engine)?.tree().znodes());
+    let stranded = stranded_deletions(engine);
     let (mut image, mut delta) = (Image::default(), Delta::default());
     for (broker, epoch) in znodes.registrations() {
         image.replay(&alive(broker, epoch), &mut delta);
     }
     for (name, topic) in znodes.topics() {
-        let Some(id) = topic.id else { continue };
+        let Some(id) = topic.id.filter(|_| !stranded.contains(&name)) else { continue };
         image.replay(&MetadataRecord::Topic { name: name.clone(), id }, &mut delta);
         for (partition, assignment) in topic.assignment {
             let name = TopicPartition { topic: name.clone(), partition };
@@ -195,12 +197,22 @@ pub(crate) fn problems(engine: &Engine<Node>, brokers: u16) -> Vec<Unrest> {
     problems
 }
 
-/// A controller whose deletion of a topic is not over: it knows of more than there are.
-fn behind_with_deletions(engine: &Engine<Node>) -> Option<NodeId> {
+/// What the active controller says of itself.
+fn view_of_active(engine: &Engine<Node>) -> Option<KafkaControllerView> {
     let active = active_controller(engine)?;
     let (_, controller) = controllers(engine).find(|(node, _)| *node == active)?;
+    Some(controller.view())
+}
+
+fn stranded_deletions(engine: &Engine<Node>) -> Vec<TopicName> {
+    view_of_active(engine).map_or_else(Vec::new, |view| view.stranded_deletions)
+}
+
+/// A controller whose deletion of a topic is not over: it knows of more than there are.
+fn behind_with_deletions(engine: &Engine<Node>) -> Option<NodeId> {
     let written = Znodes(newest(engine)?.tree().znodes()).topics().count();
-    (controller.view().topics as usize > written).then_some(active)
+    let known = view_of_active(engine)?.topics as usize;
+    active_controller(engine).filter(|_| known > written)
 }
 
 /// A broker has been told what the znodes say. That a topic is gone it may never hear: who was away meanwhile is told

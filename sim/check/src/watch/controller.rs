@@ -58,7 +58,7 @@ impl Judge {
             F::BrokerUnfenced { broker } | F::BrokerUnregistered { broker } => {
                 self.cluster.fenced.remove(broker);
             }
-            F::TopicDeleted { topic, .. } => {
+            F::TopicDeleted { topic, .. } | F::TopicDeletionBegan { topic } => {
                 self.cluster.forget(topic, last);
                 self.history.forget(topic);
             }

@@ -151,3 +151,16 @@ fn a_log_that_was_opened_after_its_records_were_deleted_does_not_know_their_prod
     assert_eq!(told(None).promise(twice).status, Status::Violated);
     assert_eq!(told(Some([0, 5])).promise(twice).status, Status::Violated);
 }
+
+/// In ZooKeeper mode the replicas of a topic go before the topic does, and it may take for ever until that goes, too.
+#[test]
+fn what_a_topic_holds_is_promised_until_its_deletion_begins() {
+    let began = ControllerFact::TopicDeletionBegan { topic: "orders".into() };
+    let without_replicas = |story: Story| {
+        let story = [B1, B2, B3].iter().fold(story, |story, node| story.fact(*node, given_up()));
+        story.end().promise(LOST).status
+    };
+    let story = Story::new().with_five_acked();
+    assert_eq!(without_replicas(story.clone()), Status::Violated);
+    assert_ne!(without_replicas(story.fact(V1, began)), Status::Violated);
+}

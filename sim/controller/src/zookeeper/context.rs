@@ -218,6 +218,14 @@ impl ControllerContext {
     pub fn is_queued_for_deletion(&self, topic: &TopicName) -> bool {
         self.to_be_deleted.contains(topic)
     }
+
+    /// Topics that shall go, and no broker is asked to delete a replica of.
+    pub fn stranded_deletions(&self) -> Vec<TopicName> {
+        let is_started =
+            |one: &PartitionAndReplica| self.replica_state(one) == ReplicaState::DeletionStarted;
+        let waits = |topic: &&TopicName| !self.replicas_of(topic).iter().any(is_started);
+        self.to_be_deleted.iter().filter(waits).cloned().collect()
+    }
 }
 
 /// Leaders, and the states of the two state machines.

@@ -102,6 +102,10 @@ impl Machine for KafkaController {
             live_brokers: live.map(|(node, known)| (*node, known.epoch)).collect(),
             shutting_down: self.context.shutting_down.iter().copied().collect(),
             topics: self.context.all_topics.len() as u32,
+            stranded_deletions: match self.is_idle() {
+                true => self.context.stranded_deletions(),
+                false => Vec::new(),
+            },
             queued_events: self.queue.len() as u32,
             queued_requests: self.channels.queued(),
             server: self.keeper.session.server(),
@@ -353,6 +357,14 @@ impl KafkaController {
     pub(super) fn begin_task(&mut self, first: Step, reply: Option<Reply>) {
         self.next_task += 1;
         self.tasks.insert(TaskId(self.next_task), Task::new(first, reply));
+    }
+
+    /// Nothing is under way, and nobody owes an answer.
+    fn is_idle(&self) -> bool {
+        self.thread.is_done()
+            && self.tasks.is_empty()
+            && self.queue.is_empty()
+            && self.channels.queued() == 0
     }
 
     /// Lets every thread go on as far as it can.

@@ -2,7 +2,7 @@
 
 use klab_machine::Identity;
 use klab_wire::config::{BrokerConfig, Switches};
-use klab_wire::{BrokerEpoch, ControllerEpoch, NodeId};
+use klab_wire::{BrokerEpoch, ControllerEpoch, NodeId, TopicName};
 use klab_zookeeper_client::SessionSetup;
 
 /// The configuration of a controller in ZooKeeper mode. Static: a restart reads it again.
@@ -37,6 +37,9 @@ pub struct KafkaControllerView {
     pub shutting_down: Vec<NodeId>,
     /// How many topics it knows.
     pub topics: u32,
+    /// Those of them that shall go while it has nothing more to do about that: a refusal or an error has ended their
+    /// deletion until a broker or another controller comes.
+    pub stranded_deletions: Vec<TopicName>,
     /// How many events wait for the event thread.
     pub queued_events: u32,
     /// How many requests brokers have not answered yet.

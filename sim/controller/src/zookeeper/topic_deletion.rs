@@ -11,8 +11,9 @@ use super::states::{PartitionState, ReplicaState};
 use super::step::Step;
 use super::task::{Task, children};
 use klab_machine::Outbox;
+use klab_machine::fact::ControllerFact;
 use klab_wire::znodes::path;
-use klab_wire::zookeeper::{Op, Path};
+use klab_wire::zookeeper::{KeeperError, Op, Path};
 use klab_wire::{
     ConfigResource, ErrorCode, NodeId, StopReplicaResponse, TopicName, TopicPartition,
 };
@@ -45,6 +46,8 @@ pub(super) enum DeletionStep {
     TreeRead(Path),
     /// Now itself.
     DeleteZNode(Path),
+    /// That was done, or refused.
+    ZNodeDeleted,
     /// All replicas of a topic are deleted, and its znode is.
     ForgetConfigs(TopicName),
     /// It is no more.
@@ -73,7 +76,7 @@ impl KafkaController {
             DeletionStep::Resume => self.resume_deletions(task),
             DeletionStep::ResumeFor(topics) => self.resume_deletion_for(&topics, task),
             DeletionStep::Retry(topics) => self.retry_deletion(&topics, task),
-            DeletionStep::Begin(topics) => self.begin_deletion(&topics, task),
+            DeletionStep::Begin(topics) => self.begin_deletion(&topics, task, out),
             DeletionStep::Halt(topics) => self.halt_deletion(&topics),
             DeletionStep::DeleteTree(path) => {
                 task.ask([Op::GetChildren { path: path.clone(), watch: false }]);
@@ -87,6 +90,13 @@ impl KafkaController {
             }
             DeletionStep::DeleteZNode(path) => {
                 task.write([Op::Delete { path, version: None }], self.guard());
+                task.then([DeletionStep::ZNodeDeleted.into()]);
+            }
+            DeletionStep::ZNodeDeleted => {
+                // `KafkaZkClient.deleteRecursive` throws; the topic is not forgotten, and stays.
+                if task.answer().is_err_and(|error| error != KeeperError::NoNode) {
+                    task.abandon();
+                }
             }
             DeletionStep::ForgetConfigs(topic) => {
                 let configs = path::config(&ConfigResource::Topic(topic.clone()));
@@ -209,11 +219,12 @@ impl KafkaController {
         task.then([ReplicaStep::Change(failed, ReplicaState::Offline).into()]);
     }
 
-    fn begin_deletion(&mut self, topics: &[TopicName], task: &mut Task) {
+    fn begin_deletion(&mut self, topics: &[TopicName], task: &mut Task, out: &mut Outbox) {
         let partitions: Vec<TopicPartition> =
             topics.iter().flat_map(|topic| self.context.partitions_of(topic)).collect();
         for topic in topics {
             if self.context.deletion_started.insert(topic.clone()) {
+                out.state(ControllerFact::TopicDeletionBegan { topic: topic.clone() });
                 let own = self.context.partitions_of(topic);
                 self.change_partitions(own.clone(), PartitionState::Offline);
                 self.change_partitions(own, PartitionState::NonExistent);

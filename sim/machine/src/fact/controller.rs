@@ -62,5 +62,8 @@ facts! {
         ProducerIdsAllocated { broker: NodeId, first: u64, length: u32 } => "{broker} from {first}, {length} of them";
         /// A new controller goes on with a reassignment that it has found (ZooKeeper mode).
         ReassignmentResumed { partition: TopicPartition, adding: Arc<[NodeId]>, removing: Arc<[NodeId]> } => "{partition} adding {adding:?} removing {removing:?}";
+        /// A controller begins to delete a topic's replicas, or goes on with what another one has begun (ZooKeeper mode): from
+        /// now on nothing is promised about what the topic holds.
+        TopicDeletionBegan { topic: TopicName } => "{topic}";
     }
 }

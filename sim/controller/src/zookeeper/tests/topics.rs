@@ -2,6 +2,7 @@
 
 use super::orders;
 use crate::zookeeper::desk::Desk;
+use klab_machine::Machine;
 use klab_wire::znodes::path;
 use klab_wire::*;
 
@@ -67,9 +68,11 @@ fn a_topic_waits_for_a_broker_that_is_away_before_it_goes() {
     desk.ask(1, request);
     desk.pass(Span::from_secs(5));
     assert!(desk.znode(&path::topic(&"orders".into())).is_some());
+    assert_eq!(desk.controller(1).view().stranded_deletions, ["orders".into()]);
     desk.start(3);
     desk.pass(Span::from_secs(5));
     assert_eq!(desk.znode(&path::topic(&"orders".into())), None);
+    assert_eq!(desk.controller(1).view().stranded_deletions, []);
 }
 
 #[test]
