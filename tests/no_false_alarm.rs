@@ -2,8 +2,9 @@
 //!
 //! Every number is a plan: a deployment of 1 to 7 brokers, its load, and random faults of which each plan enables some
 //! (Groce et al., "Swarm testing", ISSTA 2012). Every plan is run with a metadata quorum and with a ZooKeeper ensemble
-//! of as many servers, where an administrator moves replicas, creates and deletes a topic meanwhile. The gate runs the first plans and holds their tables against
-//! `reports/judge/no-false-alarm.md`. More of them, and the other tables of that page:
+//! of as many servers, where an administrator moves replicas, creates and deletes a topic meanwhile. The gate runs the
+//! first plans and holds their tables against `reports/judge/no-false-alarm.md`. More of them, and the other tables of
+//! that page:
 //!
 //!     KLAB_PLANS=20000 cargo test --test no_false_alarm -- --nocapture
 //!     KLAB_PLANS=1107..1108 cargo test --test no_false_alarm zookeeper
