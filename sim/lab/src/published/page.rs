@@ -24,6 +24,12 @@ pub(super) fn page(publication: &Publication, compared: &[ComparedRow]) -> Strin
     for misfit in publication.misfits {
         let _ = writeln!(page, "- {misfit}");
     }
+    if !publication.not_run.is_empty() {
+        page.push_str("\n## Rows that are not run, and why\n\n");
+        for row in publication.not_run {
+            let _ = writeln!(page, "- {row}");
+        }
+    }
     page.push_str("\n## Every run again\n\n```text\n");
     for row in compared {
         let _ = writeln!(page, "{}", row.command);

@@ -22,6 +22,8 @@ pub struct Publication {
     pub rows: &'static [Row],
     /// Why klab is off where it is, in sentences.
     pub misfits: &'static [&'static str],
+    /// Published rows that klab does not run, and why, a sentence each.
+    pub not_run: &'static [&'static str],
 }
 
 /// A measurement: some settings, and what came of them.
@@ -173,4 +175,5 @@ const KREPS_2014: Publication = Publication {
         "acks=-1 is a little fast: a round of replication takes what its constants say, every time, and collections of the \
          producers are not in the model.",
     ],
+    not_run: &[],
 };

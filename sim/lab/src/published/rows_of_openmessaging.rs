@@ -109,6 +109,7 @@ pub(super) const PRAVEGA_2020: Publication = Publication {
         "fsync: one constant for every disk of every run; the disks of these runs are not known. A request handler fsyncs \
          the partitions of a request one after the other.",
     ],
+    not_run: &[],
 };
 
 pub(super) const STREAMNATIVE_2020: Publication = Publication {
@@ -249,6 +250,7 @@ pub(super) const STREAMNATIVE_2020: Publication = Publication {
         "The report contradicts itself: 1 partition with acks=all is 180 in its table and about 160 in its text, and 100 \
          partitions with fsync is 420 in the table and 500 to 600 in one paragraph.",
     ],
+    not_run: &[],
 };
 
 pub(super) const CONFLUENT_2020: Publication = Publication {
@@ -310,6 +312,7 @@ pub(super) const CONFLUENT_2020: Publication = Publication {
         "p99 and p99.9 of the fixed rate are collections of the three brokers. How often they come is one constant for \
          all runs.",
     ],
+    not_run: &[],
 };
 
 pub(super) const DATASTAX_2019: Publication = Publication {
@@ -353,4 +356,5 @@ pub(super) const DATASTAX_2019: Publication = Publication {
          take 0.9 ms, and none waits. A longer wire alone does not explain it: 400 us one way (--set \
          hardware.wire-ns=400000) give 7.2 ms here, but 10.9 with one partition and fsync, where 6.75 are published.",
     ],
+    not_run: &[],
 };

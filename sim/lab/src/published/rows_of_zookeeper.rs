@@ -84,6 +84,7 @@ pub(super) const HUNT_2010: Publication = Publication {
          create brings a second write; klab's writes a register. What keeps ten published workers from ten times the rate of \
          one is not told; a model in which their writes share an fsync (group commit) comes to far more.",
     ],
+    not_run: &[],
 };
 
 macro_rules! broadcast {
@@ -158,4 +159,5 @@ pub(super) const ZAB_2011: Publication = Publication {
          without (the published 44.5 to 66.9): one number for each setting of the disk, none for a row. The published \
          latencies without a cache vary by half between ensembles of different sizes, klab's hardly.",
     ],
+    not_run: &[],
 };
