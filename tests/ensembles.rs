@@ -10,20 +10,18 @@
 //! A failure prints the plan as a scenario, with its seed.
 
 mod in_parallel;
+mod table_of_plans;
 mod wanted;
 
 use in_parallel::in_parallel;
-use klab::check::{Outcome as Verdict, Status};
 use klab::machine::random::{Stream, stream};
-use klab::{Experiment, Hosting, Judged};
-use std::collections::BTreeMap;
+use klab::{Experiment, Hosting};
 use std::fmt::{self, Write};
 use std::sync::Mutex;
+use table_of_plans::{Table, hold, is_alarm};
 
 /// How many plans the gate runs.
 const OF_THE_GATE: u64 = 200;
-
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/judge/no-false-alarm.md");
 
 const FAMILIES: &[&str] =
     &["crash", "power-cut", "pause", "cut", "isolate", "slow-link", "slow-disk", "clock-step"];
@@ -34,27 +32,21 @@ const WORKLOADS: &[&str] = &["registers", "counter", "lock", "members", "watcher
 fn no_promise_is_broken_whatever_the_ensemble_and_the_faults() {
     let wanted = wanted::plans("KLAB_ENSEMBLES");
     let plans = wanted.clone().unwrap_or(0..OF_THE_GATE);
-    let table = Mutex::new(Table::default());
+    let table = Mutex::new(Table::new("servers that vote"));
     let failures = in_parallel(plans, |number| {
         let Plan { servers, scenario } = plan(number);
         let experiment = Experiment::parse("plan.toml", &scenario, None);
         let experiment = experiment.unwrap_or_else(|mistake| panic!("{scenario}\n{mistake}"));
         let outcome = experiment.judge(Hosting::Bare);
         table.lock().expect("nobody panics while holding it").count(servers, &outcome);
-        let is_alarm = matches!(outcome.verdict.outcome, Verdict::Violated | Verdict::NotConverged);
-        is_alarm.then(|| {
+        is_alarm(&outcome).then(|| {
             let outcome = experiment.run(Hosting::Bare, |_| {});
             let text = klab::lab::report::text::outcome(&experiment, &outcome);
             format!("plan {number}:\n{scenario}\n{text}")
         })
     });
     let table = table.into_inner().expect("as above").to_string();
-    println!("{table}");
-    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
-    if wanted.is_none() {
-        let page = std::fs::read_to_string(PAGE).expect("the page is in the repository");
-        assert!(page.contains(&table), "{PAGE} has another table than\n{table}");
-    }
+    hold(&table, &failures, wanted.is_none());
 }
 
 /// An ensemble with its clients and its faults.
@@ -119,47 +111,4 @@ fn write_nemesis(text: &mut String, nodes: &str, chance: &mut Stream) -> fmt::Re
     writeln!(text, "[[nemesis]]\nfamilies = [{}]\nnodes = \"{nodes}\"", families.join(", "))?;
     writeln!(text, "every = \"{}ms\"", chance.between(800, 5_000))?;
     writeln!(text, "lasts = {{ min = \"200ms\", max = \"{}ms\" }}", chance.between(500, 9_000))
-}
-
-/// What became of the plans, by how many servers vote.
-#[derive(Default)]
-struct Table(BTreeMap<u64, Row>);
-
-#[derive(Clone, Copy, Default)]
-struct Row {
-    plans: u64,
-    messages: u64,
-    permitted: u64,
-    violated: u64,
-    not_converged: u64,
-}
-
-impl Table {
-    fn count(&mut self, servers: u64, outcome: &Judged) {
-        let row = self.0.entry(servers).or_default();
-        let is_permitted =
-            outcome.verdict.promises.iter().any(|one| one.status == Status::Permitted);
-        row.plans += 1;
-        row.messages += outcome.messages;
-        row.permitted += u64::from(is_permitted);
-        row.violated += u64::from(outcome.verdict.outcome == Verdict::Violated);
-        row.not_converged += u64::from(outcome.verdict.outcome == Verdict::NotConverged);
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "| servers that vote | plans | messages | broken as permitted | violated | not converged |\n",
-        )?;
-        f.write_str("|---|---:|---:|---:|---:|---:|\n")?;
-        for (servers, row) in &self.0 {
-            let Row { plans, messages, permitted, violated, not_converged } = row;
-            writeln!(
-                f,
-                "| {servers} | {plans} | {messages} | {permitted} | {violated} | {not_converged} |"
-            )?;
-        }
-        Ok(())
-    }
 }

@@ -9,6 +9,7 @@ use klab_machine::fact::FactSet;
 use klab_machine::fingerprint::Fingerprint;
 use klab_machine::trace::{Entry, Fate, What};
 use klab_wire::{NodeId, Time};
+use std::hash::Hash;
 use std::vec::Drain;
 
 /// What is planned. Small on purpose: messages travel in their connection, not in the queue.
@@ -178,22 +179,20 @@ impl Timeline {
         matches!(what, What::Fact(fact) if self.hidden.has(fact))
     }
 
-    fn digest(&mut self, node: NodeId, what: &What) {
-        let (step, now) = (self.step, self.now);
-        if let Some(fingerprint) = &mut self.fingerprint {
-            digest_step(fingerprint, &mut self.digested, step, now);
-            fingerprint.add(&(node, what));
+    /// The first entry of a step brings the step itself into the fingerprint.
+    #[inline]
+    fn digest(&mut self, node: NodeId, what: &impl Hash) {
+        let Some(fingerprint) = &mut self.fingerprint else { return };
+        if std::mem::replace(&mut self.digested, self.step) != self.step {
+            fingerprint.add(&(self.step, self.now.0));
         }
+        fingerprint.add(&(node, what));
     }
 
     /// Tells what became of a message or a connection: half of a trace.
     #[inline]
     pub(crate) fn tell_fate(&mut self, node: NodeId, fate: Fate) {
-        let (step, now) = (self.step, self.now);
-        if let Some(fingerprint) = &mut self.fingerprint {
-            digest_step(fingerprint, &mut self.digested, step, now);
-            fingerprint.add(&(node, &fate));
-        }
+        self.digest(node, &fate);
         if self.shows_fates {
             self.show_fate(node, fate);
         }
@@ -248,14 +247,6 @@ impl Timeline {
     pub(crate) fn tidy(&mut self, mut is_live: impl FnMut(Event) -> bool) {
         self.queue.retain(|event| is_live(*event));
         self.dead = 0;
-    }
-}
-
-/// The first entry of a step brings the step itself into the fingerprint.
-#[inline]
-fn digest_step(fingerprint: &mut Fingerprint, digested: &mut u64, step: u64, now: Time) {
-    if std::mem::replace(digested, step) != step {
-        fingerprint.add(&(step, now.0));
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::convergence::Unrest;
 use crate::node::Node;
 use crate::{Engine, truth};
-use klab_controller::{KafkaController, KafkaControllerView};
+use klab_controller::KafkaController;
 use klab_machine::Machine;
 use klab_metadata::{Delta, Image};
 use klab_wire::znodes::{
@@ -34,8 +34,12 @@ pub(crate) fn controllers(
 
 /// The controller: of those that believe that they are, the one of the newest epoch.
 pub(crate) fn active_controller(engine: &Engine<Node>) -> Option<NodeId> {
+    active(engine).map(|(node, _)| node)
+}
+
+fn active(engine: &Engine<Node>) -> Option<(NodeId, &KafkaController)> {
     let active = controllers(engine).filter(|(_, controller)| controller.is_active());
-    active.max_by_key(|(_, controller)| controller.epoch()).map(|(node, _)| node)
+    active.max_by_key(|(_, controller)| controller.epoch())
 }
 
 /// The server whose tree is the newest.
@@ -86,7 +90,8 @@ impl<'a> Znodes<'a> {
 /// controller has given up until a broker comes or goes is as good as gone: nobody leads it, and nobody will.
 pub(crate) fn metadata(engine: &Engine<Node>) -> Option<Image> {
     let znodes = Znodes(newest(engine)?.tree().znodes());
-    let stranded = stranded_deletions(engine);
+    let stranded = active(engine).map(|(_, controller)| controller.view().stranded_deletions);
+    let stranded = stranded.unwrap_or_default();
     let (mut image, mut delta) = (Image::default(), Delta::default());
     for (broker, epoch) in znodes.registrations() {
         image.replay(&alive(broker, epoch), &mut delta);
@@ -197,22 +202,11 @@ pub(crate) fn problems(engine: &Engine<Node>, brokers: u16) -> Vec<Unrest> {
     problems
 }
 
-/// What the active controller says of itself.
-fn view_of_active(engine: &Engine<Node>) -> Option<KafkaControllerView> {
-    let active = active_controller(engine)?;
-    let (_, controller) = controllers(engine).find(|(node, _)| *node == active)?;
-    Some(controller.view())
-}
-
-fn stranded_deletions(engine: &Engine<Node>) -> Vec<TopicName> {
-    view_of_active(engine).map_or_else(Vec::new, |view| view.stranded_deletions)
-}
-
 /// A controller whose deletion of a topic is not over: it knows of more than there are.
 fn behind_with_deletions(engine: &Engine<Node>) -> Option<NodeId> {
     let written = Znodes(newest(engine)?.tree().znodes()).topics().count();
-    let known = view_of_active(engine)?.topics as usize;
-    active_controller(engine).filter(|_| known > written)
+    let (node, controller) = active(engine)?;
+    (controller.view().topics as usize > written).then_some(node)
 }
 
 /// A broker has been told what the znodes say. That a topic is gone it may never hear: who was away meanwhile is told

@@ -141,6 +141,11 @@ impl Cluster {
         held.map(|partition| partition.name.clone()).collect()
     }
 
+    /// A controller of ZooKeeper mode counts a broker as gone.
+    pub(crate) fn is_gone_to(&self, controller: NodeId, broker: NodeId) -> bool {
+        self.gone.get(&controller).is_some_and(|gone| gone.contains(&broker))
+    }
+
     /// A broker stopped uncleanly.
     pub(crate) fn stop_uncleanly(&mut self, node: NodeId) {
         let partitions = self.topics.iter_mut().flat_map(|topic| &mut topic.partitions);

@@ -78,8 +78,7 @@ impl Judge {
 
     /// Who is elected is there, in the eyes of who elects.
     fn examine_whether_alive(&mut self, at: Moment, name: Option<&TopicPartition>, leader: NodeId) {
-        let gone = self.cluster.gone.get(&at.node);
-        let is_gone = |broker| gone.is_some_and(|gone| gone.contains(&broker));
+        let is_gone = |broker| self.cluster.is_gone_to(at.node, broker);
         let finding = leader_is_alive::check(Some(leader), is_gone);
         self.findings.note(Promise::LeaderIsAlive, at, name, finding);
     }
@@ -92,8 +91,7 @@ impl Judge {
         let Some(partition) = self.cluster.partition(name) else { return };
         let new: Vec<NodeId> = isr.iter().filter(|one| !before.contains(one)).copied().collect();
         let subset = isr_rules::is_subset(&new, &partition.replicas);
-        let gone = self.cluster.gone.get(&at.node);
-        let is_gone = |broker| gone.is_some_and(|gone| gone.contains(&broker));
+        let is_gone = |broker| self.cluster.is_gone_to(at.node, broker);
         let grows = before.iter().all(|member| isr.contains(member)) && !new.is_empty();
         let is_asked = decided.is_election && decided.leader.is_some() || grows;
         let fenced = is_asked.then(|| no_fenced_broker_in_isr::check(isr, is_gone));

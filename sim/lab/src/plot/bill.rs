@@ -140,13 +140,16 @@ impl Account {
     }
 
     fn count(&mut self, item: Item, count: u64) {
-        let place = ITEMS.iter().position(|(one, _)| *one == item).expect("every item has a place");
-        self.items[place] += count;
+        self.items[place(item)] += count;
     }
 
     fn seconds(&self) -> f64 {
         self.to.since(self.from).0 as f64 / 1e9
     }
+}
+
+fn place(item: Item) -> usize {
+    ITEMS.iter().position(|(one, _)| *one == item).expect("every item has a place")
 }
 
 fn is_client(node: NodeId) -> bool {
@@ -211,8 +214,7 @@ impl Side {
     }
 
     fn per_second(&self, item: Item) -> f64 {
-        let place = ITEMS.iter().position(|(one, _)| *one == item).expect("every item has a place");
-        self.account.items[place] as f64 / self.account.seconds()
+        self.account.items[place(item)] as f64 / self.account.seconds()
     }
 
     /// The server's resource that had the most to do, in words.

@@ -83,6 +83,18 @@ pub(super) const fn row(
     Row { name, scenario: None, settings, seeds: 1, figures }
 }
 
+impl Row {
+    /// The same, run by another scenario than the publication's.
+    pub(super) const fn of(self, scenario: &'static str) -> Row {
+        Row { scenario: Some(scenario), ..self }
+    }
+
+    /// The same over so many seeds.
+    pub(super) const fn over(self, seeds: u64) -> Row {
+        Row { seeds, ..self }
+    }
+}
+
 /// Every publication.
 pub const PUBLICATIONS: &[Publication] = &[
     KREPS_2014,
@@ -120,13 +132,12 @@ const KREPS_2014: Publication = Publication {
             &["run-for=5s", "producer.count=3"],
             &[fit(Records, 2_024_032.0)],
         ),
-        Row {
-            name: "1 consumer",
-            scenario: Some("kreps-2014-consumer"),
-            settings: &["run-for=10s", "producer.stop=6s", "consumer.start=6500ms"],
-            seeds: 1,
-            figures: &[check(Consumed, 940_521.0)],
-        },
+        row(
+            "1 consumer",
+            &["run-for=10s", "producer.stop=6s", "consumer.start=6500ms"],
+            &[check(Consumed, 940_521.0)],
+        )
+        .of("kreps-2014-consumer"),
         row(
             "records of 10 bytes: bound by the producer's processor",
             &["run-for=5s", "producer.record-size=25", "producer.batch.size=128000"],

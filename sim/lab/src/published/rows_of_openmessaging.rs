@@ -4,7 +4,7 @@ use super::measure::Quantity::{
     EndToEndP50, EndToEndP95, EndToEndP99, Megabytes, Memory, PublishMean, PublishP50, PublishP95,
     PublishP99, PublishP999, Records, RecordsPerBatch,
 };
-use super::rows::{Publication, Row, check, fit, law, row};
+use super::rows::{Publication, check, fit, law, row};
 
 pub(super) const PRAVEGA_2020: Publication = Publication {
     name: "pravega-2020",
@@ -23,20 +23,18 @@ pub(super) const PRAVEGA_2020: Publication = Publication {
             &["run-for=6s", "topic.partitions=1", "producer.rate=250000/s"],
             &[fit(Records, 85_979.0), check(PublishP95, 384.0), law(Memory, 1.0)],
         ),
-        Row {
-            name: "1 partition, 50 producers",
-            scenario: Some("pravega-2020-one-partition"),
-            settings: &["run-for=35s", "producer.rate=max", "producer.count=50"],
-            seeds: 1,
-            figures: &[check(Records, 162_825.0), check(PublishP95, 9_945.0), law(Memory, 1.0)],
-        },
-        Row {
-            name: "1 partition, 100 producers",
-            scenario: Some("pravega-2020-one-partition"),
-            settings: &["run-for=60s", "producer.rate=max", "producer.count=100"],
-            seeds: 1,
-            figures: &[check(Records, 157_727.0), check(PublishP95, 20_511.0), law(Memory, 1.0)],
-        },
+        row(
+            "1 partition, 50 producers",
+            &["run-for=35s", "producer.rate=max", "producer.count=50"],
+            &[check(Records, 162_825.0), check(PublishP95, 9_945.0), law(Memory, 1.0)],
+        )
+        .of("pravega-2020-one-partition"),
+        row(
+            "1 partition, 100 producers",
+            &["run-for=60s", "producer.rate=max", "producer.count=100"],
+            &[check(Records, 157_727.0), check(PublishP95, 20_511.0), law(Memory, 1.0)],
+        )
+        .of("pravega-2020-one-partition"),
         row(
             "10 partitions, 1 producer",
             &["run-for=4s", "producer.rate=250000/s"],
@@ -182,54 +180,45 @@ pub(super) const STREAMNATIVE_2020: Publication = Publication {
             &["run-for=15s", "topic.partitions=2000", "producer.rate=max", "producer.count=4"],
             &[check(Megabytes, 600.0)],
         ),
-        Row {
-            name: "latency at 200,000 a second, 100 partitions, acks=1",
-            scenario: Some("confluent-2020"),
-            settings: &["run-for=20s", "producer.rate=50000/s", "producer.acks=1"],
-            seeds: 1,
-            figures: &[check(PublishP50, 1.62), check(PublishP99, 3.06), check(PublishP999, 9.91)],
-        },
-        Row {
-            name: "latency at 200,000 a second, 100 partitions, acks=all",
-            scenario: Some("confluent-2020"),
-            settings: &["run-for=28s", "producer.rate=50000/s"],
-            seeds: 1,
-            figures: &[
+        row(
+            "latency at 200,000 a second, 100 partitions, acks=1",
+            &["run-for=20s", "producer.rate=50000/s", "producer.acks=1"],
+            &[check(PublishP50, 1.62), check(PublishP99, 3.06), check(PublishP999, 9.91)],
+        )
+        .of("confluent-2020"),
+        row(
+            "latency at 200,000 a second, 100 partitions, acks=all",
+            &["run-for=28s", "producer.rate=50000/s"],
+            &[
                 check(PublishMean, 3.01),
                 check(PublishP50, 2.77),
                 check(PublishP99, 8.47),
                 check(PublishP999, 15.57),
             ],
-        },
-        Row {
-            name: "latency at 200,000 a second, 8,000 partitions, acks=1",
-            scenario: Some("confluent-2020"),
-            settings: &[
-                "run-for=12s",
-                "producer.rate=50000/s",
-                "producer.acks=1",
-                "topic.partitions=8000",
-            ],
-            seeds: 1,
-            figures: &[
+        )
+        .of("confluent-2020"),
+        row(
+            "latency at 200,000 a second, 8,000 partitions, acks=1",
+            &["run-for=12s", "producer.rate=50000/s", "producer.acks=1", "topic.partitions=8000"],
+            &[
                 check(PublishMean, 6.84),
                 fit(PublishP50, 4.32),
                 check(PublishP99, 34.2),
                 check(PublishP999, 46.3),
             ],
-        },
-        Row {
-            name: "latency at 200,000 a second, 8,000 partitions, acks=all",
-            scenario: Some("confluent-2020"),
-            settings: &["run-for=12s", "producer.rate=50000/s", "topic.partitions=8000"],
-            seeds: 1,
-            figures: &[
+        )
+        .of("confluent-2020"),
+        row(
+            "latency at 200,000 a second, 8,000 partitions, acks=all",
+            &["run-for=12s", "producer.rate=50000/s", "topic.partitions=8000"],
+            &[
                 check(PublishMean, 138.2),
                 check(PublishP50, 42.5),
                 check(PublishP99, 1_165.0),
                 check(PublishP999, 2_008.0),
             ],
-        },
+        )
+        .of("confluent-2020"),
     ],
     misfits: &[
         "2,000 partitions, two producers: the published run is bound by its producers' memory at a latency of 200 ms, \
@@ -262,12 +251,10 @@ pub(super) const CONFLUENT_2020: Publication = Publication {
             linger for 10 ms. Producers of Kafka 2.6 choose another partition for every new batch (KIP-480), and the \
             benchmark's rate limiter sleeps for no less than a millisecond, so that records come in bursts of one.",
     rows: &[
-        Row {
-            name: "200,000 a second",
-            scenario: None,
-            settings: &["run-for=28s", "producer.rate=50000/s"],
-            seeds: 3,
-            figures: &[
+        row(
+            "200,000 a second",
+            &["run-for=28s", "producer.rate=50000/s"],
+            &[
                 check(Records, 200_076.0),
                 fit(PublishP50, 2.146),
                 check(PublishP95, 3.479),
@@ -277,26 +264,26 @@ pub(super) const CONFLUENT_2020: Publication = Publication {
                 check(EndToEndP95, 4.349),
                 check(EndToEndP99, 5.434),
             ],
-        },
-        Row {
-            name: "as many as possible",
-            scenario: None,
-            settings: &[
+        )
+        .over(3),
+        row(
+            "as many as possible",
+            &[
                 "run-for=30s",
                 "producer.rate=max",
                 "producer.batch.size=1048576",
                 "producer.linger.ms=10",
                 "producer.max.request.size=10485760",
             ],
-            seeds: 3,
-            figures: &[
+            &[
                 check(Megabytes, 634.0),
                 check(PublishP50, 69.0),
                 check(PublishP95, 879.0),
                 check(PublishP99, 1_522.0),
                 check(PublishP999, 2_470.0),
             ],
-        },
+        )
+        .over(3),
     ],
     misfits: &[
         "The peak: the disks are the limit, and whoever appends is paused, each thread at the same rate, whatever it has \

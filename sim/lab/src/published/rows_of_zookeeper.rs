@@ -1,7 +1,7 @@
 //! The published rows of ZooKeeper ensembles.
 
 use super::measure::Quantity::{OperationMean, Operations};
-use super::rows::{Publication, Row, check, fit, row};
+use super::rows::{Publication, check, fit, row};
 
 macro_rules! mix {
     ($servers:literal, $reads:literal, $figure:expr) => {
@@ -58,19 +58,17 @@ pub(super) const HUNT_2010: Publication = Publication {
         mix!("7", "75", check(Operations, 52_000.0)),
         mix!("7", "90", check(Operations, 90_000.0)),
         mix!("7", "100", fit(Operations, 257_000.0)),
-        Row {
-            name: "5 servers, 100 % reads, all clients at the leader",
-            scenario: None,
-            settings: &[
+        row(
+            "5 servers, 100 % reads, all clients at the leader",
+            &[
                 "zookeeper.servers=5",
                 "zookeeper-client.servers=[\"z5\"]",
                 "zookeeper-client.reads=100",
                 "zookeeper-client.rate=max",
                 "run-for=3s",
             ],
-            seeds: 1,
-            figures: &[check(Operations, 32_000.0)],
-        },
+            &[check(Operations, 32_000.0)],
+        ),
         workers!("3", "one worker", "1", fit(Operations, 776.0)),
         workers!("7", "one worker", "1", check(Operations, 758.0)),
         workers!("3", "ten workers", "10", check(Operations, 2_074.0)),

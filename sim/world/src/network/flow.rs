@@ -121,12 +121,12 @@ impl Flow {
         }
     }
 
-    /// When to look again whether there is room, if something waits for it and nobody looks yet.
-    fn await_room(&mut self) -> Option<Time> {
-        let (at, _) = *self.acknowledged.front()?;
-        let waits = !self.unsent.is_empty() && !self.is_awaiting;
-        self.is_awaiting |= waits;
-        waits.then_some(at)
+    /// Plans to look again whether there is room, if something waits for it and nobody looks yet.
+    fn await_room(&mut self, look: Event, timeline: &mut Timeline) {
+        let Some((at, _)) = self.acknowledged.front() else { return };
+        if !self.unsent.is_empty() && !std::mem::replace(&mut self.is_awaiting, true) {
+            timeline.plan(*at, look);
+        }
     }
 }
 
@@ -155,10 +155,8 @@ impl Network {
         let Some(flow) = &mut connection.ways[0].flow else { return };
         flow.is_muted = false;
         flow.read(timeline.now(), self.links[back as usize].shortest());
-        if let Some(at) = flow.await_room() {
-            let generation = connection.generation;
-            timeline.plan(at, Event::WindowOpened { connection: index, generation, way: 0 });
-        }
+        let generation = connection.generation;
+        flow.await_room(Event::WindowOpened { connection: index, generation, way: 0 }, timeline);
     }
 
     /// A chunk comes to the receiver's card.
@@ -186,9 +184,7 @@ impl Network {
         let complete = self.sites[receiver as usize].card.arrive(now, chunk.bytes);
         flow.unread.push_back((complete, chunk));
         flow.read(now, self.links[back as usize].shortest());
-        if let Some(at) = flow.await_room() {
-            timeline.plan(at, Event::WindowOpened { connection: index, generation, way });
-        }
+        flow.await_room(Event::WindowOpened { connection: index, generation, way }, timeline);
         if chunk.is_last
             && let Some(transit) = on_the_way.iter_mut().find(|transit| transit.is_unsent())
         {
@@ -228,9 +224,7 @@ impl Network {
             flow.last = link.travel(left, chunk).max(flow.last);
             timeline.plan(flow.last, Event::Chunk { connection: index, generation, way });
         }
-        if let Some(at) = flow.await_room() {
-            timeline.plan(at, Event::WindowOpened { connection: index, generation, way });
-        }
+        flow.await_room(Event::WindowOpened { connection: index, generation, way }, timeline);
     }
 
     fn flow(&mut self, index: u32, way: u8) -> Option<&mut Flow> {
