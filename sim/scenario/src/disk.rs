@@ -14,6 +14,9 @@ pub struct Disk {
     /// How long an fsync takes beyond the transfer.
     #[serde(serialize_with = "text::span")]
     pub fsync: Span,
+    /// And up to so much longer, evenly, drawn for each fsync: where the platter stands.
+    #[serde(skip_serializing_if = "is_none", serialize_with = "text::span")]
+    pub fsync_jitter: Span,
     /// How long a read of old data waits for the head.
     #[serde(serialize_with = "text::span")]
     pub seek: Span,
@@ -41,6 +44,7 @@ impl Disk {
         let throughput = hardware.disk_bytes_per_second;
         Disk {
             fsync: Span(hardware.fsync_ns),
+            fsync_jitter: Span::ZERO,
             seek: Span(hardware.seek_ns),
             throughput: (throughput > 0).then_some(throughput),
             write_back: Span(hardware.write_back_ns),
@@ -54,6 +58,7 @@ impl Disk {
         let throughput = table.optional::<Bandwidth>("throughput").map(|bytes| bytes.0);
         let disk = Disk {
             fsync: table.or("fsync", default.fsync),
+            fsync_jitter: table.or("fsync-jitter", default.fsync_jitter),
             seek: table.or("seek", default.seek),
             throughput: throughput.or(default.throughput),
             write_back: table.or("write-back", default.write_back),
@@ -62,4 +67,8 @@ impl Disk {
         table.finish();
         disk
     }
+}
+
+fn is_none(span: &Span) -> bool {
+    *span == Span::ZERO
 }

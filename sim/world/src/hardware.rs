@@ -165,6 +165,7 @@ pub(crate) fn disk_profile(scenario: &Scenario) -> DiskProfile {
     let (disk, hardware) = (&scenario.disk, &scenario.hardware);
     DiskProfile {
         fsync: disk.fsync,
+        fsync_jitter: disk.fsync_jitter,
         seek: disk.seek,
         throughput: disk.throughput,
         write_back: disk.write_back,

@@ -39,6 +39,8 @@ pub(crate) struct Disk {
     machine: u32,
     profile: DiskProfile,
     weather: Stream,
+    /// Where the platter stands when an fsync begins.
+    rotation: Stream,
     /// What a process sees.
     image: DiskImage,
     /// The files of which the platter does not have everything.
@@ -90,6 +92,7 @@ impl Disk {
             machine,
             profile,
             weather,
+            rotation: stream(seed, "rotation", []),
             image: DiskImage::default(),
             unwritten: IndexMap::default(),
             journaled: 0,
@@ -240,7 +243,7 @@ impl Disk {
         let directory = self.directory_of(file);
         let spindle = &mut self.spindles[usize::from(directory)];
         let bytes = spindle.flush(&self.profile, timeline.now(), bytes);
-        let time = self.profile.fsync + self.transfer(bytes);
+        let time = self.fsync_time() + self.transfer(bytes);
         self.begin(directory, operation, (time, bytes), timeline);
         Ok(())
     }
@@ -406,6 +409,12 @@ impl Disk {
         self.spindles.iter_mut().for_each(Spindle::forget);
         self.generation += 1;
         self.write_back_planned = false;
+    }
+
+    /// How long the next fsync takes beyond the transfer. A disk without a spread draws nothing.
+    fn fsync_time(&mut self) -> Span {
+        let DiskProfile { fsync, fsync_jitter: Span(jitter), .. } = self.profile;
+        if jitter == 0 { fsync } else { fsync + Span(self.rotation.between(0, jitter)) }
     }
 
     fn transfer(&self, bytes: u64) -> Span {

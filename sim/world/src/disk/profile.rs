@@ -8,6 +8,8 @@ use klab_wire::Span;
 pub struct DiskProfile {
     /// How long an fsync takes beyond the transfer.
     pub fsync: Span,
+    /// And up to so much longer, evenly: the platter has to turn.
+    pub fsync_jitter: Span,
     /// How long a read of cold data waits for the head.
     pub seek: Span,
     /// Bytes per second; none for no limit.
@@ -34,6 +36,7 @@ impl Default for DiskProfile {
     fn default() -> Self {
         DiskProfile {
             fsync: Span::ZERO,
+            fsync_jitter: Span::ZERO,
             seek: Span::ZERO,
             throughput: None,
             write_back: Span::from_secs(30),
