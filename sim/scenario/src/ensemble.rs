@@ -87,7 +87,7 @@ pub struct ZooKeeperClient {
     /// How often each of them does something; 20/s if nothing is said. `"max"`: again as soon as fewer than `in-flight`
     /// requests are under way.
     pub rate: Load,
-    /// How many requests each of them has in flight at most; 1 if nothing is said.
+    /// How many requests each of them has in flight at most, deletes that nobody waits for not counted; 1 if nothing is said.
     pub in_flight: u16,
     /// How many calls each of them makes at most; no limit if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ pub struct ZooKeeperClient {
     pub keys: u16,
     /// How many of a hundred operations on registers are reads; 50 if nothing is said.
     pub reads: u16,
-    /// How many bytes a register has at least; as many as its number takes if nothing is said.
+    /// How many bytes a register, or a znode that is created, has at least; as many as its number takes if nothing is said.
     #[serde(skip_serializing_if = "is_zero")]
     pub value_size: u32,
     /// Whether each read comes behind a `sync`.
@@ -131,6 +131,8 @@ pub enum Workload {
     Watcher,
     /// Commits the offsets of its partitions, each in a znode, as consumers did before there was a topic for offsets.
     Offsets,
+    /// Creates a znode, waits for it, and has it deleted without waiting.
+    Creates,
 }
 
 const WORKLOADS: &[(&str, Workload)] = &[
@@ -140,6 +142,7 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("members", Workload::Members),
     ("watcher", Workload::Watcher),
     ("offsets", Workload::Offsets),
+    ("creates", Workload::Creates),
 ];
 
 const TICK_TIME: Span = Span::from_secs(2);

@@ -73,6 +73,7 @@ fn workload(client: &ZooKeeperClient) -> Workload {
         Work::Members => Workload::Members,
         Work::Watcher => Workload::Watcher,
         Work::Offsets => Workload::Offsets { partitions: u32::from(client.keys) },
+        Work::Creates => Workload::Creates { size: client.value_size },
     }
 }
 

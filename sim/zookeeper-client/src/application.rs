@@ -3,6 +3,7 @@
 //! It does something of its workload at its rate, with so many requests in flight, and records every call. A
 //! session that has expired it begins anew, as most applications do.
 
+use crate::creates;
 use crate::lock::Lock;
 use crate::offsets::{self, Offsets};
 use crate::session::{Event, Session, SessionSetup, Ticket};
@@ -218,7 +219,11 @@ impl Application {
     }
 
     fn has_room(&self) -> bool {
-        (self.calls.len() as u32) < self.setup.in_flight
+        let in_flight = match self.setup.workload {
+            Workload::Creates { .. } => creates::awaited(self.calls.values()),
+            _ => self.calls.len(),
+        };
+        (in_flight as u32) < self.setup.in_flight
     }
 
     fn is_done(&self, now: Time) -> bool {
@@ -248,6 +253,11 @@ impl Application {
             Workload::Offsets { partitions } => {
                 self.offsets.begin(partitions, now);
                 self.write_offsets(partitions, now, out);
+            }
+            Workload::Creates { .. } => {
+                let znode = creates::znode(self.me, self.next_call);
+                let data = self.setup.workload.text(self.next_call);
+                self.call(create(znode, &data, CreateMode::PERSISTENT), now, out);
             }
             Workload::Members | Workload::Watcher => {}
         }
@@ -425,6 +435,11 @@ impl Application {
         }
         match self.setup.workload {
             Workload::Counter => self.number = number_read(op, result),
+            Workload::Creates { .. } => {
+                if let (Op::Create { path, .. }, Ok(_)) = (op, result) {
+                    self.call(creates::delete(path), now, out);
+                }
+            }
             Workload::Lock { .. } => self.go_on_with_lock(op, result, (zxid, now), out),
             Workload::Members => self.stay(result, now, out),
             Workload::Offsets { partitions } if matches!(op, Op::SetData { .. }) => {

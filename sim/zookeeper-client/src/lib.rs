@@ -11,6 +11,7 @@
 //! | watches of a client | `watch_registry.rs` | `ZKWatchManager` |
 //! | registers, counters, members | `application.rs`, `workload.rs` | |
 //! | the lock recipe | `lock.rs` | `WriteLock` |
+//! | creates that are waited for, and deletes that are not | `creates.rs` | |
 //! | consumer offsets as before `__consumer_offsets` | `offsets.rs` | `ZookeeperConsumerConnector` |
 //!
 //! # What is left out
@@ -21,6 +22,7 @@
 //! - Callbacks have no order among each other but that of the events given.
 
 mod application;
+mod creates;
 mod host_provider;
 mod lock;
 mod offsets;

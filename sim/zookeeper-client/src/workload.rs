@@ -1,6 +1,6 @@
 //! What an application on a ZooKeeper client does.
 
-use crate::offsets;
+use crate::{creates, offsets};
 use klab_wire::zookeeper::{Acl, CreateMode, Data, Op, Path};
 use klab_wire::{NodeId, Span};
 
@@ -34,6 +34,11 @@ pub enum Workload {
         /// Of so many partitions at a time.
         partitions: u32,
     },
+    /// Creates a znode, waits, and has it deleted without waiting.
+    Creates {
+        /// How many bytes it has at least.
+        size: u32,
+    },
 }
 
 impl Workload {
@@ -46,13 +51,16 @@ impl Workload {
             Workload::Members => vec![members()],
             Workload::Watcher => vec![register(0)],
             Workload::Offsets { partitions } => offsets::znodes(me, partitions),
+            Workload::Creates { .. } => vec![creates::parent()],
         }
     }
 
     /// A number as a znode holds it: with zeros before it, if it has a size.
     pub fn text(self, number: u64) -> String {
         match self {
-            Workload::Registers { size, .. } => format!("{number:0>width$}", width = size as usize),
+            Workload::Registers { size, .. } | Workload::Creates { size } => {
+                format!("{number:0>width$}", width = size as usize)
+            }
             _ => number.to_string(),
         }
     }
