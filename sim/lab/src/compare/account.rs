@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// What a run's facts and messages add up to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Account {
+pub(crate) struct Account {
     /// Each failure, and what was made of it.
     pub reactions: Reactions,
     /// All control messages.
@@ -39,13 +39,13 @@ pub(super) struct Account {
 
 /// Terms of office.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Terms {
+pub(crate) struct Terms {
     pub times: u64,
     pub last: u64,
 }
 
 impl Account {
-    pub(super) fn watch(&mut self, entry: &Entry) {
+    pub(crate) fn watch(&mut self, entry: &Entry) {
         match &entry.what {
             What::Fate(fate) => self.messages.watch(entry.node, fate),
             What::Fact(fact) => self.watch_fact(entry, fact),

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 
 /// How many of each kind have arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Messages(pub BTreeMap<&'static str, Count>);
+pub(crate) struct Messages(pub BTreeMap<&'static str, Count>);
 
 /// So many, with so many bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Count {
+pub(crate) struct Count {
     pub messages: u64,
     pub bytes: u64,
 }

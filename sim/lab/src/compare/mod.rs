@@ -6,14 +6,14 @@
 //! were. The accounts make a table (`table.rs`), the lines of all runs beside each other (`chronicle.rs`), a picture
 //! (`lanes.rs`), and a few sentences (`words.rs`); `page.rs` puts them together.
 
-mod account;
+pub(crate) mod account;
 mod axis;
 mod chronicle;
 mod known;
 mod lanes;
 mod messages;
 mod page;
-mod reaction;
+pub(crate) mod reaction;
 mod table;
 mod words;
 

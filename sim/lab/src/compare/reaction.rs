@@ -18,7 +18,7 @@ const MOST: usize = 6;
 
 /// One failure, and what came of it.
 #[derive(Clone, Debug)]
-pub(super) struct Reaction {
+pub(crate) struct Reaction {
     /// When it began.
     pub at: Time,
     /// Whom it struck.
@@ -43,7 +43,7 @@ pub(super) struct Reaction {
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     Crashed,
     LostPower,
     Stopped,
@@ -57,7 +57,7 @@ pub(super) enum Failure {
 
 /// By what a failure was noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sign {
+pub(crate) struct Sign {
     /// When.
     pub at: Time,
     /// By whom.
@@ -68,7 +68,7 @@ pub(super) struct Sign {
 
 /// The ways in which others take note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub(crate) enum How {
     /// The controller fenced the broker.
     Fenced,
     /// The ensemble's leader let the session expire.
@@ -87,7 +87,7 @@ pub(super) enum How {
 
 /// All failures of a run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reactions(pub Vec<Reaction>);
+pub(crate) struct Reactions(pub Vec<Reaction>);
 
 impl Failure {
     /// What it is, behind a node's name, and behind several.
@@ -227,7 +227,7 @@ impl Reaction {
     }
 
     /// How long after it something came.
-    pub(super) fn after(&self, time: Time) -> Span {
+    pub(crate) fn after(&self, time: Time) -> Span {
         time.since(self.at)
     }
 

@@ -33,11 +33,12 @@ const AS_BEFORE: u64 = 900;
 
 /// What a fault did to throughput: records per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Dip {
-    before: u64,
+pub(crate) struct Dip {
+    /// What was acknowledged a second before it.
+    pub(crate) before: u64,
     lowest: u64,
     /// From the fault's beginning to the first interval from which on, for a second, it is as before.
-    back_after: Option<Span>,
+    pub(crate) back_after: Option<Span>,
 }
 
 impl Timeline {
@@ -157,7 +158,7 @@ fn told(measured: &Measured, band: &Band, end: Time) -> String {
 }
 
 /// What happened to the acknowledgements after this moment.
-fn dip(rows: &[Row], interval: Span, from: Time) -> Dip {
+pub(crate) fn dip(rows: &[Row], interval: Span, from: Time) -> Dip {
     let per_second = |acked: u64, span: Span| {
         (u128::from(acked) * 1_000_000_000 / u128::from(span.0.max(1))) as u64
     };

@@ -2,6 +2,7 @@
 
 #![allow(clippy::float_arithmetic, reason = "ratios are for people, and made in the lab")]
 
+use super::control_plane::{Control, ControlPlane};
 use crate::measure::Measured;
 use crate::measure::latency::Percentiles;
 use klab_scenario::Scenario;
@@ -13,6 +14,8 @@ use std::fmt;
 pub enum Quantity {
     /// Acknowledged records a second.
     Records,
+    /// Records a second that leaders append.
+    Appended,
     /// Acknowledged bytes of values a second, in 10⁶.
     Megabytes,
     /// Records a second that consumers read while there are enough to read.
@@ -35,12 +38,16 @@ pub enum Quantity {
     EndToEndP99,
     /// Operations a second that a ZooKeeper ensemble has answered.
     Operations,
+    /// Creates a second that it has answered, where every create is followed by a delete.
+    Creates,
     /// The time of one of them, in milliseconds: the mean.
     OperationMean,
     /// Records in a batch, on the average.
     RecordsPerBatch,
     /// Little's law in saturation: latency times throughput over what the producers' `buffer.memory` holds.
     Memory,
+    /// A number of the control plane.
+    Control(Control),
 }
 
 impl Quantity {
@@ -48,6 +55,7 @@ impl Quantity {
     pub fn name(self) -> &'static str {
         match self {
             Quantity::Records => "records/s",
+            Quantity::Appended => "appended records/s",
             Quantity::Megabytes => "MB/s",
             Quantity::Consumed => "consumed records/s",
             Quantity::PublishMean => "publish mean, ms",
@@ -59,9 +67,11 @@ impl Quantity {
             Quantity::EndToEndP95 => "end to end p95, ms",
             Quantity::EndToEndP99 => "end to end p99, ms",
             Quantity::Operations => "operations/s",
+            Quantity::Creates => "creates/s",
             Quantity::OperationMean => "time of an operation, mean, ms",
             Quantity::RecordsPerBatch => "records/batch",
             Quantity::Memory => "latency x throughput / buffer.memory",
+            Quantity::Control(control) => control.name(),
         }
     }
 
@@ -72,17 +82,22 @@ impl Quantity {
             | Quantity::Megabytes
             | Quantity::Consumed
             | Quantity::Operations
+            | Quantity::Appended
+            | Quantity::Creates
             | Quantity::RecordsPerBatch => 0.15,
+            Quantity::Control(control) => control.tolerance(),
             _ => 0.25,
         }
     }
 
     /// What a run says of it.
-    pub fn of(self, measured: &Measured, scenario: &Scenario) -> f64 {
+    pub fn of(self, measured: &Measured, happened: &ControlPlane, scenario: &Scenario) -> f64 {
         let publish = |pick: fn(&Percentiles) -> u64| millis(measured.publish.as_ref(), pick);
         let end_to_end = |pick: fn(&Percentiles) -> u64| millis(measured.end_to_end.as_ref(), pick);
         match self {
             Quantity::Records | Quantity::Operations => measured.rates.acked,
+            Quantity::Appended => measured.rates.appended,
+            Quantity::Creates => measured.rates.acked / 2.0,
             Quantity::Megabytes => measured.rates.acked_mb,
             Quantity::Consumed => plateau(measured),
             Quantity::PublishMean | Quantity::OperationMean => publish(|all| all.mean),
@@ -98,6 +113,7 @@ impl Quantity {
                 let held = measured.rates.acked_mb * 1e3 * publish(|all| all.mean);
                 held / memory(scenario)
             }
+            Quantity::Control(control) => control.of(happened, measured, scenario),
         }
     }
 }

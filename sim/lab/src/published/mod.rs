@@ -6,10 +6,14 @@
 
 #![allow(clippy::float_arithmetic, reason = "ratios are for people, and made in the lab")]
 
+pub mod control_plane;
 pub mod measure;
 mod page;
 pub mod rows;
+mod rows_of_control_plane;
+mod rows_of_kreps_2011;
 mod rows_of_openmessaging;
+mod rows_of_zab;
 mod rows_of_zookeeper;
 
 use crate::cli::{PublishedArguments, Subject};
@@ -17,6 +21,7 @@ use crate::error::{Exit, Mistake};
 use crate::experiment::{Experiment, Hosting};
 use crate::parallel::{in_parallel, jobs};
 use crate::plot::spread::Spread;
+use control_plane::ControlPlane;
 use measure::Quantity;
 use rows::{Figure, PUBLICATIONS, Publication, Row};
 use std::fs;
@@ -117,12 +122,19 @@ pub fn compare_row(
     };
     let experiment = Experiment::load(&subject, None)?;
     let quantities: Vec<Quantity> = row.figures.iter().map(|figure| figure.quantity).collect();
+    let is_about_control = quantities.iter().any(|one| matches!(one, Quantity::Control(_)));
     let runs: Vec<Vec<f64>> = (0..row.seeds)
         .map(|nth| {
             let experiment = experiment.with_seed(experiment.seed + nth);
-            let outcome = experiment.measure(Hosting::Bare, |_| {});
+            let mut happened = ControlPlane::default();
+            let outcome = experiment.measure(Hosting::Bare, |entry| {
+                if is_about_control {
+                    happened.watch(entry);
+                }
+            });
             let measured = outcome.measured.expect("a run that is measured has measures");
-            quantities.iter().map(|one| one.of(&measured, &experiment.scenario)).collect()
+            let of = |one: &Quantity| one.of(&measured, &happened, &experiment.scenario);
+            quantities.iter().map(of).collect()
         })
         .collect();
     let figures = row.figures.iter().enumerate().map(|(place, figure)| {

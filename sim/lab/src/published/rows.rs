@@ -2,10 +2,13 @@
 //! the OpenMessaging benchmark are in `rows_of_openmessaging`, ZooKeeper's in `rows_of_zookeeper`.
 
 use super::measure::Quantity::{self, Consumed, Records};
+use super::rows_of_control_plane::{CONFLUENT_2021, RAO_2015, RAO_2018, TIMEOUTS};
+use super::rows_of_kreps_2011::KREPS_2011;
 use super::rows_of_openmessaging::{
     CONFLUENT_2020, DATASTAX_2019, PRAVEGA_2020, STREAMNATIVE_2020,
 };
-use super::rows_of_zookeeper::{HUNT_2010, ZAB_2011};
+use super::rows_of_zab::ZAB_2011;
+use super::rows_of_zookeeper::HUNT_2010;
 
 /// A publication: one page.
 #[derive(Clone, Copy, Debug)]
@@ -97,11 +100,16 @@ impl Row {
 
 /// Every publication.
 pub const PUBLICATIONS: &[Publication] = &[
+    KREPS_2011,
     KREPS_2014,
     PRAVEGA_2020,
     STREAMNATIVE_2020,
     CONFLUENT_2020,
     DATASTAX_2019,
+    RAO_2015,
+    RAO_2018,
+    CONFLUENT_2021,
+    TIMEOUTS,
     HUNT_2010,
     ZAB_2011,
 ];
