@@ -39,13 +39,16 @@ fn is_in_the_table(publication: &str, row: &ComparedRow, table: &Path) {
 #[test]
 fn a_few_rows_are_near_what_was_published_and_as_the_pages_say() {
     let rows = [
+        ("kreps-2011", "fifty messages"),
         ("kreps-2014", "1 producer, replication 3, acks=1"),
         ("kreps-2014", "1 producer, replication 3, acks=-1"),
         ("kreps-2014", "records of 1,000 bytes"),
         ("pravega-2020", "1 partition, 1 producer"),
         ("pravega-2020", "linger"),
         ("datastax-2019", "1 partition"),
+        ("timeouts", "a broker is killed, KRaft mode"),
         ("hunt-2010", "3 servers, 50 % reads"),
+        ("hunt-2010", "7 servers, one worker"),
         ("zab-2011", "9 servers, network"),
     ];
     for (publication, name) in rows {
