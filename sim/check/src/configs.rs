@@ -34,7 +34,7 @@ impl Configs {
     /// A dynamic config was changed, or removed. The resource is named as facts name it.
     pub(crate) fn change(&mut self, resource: &str, name: &str, value: Option<&str>) {
         let overrides = match resource.split_once(' ') {
-            Some(("topic", topic)) => self.topic.entry(TopicName(topic.into())).or_default(),
+            Some(("topic", topic)) => self.topic.entry(TopicName::from(topic)).or_default(),
             Some(("broker", broker)) => self.broker.entry(broker.to_owned()).or_default(),
             _ => &mut self.brokers,
         };
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_topic_says_more_than_a_broker_and_a_removed_config_says_nothing() {
         let mut configs = Configs::new(TopicSettings::default());
-        let (orders, other) = (TopicName("orders".into()), TopicName("other".into()));
+        let (orders, other) = (TopicName::from("orders"), TopicName::from("other"));
         let of = |configs: &Configs, topic| configs.of(topic).min_insync_replicas;
         configs.change("all brokers", "min.insync.replicas", Some("3"));
         configs.change("topic orders", "min.insync.replicas", Some("2"));

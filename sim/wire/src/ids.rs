@@ -3,6 +3,7 @@
 //! Kafka writes most of them as bare integers with −1 for "none". Here every one has a type, and
 //! "none" is `Option`.
 
+use crate::name::Name;
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 /// The part a process plays in the deployment. Its first letter names the process in every output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[repr(u16)] // A node's kind and number are compared as one.
 pub enum NodeKind {
     /// `b1`: a Kafka broker (in combined mode it hosts a KRaft voter too).
     Broker,
@@ -252,17 +254,23 @@ macro_rules! names {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
-        pub struct $name(pub Arc<str>);
+        pub struct $name(pub Name);
 
         impl From<&str> for $name {
             fn from(name: &str) -> Self {
-                $name(name.into())
+                $name(Name::of(name))
             }
         }
 
         impl From<String> for $name {
             fn from(name: String) -> Self {
-                $name(name.into())
+                $name(Name::of(&name))
+            }
+        }
+
+        impl From<Arc<str>> for $name {
+            fn from(name: Arc<str>) -> Self {
+                $name(Name::of(&name))
             }
         }
 

@@ -11,6 +11,7 @@ pub mod config;
 pub mod error;
 pub mod ids;
 pub mod metadata;
+pub mod name;
 pub mod time;
 pub mod znodes;
 pub mod zookeeper;

@@ -74,7 +74,7 @@ impl<'a> Znodes<'a> {
     fn topics(&self) -> impl Iterator<Item = (TopicName, TopicZNode)> {
         let topics = path::topics();
         self.children(&topics).filter_map(move |name| {
-            let topic = TopicName(name.clone());
+            let topic = TopicName::from(name.clone());
             let znode = TopicZNode::decode(&self.get(&path::topic(&topic))?.data);
             Some((topic, znode))
         })

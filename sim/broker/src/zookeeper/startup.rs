@@ -95,7 +95,7 @@ impl Broker {
             *left += names.len() as u32;
         }
         for name in names {
-            let topic = ConfigResource::Topic(TopicName(name));
+            let topic = ConfigResource::Topic(TopicName::from(name));
             self.read_config(topic, Reason::Startup, now, out);
         }
         self.read_at_startup(now, out);

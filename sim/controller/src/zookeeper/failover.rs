@@ -149,7 +149,7 @@ impl KafkaController {
     /// `initializeControllerContext`.
     fn failover_topics_read(&mut self, task: &mut Task) {
         let names = children(task.answer());
-        self.context.all_topics = names.into_iter().map(TopicName).collect();
+        self.context.all_topics = names.into_iter().map(TopicName::from).collect();
         for topic in &self.context.all_topics {
             self.keeper.handle_data(path::topic(topic));
         }

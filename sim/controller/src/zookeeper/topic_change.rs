@@ -59,7 +59,7 @@ impl KafkaController {
 
     fn all_topics_read(&mut self, task: &mut Task, out: &mut Outbox) {
         let names = children(task.answer());
-        let there: BTreeSet<TopicName> = names.into_iter().map(TopicName).collect();
+        let there: BTreeSet<TopicName> = names.into_iter().map(TopicName::from).collect();
         let new: Vec<_> = there.difference(&self.context.all_topics).cloned().collect();
         let gone: Vec<_> = self.context.all_topics.difference(&there).cloned().collect();
         self.context.all_topics = there;

@@ -120,7 +120,7 @@ impl KafkaController {
     /// `fetchTopicDeletionsInProgress`, `TopicDeletionManager.init`.
     fn deletions_in_progress(&mut self, task: &mut Task) {
         let topics: BTreeSet<TopicName> =
-            children(task.answer()).into_iter().map(TopicName).collect();
+            children(task.answer()).into_iter().map(TopicName::from).collect();
         if !self.is_deletion_enabled() {
             return self.forget_requests_for(topics, task);
         }
@@ -140,7 +140,7 @@ impl KafkaController {
     /// `processTopicDeletion`.
     fn deletions_read(&mut self, task: &mut Task) {
         let names = children(task.answer());
-        let asked: BTreeSet<TopicName> = names.into_iter().map(TopicName).collect();
+        let asked: BTreeSet<TopicName> = names.into_iter().map(TopicName::from).collect();
         let (known, unknown): (BTreeSet<_>, BTreeSet<_>) =
             asked.into_iter().partition(|topic| self.context.all_topics.contains(topic));
         if !self.is_deletion_enabled() {
