@@ -11,7 +11,7 @@
 //! Which sessions a broker remembers stands in `fetch_session_cache.rs`.
 
 use crate::fetch::ParkedFetch;
-use crate::fetch_session_cache::Worth;
+use crate::fetch_session_cache::{MIN_EVICTION_AGE, Worth};
 use crate::slots::{Slot, Slots};
 use klab_machine::Mutant;
 use klab_wire::{
@@ -76,6 +76,13 @@ pub(crate) struct Cached {
     /// The use under which the cache has it among the last used: this one or an earlier one.
     pub noted: Timestamp,
     pub size: u32,
+}
+
+impl Cached {
+    /// It has been used for so long that it may make room for another (`EvictableKey`).
+    pub(crate) fn is_old(&self) -> bool {
+        self.last_used.since(self.created) > MIN_EVICTION_AGE
+    }
 }
 
 impl CachedPartition {
@@ -210,9 +217,12 @@ impl FetchSession {
     }
 
     /// A partition, which was kept in this slot, has moved.
-    pub fn note_move(&mut self, slot: Slot, id: TopicIdPartition) {
-        if self.partitions.recall(slot, id).is_some() && !Mutant::ForgetsAPartition.lives() {
-            self.mark_dirty(slot);
+    pub fn note_move(&mut self, mut slot: Slot, id: TopicIdPartition) {
+        if let Some(known) = self.partitions.recall_mut(&mut slot, id)
+            && !Mutant::ForgetsAPartition.lives()
+            && !std::mem::replace(&mut known.is_dirty, true)
+        {
+            self.dirty.push_back(slot);
         }
     }
 
@@ -220,6 +230,20 @@ impl FetchSession {
     pub fn mark_all_dirty(&mut self) {
         let all: Vec<Slot> = self.partitions.slots().collect();
         all.into_iter().for_each(|slot| self.mark_dirty(slot));
+    }
+
+    /// It is used. Says whether it stays worth the same to the cache, as with nearly every fetch; if not, nothing has been
+    /// noted.
+    pub(crate) fn use_again(&mut self, now: Timestamp) -> bool {
+        let size = self.len();
+        let Some(cached) = &mut self.cached else { return false };
+        let used = Cached { last_used: now, ..*cached };
+        // The clock may have been set back.
+        let stays = now >= cached.noted && size == cached.size && used.is_old() == cached.is_old();
+        if stays {
+            cached.last_used = now;
+        }
+        stays
     }
 
     pub(crate) fn worth(&self, cached: &Cached) -> Worth {

@@ -130,7 +130,10 @@ impl FetchSessionCache {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
         cached.next_epoch = next_epoch(epoch);
-        self.touch(handle, now);
+        let is_as_before = session.use_again(now);
+        if !is_as_before {
+            self.touch(handle, now);
+        }
         Ok(handle)
     }
 
@@ -240,19 +243,15 @@ impl FetchSessionCache {
         }
     }
 
-    /// A session is used: it is the most recent one now, and has its present size (`touch`).
+    /// A session is used, and may be worth something else than before: it is the most recent one now, and has its present
+    /// size (`touch`).
     fn touch(&mut self, handle: SessionHandle, now: Timestamp) {
         let session = self.get_mut(handle).expect("only a known session is used");
         let size = session.len();
         let cached = session.cached.as_mut().expect("only a session of the cache is used");
         let before = *cached;
         (cached.last_used, cached.size) = (now, size);
-        let is_old = is_old(cached);
-        // The clock may have been set back.
-        let is_later = now >= before.noted;
-        if is_later && size == before.size && is_old == self::is_old(&before) {
-            return; // As with nearly every fetch: it stays worth the same.
-        }
+        let is_old = cached.is_old();
         cached.noted = now;
         let after = *cached;
         let (old_worth, worth) = (session.worth(&before), session.worth(&after));
@@ -272,11 +271,6 @@ impl FetchSessionCache {
         self.evictable_by_all.remove(&worth);
         self.evictable_by_privileged.remove(&worth);
     }
-}
-
-/// It has been used for so long that it may make room for another (`EvictableKey`).
-fn is_old(cached: &Cached) -> bool {
-    cached.last_used.since(cached.created) > MIN_EVICTION_AGE
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ const FIRST_NETWORK_CLIENT: u32 = 8;
 pub struct ReplicaFetchers {
     /// In the order of their names: one or a few for each leading broker.
     fetchers: Vec<Fetcher>,
+    /// Where the one is that was asked for last: it nearly always is the next one too.
+    latest: usize,
     /// Whose a connection is, in the order in which the connections were opened.
     routes: Vec<(ConnectionId, FetcherId)>,
     by_network_client: BTreeMap<u32, FetcherId>,
@@ -47,8 +49,10 @@ pub struct ReplicaFetchers {
 impl ReplicaFetchers {
     /// A fetcher.
     pub fn get_mut(&mut self, id: FetcherId) -> Option<&mut Fetcher> {
-        let place = self.place(id).ok()?;
-        self.fetchers.get_mut(place)
+        if self.fetchers.get(self.latest).is_none_or(|latest| latest.id != id) {
+            self.latest = self.place(id).ok()?;
+        }
+        self.fetchers.get_mut(self.latest)
     }
 
     /// The fetcher whose network client has this number.

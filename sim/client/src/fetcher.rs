@@ -253,7 +253,9 @@ impl Fetcher {
                 break;
             }
         }
-        self.buffer.append(&mut paused);
+        if !paused.is_empty() {
+            self.buffer.append(&mut paused);
+        }
         match result {
             Err(error) if collected.count == 0 => Err(error),
             _ => Ok(collected),

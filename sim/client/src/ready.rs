@@ -18,6 +18,8 @@ pub(crate) struct ReadyQueues {
     due: SortedQueue<(Time, Slot)>,
     /// In the order of the brokers.
     nodes: Vec<NodeQueues>,
+    /// Where the one is that was asked for last: it often is the next one too.
+    latest: usize,
     leaderless: BTreeSet<Slot>,
     /// How many partitions with a leader are ripe.
     ripe: u32,
@@ -140,7 +142,7 @@ impl ReadyQueues {
 
     /// A broker has something ripe.
     pub(crate) fn is_ripe(&self, node: NodeId) -> bool {
-        self.place(node).is_ok_and(|place| self.nodes[place].ripe > 0)
+        self.ripe > 0 && self.place(node).is_ok_and(|place| self.nodes[place].ripe > 0)
     }
 
     /// The partitions of a broker, ripe or not, from where the last drain stopped
@@ -175,11 +177,13 @@ impl ReadyQueues {
     }
 
     fn queues(&mut self, node: NodeId) -> &mut NodeQueues {
-        let place = self.place(node).unwrap_or_else(|place| {
-            self.nodes.insert(place, NodeQueues::new(node));
-            place
-        });
-        &mut self.nodes[place]
+        if self.nodes.get(self.latest).is_none_or(|latest| latest.node != node) {
+            self.latest = self.place(node).unwrap_or_else(|place| {
+                self.nodes.insert(place, NodeQueues::new(node));
+                place
+            });
+        }
+        &mut self.nodes[self.latest]
     }
 }
 

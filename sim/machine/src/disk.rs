@@ -251,9 +251,13 @@ impl DiskImage {
         }
     }
 
-    /// The content of a file that is there, to be appended to.
-    pub fn open(&mut self, file: File) -> Option<&mut Vec<Block>> {
-        self.files.get_mut(&file)
+    /// The content of a file that is there, to be appended to. `place` is where it was the last time; if it is not there
+    /// any more, it costs a search.
+    pub fn open(&mut self, file: File, place: &mut usize) -> Option<&mut Vec<Block>> {
+        if self.files.get_index(*place).is_none_or(|(known, _)| *known != file) {
+            *place = self.files.get_index_of(&file)?;
+        }
+        self.files.get_index_mut(*place).map(|(_, content)| content)
     }
 
     /// Carries out a change.

@@ -17,6 +17,8 @@ pub(crate) struct Timers {
     /// in every run.
     by_name: IndexMap<Timer, u32, BuildHasherDefault<Fingerprint>>,
     slots: Vec<Slot>,
+    /// The slots of the two timers that were set last: most machines set two in turn.
+    recent: [u32; 2],
     /// Slots whose timer has run out, and some whose timer was set again since. A slot keeps its name until
     /// another timer needs it: most timers are set again as soon as they have run out.
     idle: Vec<u32>,
@@ -60,7 +62,7 @@ pub(crate) enum Fired {
 impl Timers {
     /// Sets a timer, or moves it.
     pub(crate) fn set(&mut self, timer: Timer, deadline: Time) -> Rearm {
-        let Some(&index) = self.by_name.get(&timer) else {
+        let Some(index) = self.find(timer) else {
             return self.insert(timer, deadline);
         };
         let slot = &mut self.slots[index as usize];
@@ -75,7 +77,7 @@ impl Timers {
 
     /// Stops a timer; whether there was one.
     pub(crate) fn stop(&mut self, timer: Timer) -> bool {
-        let Some(&index) = self.by_name.get(&timer) else { return false };
+        let Some(index) = self.find(timer) else { return false };
         self.slots[index as usize].deadline.take().is_some()
     }
 
@@ -111,6 +113,17 @@ impl Timers {
         self.by_name.clear();
         self.slots.clear();
         self.idle.clear();
+    }
+
+    fn find(&mut self, timer: Timer) -> Option<u32> {
+        let is_of = |slot: u32| self.slots.get(slot as usize).is_some_and(|s| s.timer == timer);
+        let [last, before] = self.recent;
+        if is_of(last) {
+            return Some(last);
+        }
+        let found = if is_of(before) { before } else { *self.by_name.get(&timer)? };
+        self.recent = [found, last];
+        Some(found)
     }
 
     fn insert(&mut self, timer: Timer, deadline: Time) -> Rearm {

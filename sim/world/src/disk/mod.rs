@@ -63,10 +63,21 @@ pub(crate) struct Disk {
     generation: u32,
     used: u64,
     page_cache: PageCache,
+    places: [Places; PLACES],
     percent: u32,
     is_full: bool,
     is_failing: bool,
 }
+
+/// Where a file was when it was last appended to: a process appends to the same few files again and again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Places {
+    image: usize,
+    unwritten: usize,
+}
+
+/// For how many files these are remembered.
+const PLACES: usize = 16;
 
 /// Whom to tell of an fsync that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +117,7 @@ impl Disk {
             generation: 0,
             used: 0,
             page_cache: PageCache::new(profile.page_cache),
+            places: [Places::default(); PLACES],
             percent: 100,
             is_full: false,
             is_failing: false,
@@ -198,14 +210,21 @@ impl Disk {
         Ok(())
     }
 
-    /// Appends in the page cache, where nearly every change is: one look-up in each layer.
+    /// Appends in the page cache, where nearly every change is.
     fn append(&mut self, file: File, block: Block) {
-        let Some(content) = self.image.open(file) else {
+        let places = &mut self.places[place_of(file)];
+        let Some(content) = self.image.open(file, &mut places.image) else {
             self.note(file, Change::Create);
             return self.append(file, block);
         };
-        let before = content.len() as u64;
-        let unwritten = self.unwritten.entry(file).or_insert_with(|| Unwritten::of(before, true));
+        let known = self.unwritten.get_index(places.unwritten);
+        if known.is_none_or(|(known, _)| *known != file) {
+            let entry = self.unwritten.entry(file);
+            places.unwritten = entry.index();
+            entry.or_insert_with(|| Unwritten::of(content.len() as u64, true));
+        }
+        let unwritten = self.unwritten.get_index_mut(places.unwritten);
+        let (_, unwritten) = unwritten.expect("it was just found");
         unwritten.append(&block, self.journaled);
         content.push(block);
     }
@@ -449,6 +468,12 @@ fn partition_of(file: File) -> Option<TopicIdPartition> {
         | File::ProducerSnapshot(partition, _) => Some(partition),
         _ => None,
     }
+}
+
+/// Which of the remembered places a file may have.
+fn place_of(file: File) -> usize {
+    let number = partition_of(file).map_or(0, |id| id.topic.0 ^ u64::from(id.partition.0));
+    number as usize % PLACES
 }
 
 /// How many bytes a change sets free.
