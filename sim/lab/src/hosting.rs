@@ -15,7 +15,7 @@ pub(crate) fn run<S: Simulation + Send>(
 ) -> S {
     match hosting {
         Hosting::Bare => {
-            while let Some(entries) = simulation.step() {
+            while let Some(entries) = simulation.steps() {
                 entries.iter().for_each(&mut watch);
             }
             simulation

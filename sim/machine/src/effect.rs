@@ -204,8 +204,9 @@ impl Outbox {
         self.tell(What::Operation(operation));
     }
 
-    /// States a fact, where the change is made.
-    #[inline]
+    /// States a fact, where the change is made. Which fact it is is known there, and so whether anybody wants it; if so, it
+    /// is put together where it will lie.
+    #[inline(always)]
     pub fn state(&mut self, fact: impl Into<Fact>) {
         let fact = fact.into();
         if !self.is_quiet && !self.untold.has(&fact) {
@@ -213,7 +214,7 @@ impl Outbox {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn tell(&mut self, what: What) {
         self.told.push(Told { after: self.effects.len() as u32, what });
     }
@@ -231,6 +232,12 @@ impl Outbox {
     /// Ends this process at once.
     pub fn halt(&mut self) {
         self.effects.push(Effect::Halt);
+    }
+
+    /// The step has asked for nothing and told nothing.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.effects.is_empty() && self.told.is_empty()
     }
 
     /// The effects so far, for a test or a component that looks at what it has asked for.

@@ -31,11 +31,13 @@ pub fn stream(seed: u64, purpose: &str, ids: impl IntoIterator<Item = u64>) -> S
 
 impl Stream {
     /// Any number.
+    #[inline]
     pub fn number(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A number below `bound`, each equally likely; `bound` must not be 0.
+    #[inline]
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "there is no number below 0");
         // Lemire's method: the high half of a product, with the few biased products drawn again. The
@@ -50,6 +52,7 @@ impl Stream {
     }
 
     /// A number from `low` up to and including `high`.
+    #[inline]
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         assert!(low <= high, "{low}..={high} is empty");
         match (high - low).checked_add(1) {

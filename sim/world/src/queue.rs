@@ -108,16 +108,22 @@ impl<E> Queue<E> {
         }
     }
 
-    /// Takes the next event out.
-    pub(crate) fn pop(&mut self) -> Option<(Time, E)> {
-        let planned = match self.is_later_next() {
-            true => self.take_later()?,
-            false => {
-                let next = self.today.pop()?;
-                if self.today.is_empty() {
-                    self.turn_the_page();
+    /// Takes the next event out, if it comes before a time.
+    #[inline]
+    pub(crate) fn pop_before(&mut self, limit: Option<Time>) -> Option<(Time, E)> {
+        let is_late = |next: &Planned<E>| limit.is_some_and(|limit| next.time() >= limit);
+        let planned = match (self.today.last(), self.later.peek()) {
+            (today, Some(Reverse(later))) if today.is_none_or(|today| later < today) => {
+                if is_late(later) {
+                    return None;
                 }
-                next
+                self.take_later()?
+            }
+            (today, _) => {
+                if today.is_none_or(is_late) {
+                    return None;
+                }
+                self.take_today()?
             }
         };
         self.len -= 1;
@@ -169,6 +175,14 @@ impl<E> Queue<E> {
         let is_after = |other: &Planned<E>| other.order > planned.order;
         let at = self.today.iter().rposition(is_after).map_or(0, |after| after + 1);
         self.today.insert(at, planned);
+    }
+
+    fn take_today(&mut self) -> Option<Planned<E>> {
+        let next = self.today.pop();
+        if self.today.is_empty() {
+            self.turn_the_page();
+        }
+        next
     }
 
     /// Takes the next event from beyond the calendar, which moves on with it if it is empty.
@@ -223,10 +237,11 @@ impl Busy {
         let words = self.0.len() as u8;
         let first = number / 64;
         let ahead = self.0[usize::from(first)] & (u64::MAX << (number % 64));
+        if ahead != 0 {
+            return Some(first * 64 + ahead.trailing_zeros() as u8);
+        }
         let rest = (1..=words).map(|ahead| (first + ahead) % words);
-        let rest = rest.map(|word| (word, self.0[usize::from(word)]));
-        std::iter::once((first, ahead))
-            .chain(rest)
+        rest.map(|word| (word, self.0[usize::from(word)]))
             .find(|(_, bits)| *bits != 0)
             .map(|(word, bits)| word * 64 + bits.trailing_zeros() as u8)
     }
@@ -244,7 +259,8 @@ mod tests {
         for (at, event) in [(5, 'a'), (3, 'b'), (5, 'c'), (3, 'd')] {
             queue.push(Time(at), event);
         }
-        let order: Vec<char> = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
+        let order: Vec<char> =
+            std::iter::from_fn(|| queue.pop_before(None)).map(|(_, event)| event).collect();
         assert_eq!(order, ['b', 'd', 'a', 'c']);
     }
 
@@ -288,13 +304,14 @@ mod tests {
                 }
                 for _ in 0..takes.min(sorted.len() as u32) {
                     prop_assert_eq!(queue.next_time(), Some(sorted[0].0));
-                    let next = queue.pop().expect("one was planned");
+                    let next = queue.pop_before(None).expect("one was planned");
+                    prop_assert_eq!(next.0, sorted[0].0);
                     prop_assert_eq!(next, sorted.remove(0));
                     now = next.0;
                 }
                 prop_assert_eq!(queue.len(), sorted.len());
             }
-            let rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+            let rest: Vec<_> = std::iter::from_fn(|| queue.pop_before(None)).collect();
             prop_assert_eq!(rest, sorted);
         }
     }

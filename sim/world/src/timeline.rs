@@ -3,6 +3,7 @@
 //! One [queue](crate::queue), ordered by time and then by a sequence number: a run never depends on a
 //! heap's whims.
 
+use crate::network::Side;
 use crate::queue::Queue;
 use klab_machine::Told;
 use klab_machine::fact::FactSet;
@@ -16,19 +17,19 @@ use std::vec::Drain;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The oldest message on one way of a connection reaches its receiver.
-    Arrival { connection: u32, generation: u32, way: u8 },
+    Arrival { connection: u32, generation: u32, way: Side },
     /// A sender has waited long enough for an acknowledgement.
-    Retransmission { connection: u32, generation: u32, way: u8 },
+    Retransmission { connection: u32, generation: u32, way: Side },
     /// A host answered a packet for a connection that it does not know.
-    ResetArrival { connection: u32, generation: u32, end: u8 },
+    ResetArrival { connection: u32, generation: u32, end: Side },
     /// A leg of the three-way handshake is done.
     Handshake { connection: u32, generation: u32, leg: Leg },
     /// A timer of a machine may be due.
     Timer { machine: u32, slot: u32, armed: u32 },
     /// A piece of a message reaches its receiver's network card.
-    Chunk { connection: u32, generation: u32, way: u8 },
+    Chunk { connection: u32, generation: u32, way: Side },
     /// An acknowledgement lets a sender send more.
-    WindowOpened { connection: u32, generation: u32, way: u8 },
+    WindowOpened { connection: u32, generation: u32, way: Side },
     /// An input or a message goes on its way through its host.
     Staged { machine: u32, serial: u32 },
     /// A collection is over.
@@ -114,9 +115,10 @@ impl Timeline {
         self.queue.next_time()
     }
 
-    /// Moves on to the next event.
-    pub(crate) fn next(&mut self) -> Option<Event> {
-        let (at, event) = self.queue.pop()?;
+    /// Moves on to the next event, if it comes before a time.
+    #[inline]
+    pub(crate) fn next_before(&mut self, limit: Option<Time>) -> Option<Event> {
+        let (at, event) = self.queue.pop_before(limit)?;
         self.now = at;
         Some(event)
     }
@@ -128,19 +130,32 @@ impl Timeline {
     }
 
     /// Begins a step: entries that somebody has been shown are forgotten.
+    #[inline]
     pub(crate) fn begin_step(&mut self) {
-        if self.shown == self.entries.len() {
-            self.entries.clear();
-        } else {
-            self.entries.drain(..self.shown);
+        self.step += 1;
+        if self.shown > 0 {
+            self.forget_shown();
+        }
+    }
+
+    #[cold]
+    fn forget_shown(&mut self) {
+        match self.shown == self.entries.len() {
+            true => self.entries.clear(),
+            false => drop(self.entries.drain(..self.shown)),
         }
         self.shown = 0;
-        self.step += 1;
     }
 
     /// What was begun turns out to be no step: nothing has happened.
     pub(crate) fn take_step_back(&mut self) {
         self.step -= 1;
+    }
+
+    /// How many entries nobody has been shown.
+    #[inline]
+    pub(crate) fn unshown(&self) -> usize {
+        self.entries.len() - self.shown
     }
 
     /// What has been told since the last time somebody asked.
@@ -159,19 +174,26 @@ impl Timeline {
     /// Tells the first of what a machine tells: what comes after so many of its effects at the most.
     #[inline]
     pub(crate) fn tell_first(&mut self, node: NodeId, told: &mut Drain<'_, Told>, effects: u32) {
-        while told.as_slice().first().is_some_and(|first| first.after <= effects) {
-            self.tell_next(node, told);
+        let is_first = |first: &Told| first.after <= effects;
+        if told.as_slice().first().is_some_and(is_first) {
+            let count = told.as_slice().iter().take_while(|told| is_first(told)).count();
+            self.tell_next(node, told, count);
         }
     }
 
-    fn tell_next(&mut self, node: NodeId, told: &mut Drain<'_, Told>) {
-        // It is digested where it is, and moved once, if somebody wants to see it.
-        let what = &told.as_slice()[0].what;
-        self.digest(node, what);
-        let is_hidden = self.hides(what);
-        let moved = told.next().filter(|_| !is_hidden);
+    /// Each is digested where it is, and moved once, if somebody wants to see it.
+    fn tell_next(&mut self, node: NodeId, told: &mut Drain<'_, Told>, count: usize) {
         let (step, time) = (self.step, self.now);
-        self.entries.extend(moved.map(|told| Entry { step, time, node, what: told.what }));
+        let entry = |told: Told| Entry { step, time, node, what: told.what };
+        if self.fingerprint.is_none() {
+            return self.entries.extend(told.take(count).map(entry));
+        }
+        for told in told.take(count) {
+            self.digest(node, &told.what);
+            if !self.hides(&told.what) {
+                self.entries.push(entry(told));
+            }
+        }
     }
 
     #[inline]
@@ -189,8 +211,13 @@ impl Timeline {
         fingerprint.add(&(node, what));
     }
 
-    /// Tells what became of a message or a connection: half of a trace.
+    /// Somebody wants to know what becomes of messages, or the fingerprint does.
     #[inline]
+    pub(crate) fn follows_fates(&self) -> bool {
+        self.shows_fates || self.fingerprint.is_some()
+    }
+
+    /// Tells what became of a message or a connection: half of a trace.
     pub(crate) fn tell_fate(&mut self, node: NodeId, fate: Fate) {
         self.digest(node, &fate);
         if self.shows_fates {

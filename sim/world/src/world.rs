@@ -143,7 +143,7 @@ impl World {
 
     /// Runs to the end, and shows every entry of the trace.
     pub fn run_to_end(&mut self, observe: &mut impl FnMut(&Entry)) -> End {
-        while let Some(entries) = self.step() {
+        while let Some(entries) = self.steps() {
             entries.iter().for_each(&mut *observe);
         }
         self.end().expect("a run has an end: healing is on the agenda from the start")
@@ -191,6 +191,23 @@ impl World {
         }
         (0..scenario.nemeses.len() as u32).for_each(|number| self.await_strike(number));
         self.agenda.put(Time(scenario.run_for.0), Item::Heal);
+    }
+
+    /// Lets the next thing happen; false if nothing will ever happen again. What is on the agenda comes before what
+    /// happens by itself at the same time.
+    fn go_on(&mut self) -> bool {
+        if matches!(self.stage, Stage::Over(_)) {
+            return false;
+        }
+        self.engine.step_before(self.agenda.next_time()) || self.act_on_agenda()
+    }
+
+    fn act_on_agenda(&mut self) -> bool {
+        let Some((at, item)) = self.agenda.take() else { return false };
+        self.engine.advance(at);
+        self.engine.begin_act();
+        self.carry_out(item);
+        true
     }
 
     fn carry_out(&mut self, item: Item) {
@@ -386,6 +403,9 @@ impl World {
     }
 }
 
+/// How many entries are looked at together: as many as stay in a processor's cache.
+const WORTH_A_LOOK: usize = 256;
+
 impl Simulation for World {
     fn next_time(&self) -> Option<Time> {
         if matches!(self.stage, Stage::Over(_)) {
@@ -398,20 +418,16 @@ impl Simulation for World {
         }
     }
 
-    /// What is on the agenda comes before what happens by itself at the same time.
     fn step(&mut self) -> Option<&[Entry]> {
-        if matches!(self.stage, Stage::Over(_)) {
-            return None;
+        self.go_on().then(|| self.engine.entries())
+    }
+
+    fn steps(&mut self) -> Option<&[Entry]> {
+        let mut goes_on = self.go_on();
+        while goes_on && self.engine.unshown() < WORTH_A_LOOK {
+            goes_on = self.go_on();
         }
-        let is_due = |act: Time| self.engine.next_time().is_none_or(|event| act <= event);
-        if !self.agenda.next_time().is_some_and(is_due) {
-            return self.engine.step();
-        }
-        let (at, item) = self.agenda.take()?;
-        self.engine.advance(at);
-        self.engine.begin_act();
-        self.carry_out(item);
-        Some(self.engine.entries())
+        (goes_on || self.engine.unshown() > 0).then(|| self.engine.entries())
     }
 
     fn fingerprint(&self) -> Option<&Fingerprint> {

@@ -29,7 +29,7 @@ fn fsyncs_of(profile: DiskProfile) -> Vec<Time> {
         disk.flush(file, then, &mut timeline).expect("the disk works");
     }
     let mut done = Vec::new();
-    while let Some(event) = timeline.next() {
+    while let Some(event) = timeline.next_before(None) {
         if let Event::DiskDone { directory, generation, .. } = event
             && disk.done(directory, generation).is_some()
         {

@@ -32,9 +32,10 @@ impl<M: Machine> Engine<M> {
     pub(super) fn carry_out(&mut self, machine: u32) {
         let (mut reach, outbox) = self.reach(machine);
         let (node, (effects, mut told)) = (reach.process.node, outbox.drain_all());
-        let (mut halts, mut ends) = (false, false);
-        for (before, effect) in (0..).zip(effects) {
+        let (mut before, mut halts, mut ends) = (0, false, false);
+        for effect in effects {
             reach.timeline.tell_first(node, &mut told, before);
+            before += 1;
             if matches!(effect, Effect::Halt) {
                 halts = true;
                 ends = reach.process.next_to_leave(machine).is_none();

@@ -1,14 +1,14 @@
 //! A connection: two ends, two ways, first in, first out.
 
 use super::way::Way;
-use super::{Delivery, Network};
+use super::{Delivery, Network, Side};
 use crate::timeline::Timeline;
 use klab_machine::trace::{Fate, Message, Outcome};
 use klab_machine::{Address, ConnectionId, DisconnectReason, Input};
 use klab_wire::{NodeId, Time};
 use std::collections::VecDeque;
 
-/// See the module. End 0 asked for the connection, end 1 accepted it; way 0 leads from end 0 to end 1.
+/// See the module. Its ends and ways are in the order of their [sides](Side).
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
@@ -59,12 +59,15 @@ impl Connection {
     #[inline]
     pub(super) fn tell_message(
         &self,
-        end: u8,
+        end: Side,
         message: Message,
         fate: Outcome,
         timeline: &mut Timeline,
     ) {
-        let [node, peer] = [end, 1 - end].map(|end| self.ends[usize::from(end)].node);
+        if !timeline.follows_fates() {
+            return; // As in a run for the verdict alone.
+        }
+        let [node, peer] = [end, end.other()].map(|end| self.ends[end.index()].node);
         let message = Some(message);
         timeline.tell_fate(node, Fate { peer, connection: self.id, message, fate });
     }
@@ -73,27 +76,27 @@ impl Connection {
     /// learns it.
     pub(super) fn tell(
         &self,
-        end: u8,
+        end: Side,
         message: Option<Message>,
         fate: Outcome,
         timeline: &mut Timeline,
     ) {
-        let [node, peer] = [end, 1 - end].map(|end| self.ends[usize::from(end)].node);
+        let [node, peer] = [end, end.other()].map(|end| self.ends[end.index()].node);
         timeline.tell_fate(node, Fate { peer, connection: self.id, message, fate });
     }
 
     /// Which end is this machine's.
-    pub(super) fn end_of(&self, machine: u32) -> u8 {
-        u8::from(self.ends[0].machine != machine)
+    pub(super) fn end_of(&self, machine: u32) -> Side {
+        if self.ends[0].machine == machine { Side::Opener } else { Side::Acceptor }
     }
 
     /// The ends that somebody at this host holds open.
-    pub(super) fn open_ends_at(&self, site: u32) -> impl Iterator<Item = u8> + use<> {
-        let holds = [0, 1].map(|end: u8| {
-            let end = &self.ends[usize::from(end)];
+    pub(super) fn open_ends_at(&self, site: u32) -> impl Iterator<Item = Side> + use<> {
+        let holds = Side::BOTH.map(|end| {
+            let end = &self.ends[end.index()];
             self.state != State::Free && end.is_open && end.site == site
         });
-        [0, 1].into_iter().filter(move |end| holds[usize::from(*end)])
+        Side::BOTH.into_iter().filter(move |end| holds[end.index()])
     }
 }
 
@@ -110,11 +113,11 @@ impl Network {
     pub(super) fn receive(
         &mut self,
         index: u32,
-        end: u8,
+        end: Side,
         input: Input,
         timeline: &mut Timeline,
     ) -> Delivery {
-        let receiver = &mut self.connections[index as usize].ends[usize::from(end)];
+        let receiver = &mut self.connections[index as usize].ends[end.index()];
         if receiver.muted {
             receiver.unread.push_back(input);
             return None;
@@ -127,11 +130,11 @@ impl Network {
     pub(super) fn hand_over(
         &mut self,
         index: u32,
-        end: u8,
+        end: Side,
         input: Input,
         timeline: &mut Timeline,
     ) -> Delivery {
-        let receiver = &mut self.connections[index as usize].ends[usize::from(end)];
+        let receiver = &mut self.connections[index as usize].ends[end.index()];
         match &input {
             Input::Request { .. } => receiver.muted = true,
             Input::Disconnected { reason, .. } => return self.end(index, end, *reason, timeline),
@@ -141,16 +144,17 @@ impl Network {
     }
 
     /// This end learns that the connection is over.
+    #[cold]
     pub(super) fn end(
         &mut self,
         index: u32,
-        end: u8,
+        end: Side,
         reason: DisconnectReason,
         timeline: &mut Timeline,
     ) -> Delivery {
         self.shut(index, end, reason, timeline);
         let connection = &self.connections[index as usize];
-        let (id, machine) = (connection.id, connection.ends[usize::from(end)].machine);
+        let (id, machine) = (connection.id, connection.ends[end.index()].machine);
         self.release_if_over(index, timeline);
         Some((machine, Input::Disconnected { connection: id, reason }))
     }
@@ -159,11 +163,11 @@ impl Network {
     pub(super) fn shut(
         &mut self,
         index: u32,
-        end: u8,
+        end: Side,
         reason: DisconnectReason,
         timeline: &mut Timeline,
     ) {
-        let shut = &mut self.connections[index as usize].ends[usize::from(end)];
+        let shut = &mut self.connections[index as usize].ends[end.index()];
         (shut.is_open, shut.muted) = (false, false);
         shut.unread.clear();
         self.tell(index, end, None, Outcome::Ended(reason), timeline);
@@ -178,11 +182,12 @@ impl Network {
 
     /// Frees the slot; what was on the way is lost.
     pub(super) fn release(&mut self, index: u32, timeline: &mut Timeline) {
-        for way in [0, 1] {
-            let lost = std::mem::take(&mut self.connections[index as usize].ways[way].on_the_way);
+        for way in Side::BOTH {
+            let connection = &mut self.connections[index as usize];
+            let lost = std::mem::take(&mut connection.ways[way.index()].on_the_way);
             for message in lost.into_iter().filter_map(|transit| transit.message) {
                 let fate = Outcome::LostWithConnection(DisconnectReason::Closed);
-                self.tell(index, way as u8, Some(message), fate, timeline);
+                self.tell(index, way, Some(message), fate, timeline);
             }
         }
         let connection = &mut self.connections[index as usize];
@@ -197,7 +202,7 @@ impl Network {
     pub(super) fn lose(
         &mut self,
         index: u32,
-        end: u8,
+        end: Side,
         message: Option<Message>,
         reason: DisconnectReason,
         timeline: &mut Timeline,

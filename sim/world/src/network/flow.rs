@@ -12,8 +12,8 @@
 //! A message is complete with its last chunk. What faults do to it is decided then, for the message as a whole; what
 //! a stalled connection sends again is sent whole ([`way`](super::way)).
 
-use super::Network;
 use super::way::Way;
+use super::{Network, Side};
 use crate::timeline::{Event, Timeline};
 use klab_wire::{Span, Time};
 use std::collections::VecDeque;
@@ -135,7 +135,7 @@ impl Network {
     pub(super) fn send_in_chunks(
         &mut self,
         index: u32,
-        way: u8,
+        way: Side,
         bytes: u32,
         is_request: bool,
         timeline: &mut Timeline,
@@ -156,7 +156,8 @@ impl Network {
         flow.is_muted = false;
         flow.read(timeline.now(), self.links[back as usize].shortest());
         let generation = connection.generation;
-        flow.await_room(Event::WindowOpened { connection: index, generation, way: 0 }, timeline);
+        let look = Event::WindowOpened { connection: index, generation, way: Side::Opener };
+        flow.await_room(look, timeline);
     }
 
     /// A chunk comes to the receiver's card.
@@ -164,16 +165,16 @@ impl Network {
         &mut self,
         index: u32,
         generation: u32,
-        way: u8,
+        way: Side,
         timeline: &mut Timeline,
     ) {
         let connection = &mut self.connections[index as usize];
         if connection.generation != generation {
             return;
         }
-        let receiver = connection.ends[usize::from(1 - way)].site;
-        let back = connection.ways[usize::from(1 - way)].link;
-        let Way { flow, on_the_way, .. } = &mut connection.ways[usize::from(way)];
+        let receiver = connection.ends[way.other().index()].site;
+        let back = connection.ways[way.other().index()].link;
+        let Way { flow, on_the_way, .. } = &mut connection.ways[way.index()];
         let flow = flow.as_mut().expect("chunks come on ways that have a flow");
         if flow.stale > 0 {
             flow.stale -= 1;
@@ -198,7 +199,7 @@ impl Network {
         &mut self,
         index: u32,
         generation: u32,
-        way: u8,
+        way: Side,
         timeline: &mut Timeline,
     ) {
         if self.connections[index as usize].generation != generation {
@@ -211,11 +212,11 @@ impl Network {
     }
 
     /// Gives the card as much as the window lets.
-    fn pump(&mut self, index: u32, way: u8, timeline: &mut Timeline) {
+    fn pump(&mut self, index: u32, way: Side, timeline: &mut Timeline) {
         let largest = self.profile.chunk;
         let connection = &mut self.connections[index as usize];
-        let (generation, site) = (connection.generation, connection.ends[usize::from(way)].site);
-        let sender = &mut connection.ways[usize::from(way)];
+        let (generation, site) = (connection.generation, connection.ends[way.index()].site);
+        let sender = &mut connection.ways[way.index()];
         let link = &mut self.links[sender.link as usize];
         let Some(flow) = &mut sender.flow else { return };
         flow.settle(timeline.now());
@@ -227,7 +228,7 @@ impl Network {
         flow.await_room(Event::WindowOpened { connection: index, generation, way }, timeline);
     }
 
-    fn flow(&mut self, index: u32, way: u8) -> Option<&mut Flow> {
-        self.connections[index as usize].ways[usize::from(way)].flow.as_mut()
+    fn flow(&mut self, index: u32, way: Side) -> Option<&mut Flow> {
+        self.connections[index as usize].ways[way.index()].flow.as_mut()
     }
 }

@@ -6,7 +6,7 @@
 
 use super::connection::{Connection, End, State};
 use super::way::Way;
-use super::{Delivery, NUMBERS_OF_A_LIFE, Network};
+use super::{Delivery, NUMBERS_OF_A_LIFE, Network, Side};
 use crate::timeline::{Event, Leg, Timeline};
 use klab_machine::trace::Outcome;
 use klab_machine::{Address, ConnectionId, DisconnectReason, Input};
@@ -28,7 +28,7 @@ impl Network {
         let index = self.new_connection(id, machine, from, to, host, timeline);
         let leg = if exists { self.send_syn(index, timeline) } else { Some(Leg::Refusal) };
         if let Some(leg) = leg {
-            self.plan_leg(index, 0, leg, timeline);
+            self.plan_leg(index, Side::Opener, leg, timeline);
         }
     }
 
@@ -98,7 +98,7 @@ impl Network {
 
     /// Sends the first packet; none if it is lost on the way, and then it will be sent again.
     fn send_syn(&mut self, index: u32, timeline: &mut Timeline) -> Option<Leg> {
-        if self.passes(index, 0) {
+        if self.passes(index, Side::Opener) {
             return Some(Leg::Syn);
         }
         self.plan_retry(index, timeline);
@@ -127,19 +127,19 @@ impl Network {
         }
         *retries += 1;
         if let Some(leg) = self.send_syn(index, timeline) {
-            self.plan_leg(index, 0, leg, timeline);
+            self.plan_leg(index, Side::Opener, leg, timeline);
         }
         None
     }
 
     /// The listener's host answers, or refuses if nobody listens. The answer may be lost.
     fn syn_arrived(&mut self, index: u32, timeline: &mut Timeline) {
-        if !self.passes(index, 1) {
+        if !self.passes(index, Side::Acceptor) {
             return self.plan_retry(index, timeline);
         }
         let to = self.connections[index as usize].to;
         let leg = if self.listeners.contains_key(&to) { Leg::SynAck } else { Leg::Refusal };
-        self.plan_leg(index, 1, leg, timeline);
+        self.plan_leg(index, Side::Acceptor, leg, timeline);
     }
 
     /// The initiator has its answer: the connection is open, and the last leg tells the listener.
@@ -153,9 +153,9 @@ impl Network {
         (connection.ends[1].machine, connection.ends[1].is_open) = (machine, true);
         let (connection, initiator) = (connection.id, &connection.ends[0]);
         let (from, initiator) = (initiator.node, initiator.machine);
-        self.tell(index, 0, None, Outcome::Opened, timeline);
+        self.tell(index, Side::Opener, None, Outcome::Opened, timeline);
         let accepted = Input::Accepted { connection, from, listener: to.listener };
-        self.post(index, 0, EMPTY_PACKET, None, accepted, timeline);
+        self.post(index, Side::Opener, EMPTY_PACKET, None, accepted, timeline);
         Some((initiator, Input::Connected { connection }))
     }
 
@@ -168,22 +168,22 @@ impl Network {
     ) -> Delivery {
         let connection = &self.connections[index as usize];
         let (id, machine) = (connection.id, connection.ends[0].machine);
-        self.shut(index, 0, reason, timeline);
+        self.shut(index, Side::Opener, reason, timeline);
         self.release(index, timeline);
         Some((machine, Input::Disconnected { connection: id, reason }))
     }
 
-    fn plan_leg(&mut self, index: u32, way: u8, leg: Leg, timeline: &mut Timeline) {
+    fn plan_leg(&mut self, index: u32, way: Side, leg: Leg, timeline: &mut Timeline) {
         let connection = &self.connections[index as usize];
-        let (generation, link) = (connection.generation, connection.ways[usize::from(way)].link);
+        let (generation, link) = (connection.generation, connection.ways[way.index()].link);
         let at = self.links[link as usize].travel(timeline.now(), EMPTY_PACKET);
         timeline.plan(at, Event::Handshake { connection: index, generation, leg });
     }
 
     /// Whether one packet of the handshake gets through.
-    fn passes(&mut self, index: u32, way: u8) -> bool {
+    fn passes(&mut self, index: u32, way: Side) -> bool {
         let open = self.is_open(index, way);
-        let link = self.connections[index as usize].ways[usize::from(way)].link;
+        let link = self.connections[index as usize].ways[way.index()].link;
         open && !self.links[link as usize].loses(EMPTY_PACKET)
     }
 }

@@ -10,10 +10,12 @@ mod flow;
 mod handshake;
 mod latency;
 mod link;
+mod side;
 mod tamper;
 mod way;
 
 pub use latency::{Latency, Spike};
+pub(crate) use side::Side;
 pub use tamper::{Tamper, Tampering};
 
 use crate::host::{Buffers, Sockets};
@@ -200,7 +202,7 @@ impl Network {
         };
         if let Some(index) = self.find(connection) {
             let input = Input::Request { connection, correlation, request };
-            self.dispatch(index, 0, message, input, timeline);
+            self.dispatch(index, Side::Opener, message, input, timeline);
         }
     }
 
@@ -219,7 +221,7 @@ impl Network {
             bytes: response.size_in_bytes(),
         };
         let input = Input::Response { connection, correlation, response };
-        self.dispatch(index, 1, message, input, timeline);
+        self.dispatch(index, Side::Acceptor, message, input, timeline);
         self.unmute_at(index, timeline)
     }
 
@@ -252,7 +254,7 @@ impl Network {
         let end = &mut self.connections[index as usize].ends[1];
         end.muted = false;
         let unread = end.unread.pop_front()?;
-        self.hand_over(index, 1, unread, timeline)
+        self.hand_over(index, Side::Acceptor, unread, timeline)
     }
 
     /// Closes one end in order; the other learns it behind everything that was sent before.
@@ -267,7 +269,7 @@ impl Network {
         let end = connection.end_of(machine);
         if !connection.is_established() {
             self.release(index, timeline);
-        } else if connection.ends[end as usize].is_open {
+        } else if connection.ends[end.index()].is_open {
             self.shut(index, end, DisconnectReason::Closed, timeline);
             self.post_end(index, end, DisconnectReason::Closed, timeline);
             self.release_if_over(index, timeline);
@@ -294,7 +296,7 @@ impl Network {
     }
 
     /// An end goes without a word of its own machine.
-    fn abandon(&mut self, index: u32, end: u8, tells: bool, timeline: &mut Timeline) {
+    fn abandon(&mut self, index: u32, end: Side, tells: bool, timeline: &mut Timeline) {
         if !self.connections[index as usize].is_established() {
             return self.release(index, timeline);
         }
@@ -302,7 +304,7 @@ impl Network {
         if tells && !self.is_cut(index, end) {
             self.post_end(index, end, DisconnectReason::Reset, timeline);
         } else {
-            self.connections[index as usize].ways[end as usize].drop_what_is_held();
+            self.connections[index as usize].ways[end.index()].drop_what_is_held();
         }
         self.release_if_over(index, timeline);
     }
@@ -311,7 +313,7 @@ impl Network {
     fn tell(
         &self,
         index: u32,
-        end: u8,
+        end: Side,
         message: Option<Message>,
         fate: Outcome,
         timeline: &mut Timeline,

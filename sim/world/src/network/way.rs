@@ -9,7 +9,7 @@
 
 use super::flow::Flow;
 use super::tamper::Tampering;
-use super::{Delivery, Network};
+use super::{Delivery, Network, Side};
 use crate::timeline::{Event, Timeline};
 use klab_machine::trace::{Message, MessageKind, Outcome};
 use klab_machine::{DisconnectReason, Input};
@@ -69,6 +69,14 @@ impl Transit {
         self.arrives == Time::MAX
     }
 
+    /// An event has come too early: for one of those behind it, which is let in when this one is.
+    #[cold]
+    fn await_card(&self, connection: u32, generation: u32, way: Side, timeline: &mut Timeline) {
+        if self.is_in && !self.is_unsent() {
+            timeline.plan(self.arrives, Event::Arrival { connection, generation, way });
+        }
+    }
+
     /// Its last chunk has arrived. Tells when it counts as there.
     pub(super) fn complete(&mut self, at: Time) -> Time {
         self.arrives = at + self.held;
@@ -114,36 +122,37 @@ impl Network {
     pub(super) fn dispatch(
         &mut self,
         index: u32,
-        way: u8,
+        way: Side,
         message: Message,
         input: Input,
         timeline: &mut Timeline,
     ) {
         let connection = &self.connections[index as usize];
-        if !connection.is_established() || !connection.ends[usize::from(way)].is_open {
+        if !connection.is_established() || !connection.ends[way.index()].is_open {
             return;
         }
         connection.tell_message(way, message, Outcome::Sent, timeline);
-        let Way { link, hangs, .. } = connection.ways[usize::from(way)];
-        match hangs || !self.links[link as usize].tampers.is_empty() {
+        let Way { link, hangs, .. } = &connection.ways[way.index()];
+        match *hangs || !self.links[*link as usize].tampers.is_empty() {
             true => self.dispatch_tampered(index, way, message, input, timeline),
-            false => self.post(index, way, message.bytes, Some(message), input, timeline),
+            false => self.put_on_the_way(index, way, message.bytes, Some(message), input, timeline),
         }
     }
 
     /// Sends a message on a way that a fault tampers with.
+    #[cold]
     fn dispatch_tampered(
         &mut self,
         index: u32,
-        way: u8,
+        way: Side,
         message: Message,
         input: Input,
         timeline: &mut Timeline,
     ) {
-        let Way { link, hangs, .. } = self.connections[index as usize].ways[usize::from(way)];
+        let Way { link, hangs, .. } = self.connections[index as usize].ways[way.index()];
         let tampering = if hangs { Some(Tampering::Drop) } else { self.tampered(link, &message) };
         if tampering == Some(Tampering::Drop) {
-            self.connections[index as usize].ways[usize::from(way)].hangs = true;
+            self.connections[index as usize].ways[way.index()].hangs = true;
             return self.tell(index, way, Some(message), Outcome::Dropped, timeline);
         }
         self.post(index, way, message.bytes, Some(message), input, timeline);
@@ -152,20 +161,32 @@ impl Network {
         }
     }
 
-    /// Puts something on the way.
-    #[inline]
+    /// Posts what is no ordinary message, and rare.
     pub(super) fn post(
         &mut self,
         index: u32,
-        way: u8,
+        way: Side,
+        bytes: u32,
+        message: Option<Message>,
+        input: Input,
+        timeline: &mut Timeline,
+    ) {
+        self.put_on_the_way(index, way, bytes, message, input, timeline);
+    }
+
+    #[inline(always)]
+    fn put_on_the_way(
+        &mut self,
+        index: u32,
+        way: Side,
         bytes: u32,
         message: Option<Message>,
         input: Input,
         timeline: &mut Timeline,
     ) {
         let connection = &mut self.connections[index as usize];
-        let (generation, site) = (connection.generation, connection.ends[usize::from(way)].site);
-        let sender = &mut connection.ways[usize::from(way)];
+        let (generation, site) = (connection.generation, connection.ends[way.index()].site);
+        let sender = &mut connection.ways[way.index()];
         if sender.flow.is_some() {
             return self.post_in_chunks(index, way, bytes, message, input, timeline);
         }
@@ -188,13 +209,13 @@ impl Network {
     fn post_in_chunks(
         &mut self,
         index: u32,
-        way: u8,
+        way: Side,
         bytes: u32,
         message: Option<Message>,
         input: Input,
         timeline: &mut Timeline,
     ) {
-        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+        let sender = &mut self.connections[index as usize].ways[way.index()];
         let is_lost = self.links[sender.link as usize].loses(bytes);
         let (arrives, held) = (Time::MAX, Span::ZERO);
         let transit = Transit { arrives, bytes, is_lost, is_in: true, held, message, input };
@@ -209,7 +230,7 @@ impl Network {
     pub(super) fn post_end(
         &mut self,
         index: u32,
-        way: u8,
+        way: Side,
         reason: DisconnectReason,
         timeline: &mut Timeline,
     ) {
@@ -217,10 +238,10 @@ impl Network {
         self.post(index, way, 0, None, Input::Disconnected { connection, reason }, timeline);
     }
 
-    fn delay_newest(&mut self, index: u32, way: u8, delay: Span, timeline: &mut Timeline) {
+    fn delay_newest(&mut self, index: u32, way: Side, delay: Span, timeline: &mut Timeline) {
         let connection = &mut self.connections[index as usize];
         let generation = connection.generation;
-        let sender = &mut connection.ways[usize::from(way)];
+        let sender = &mut connection.ways[way.index()];
         let Some(newest) = sender.on_the_way.back_mut() else { return };
         newest.held = delay;
         if newest.arrives < Time::MAX {
@@ -236,22 +257,18 @@ impl Network {
         &mut self,
         index: u32,
         generation: u32,
-        way: u8,
+        way: Side,
         timeline: &mut Timeline,
     ) -> Delivery {
         let connection = &mut self.connections[index as usize];
-        let sender = &mut connection.ways[usize::from(way)];
-        let receiver = &connection.ends[usize::from(1 - way)];
+        let sender = &mut connection.ways[way.index()];
+        let receiver = &connection.ends[way.other().index()];
         if connection.generation != generation || sender.is_blocked() {
             return None;
         }
         let oldest = sender.on_the_way.front_mut()?;
         if oldest.arrives > timeline.now() {
-            if oldest.is_in && !oldest.is_unsent() {
-                // This came for one of those behind it, which is let in when the oldest is.
-                let event = Event::Arrival { connection: index, generation, way };
-                timeline.plan(oldest.arrives, event);
-            }
+            oldest.await_card(index, generation, way, timeline);
             return None;
         }
         let site = &mut self.sites[receiver.site as usize];
@@ -273,9 +290,23 @@ impl Network {
             self.arrived_at_nobody(index, way, timeline);
             return None;
         }
-        let is_acknowledged = self.is_open(index, 1 - way);
+        match self.is_open(index, way.other()) {
+            true => self.deliver_oldest(index, way, timeline),
+            false => self.deliver_unacknowledged(index, way, timeline),
+        }
+    }
+
+    /// The oldest message has arrived, and its sender does not learn it.
+    #[cold]
+    fn deliver_unacknowledged(
+        &mut self,
+        index: u32,
+        way: Side,
+        timeline: &mut Timeline,
+    ) -> Delivery {
+        let generation = self.connections[index as usize].generation;
         let delivery = self.deliver_oldest(index, way, timeline);
-        if !is_acknowledged && self.lives(index, generation) {
+        if self.lives(index, generation) {
             self.stall(index, way, false, timeline);
         }
         delivery
@@ -286,13 +317,13 @@ impl Network {
         &mut self,
         index: u32,
         generation: u32,
-        way: u8,
+        way: Side,
         timeline: &mut Timeline,
     ) -> Delivery {
         if !self.lives(index, generation) {
             return None;
         }
-        let stall = self.connections[index as usize].ways[usize::from(way)].stall?;
+        let stall = self.connections[index as usize].ways[way.index()].stall?;
         if stall.due > timeline.now() {
             return None;
         }
@@ -300,9 +331,9 @@ impl Network {
             return self.give_up(index, way, timeline);
         }
         self.tell_retransmission(index, way, timeline);
-        let link = self.connections[index as usize].ways[usize::from(way)].link;
+        let link = self.connections[index as usize].ways[way.index()].link;
         let arrives = self.is_open(index, way) && !self.links[link as usize].loses_again();
-        let acknowledged = self.is_open(index, 1 - way);
+        let acknowledged = self.is_open(index, way.other());
         match (arrives, acknowledged) {
             (true, true) => self.resume(index, way, timeline),
             (true, false) if !stall.is_delivered => {
@@ -319,11 +350,11 @@ impl Network {
         &mut self,
         index: u32,
         generation: u32,
-        end: u8,
+        end: Side,
         timeline: &mut Timeline,
     ) -> Delivery {
         let is_there = self.lives(index, generation)
-            && self.connections[index as usize].ends[usize::from(end)].is_open;
+            && self.connections[index as usize].ends[end.index()].is_open;
         if !is_there {
             return None;
         }
@@ -332,14 +363,14 @@ impl Network {
 
     /// Packets pass this way: the link is not cut, and the receiver's host has power.
     #[inline]
-    pub(super) fn is_open(&self, index: u32, way: u8) -> bool {
-        let receiver = &self.connections[index as usize].ends[usize::from(1 - way)];
+    pub(super) fn is_open(&self, index: u32, way: Side) -> bool {
+        let receiver = &self.connections[index as usize].ends[way.other().index()];
         !self.is_cut(index, way) && self.sites[receiver.site as usize].has_power
     }
 
     /// The link of this way is cut.
-    pub(super) fn is_cut(&self, index: u32, way: u8) -> bool {
-        let link = self.connections[index as usize].ways[usize::from(way)].link;
+    pub(super) fn is_cut(&self, index: u32, way: Side) -> bool {
+        let link = self.connections[index as usize].ways[way.index()].link;
         self.links[link as usize].is_cut
     }
 
@@ -347,46 +378,48 @@ impl Network {
         self.connections[index as usize].generation == generation
     }
 
-    #[inline]
-    fn deliver_oldest(&mut self, index: u32, way: u8, timeline: &mut Timeline) -> Delivery {
+    #[inline(always)]
+    fn deliver_oldest(&mut self, index: u32, way: Side, timeline: &mut Timeline) -> Delivery {
         let connection = &mut self.connections[index as usize];
-        let transit = connection.ways[usize::from(way)].on_the_way.pop_front()?;
+        let transit = connection.ways[way.index()].on_the_way.pop_front()?;
         if let Some(message) = transit.message {
             self.delivered += 1;
             connection.tell_message(way, message, Outcome::Delivered, timeline);
         }
-        self.receive(index, 1 - way, transit.input, timeline)
+        self.receive(index, way.other(), transit.input, timeline)
     }
 
     /// The oldest message was repeated and has arrived, though its sender will not learn it.
-    fn deliver_held(&mut self, index: u32, way: u8, timeline: &mut Timeline) -> Delivery {
-        match self.connections[index as usize].ends[usize::from(1 - way)].is_open {
+    fn deliver_held(&mut self, index: u32, way: Side, timeline: &mut Timeline) -> Delivery {
+        match self.connections[index as usize].ends[way.other().index()].is_open {
             true => self.deliver_oldest(index, way, timeline),
             false => None,
         }
     }
 
     /// The receiver's host has no such connection any more: it says so, if it can.
-    fn arrived_at_nobody(&mut self, index: u32, way: u8, timeline: &mut Timeline) {
-        if self.is_cut(index, 1 - way) {
+    #[cold]
+    fn arrived_at_nobody(&mut self, index: u32, way: Side, timeline: &mut Timeline) {
+        if self.is_cut(index, way.other()) {
             return self.stall(index, way, true, timeline);
         }
-        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+        let sender = &mut self.connections[index as usize].ways[way.index()];
         sender.flow.iter_mut().for_each(Flow::reset);
         for transit in std::mem::take(&mut sender.on_the_way) {
             self.lose(index, way, transit.message, DisconnectReason::Reset, timeline);
         }
         let connection = &self.connections[index as usize];
-        let back = connection.ways[usize::from(1 - way)].link;
+        let back = connection.ways[way.other().index()].link;
         let generation = connection.generation;
         let at = self.links[back as usize].travel(timeline.now(), 0);
-        let at = at.max(self.connections[index as usize].ways[usize::from(1 - way)].last_arrival);
+        let at = at.max(self.connections[index as usize].ways[way.other().index()].last_arrival);
         timeline.plan(at, Event::ResetArrival { connection: index, generation, end: way });
     }
 
     /// The oldest message is lost on the way: it is sent again, if somebody is left who could.
-    fn did_not_arrive(&mut self, index: u32, way: u8, timeline: &mut Timeline) {
-        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+    #[cold]
+    fn did_not_arrive(&mut self, index: u32, way: Side, timeline: &mut Timeline) {
+        let sender = &mut self.connections[index as usize].ways[way.index()];
         if !sender.is_forsaken {
             return self.stall(index, way, true, timeline);
         }
@@ -395,11 +428,11 @@ impl Network {
         }
     }
 
-    fn stall(&mut self, index: u32, way: u8, blocks: bool, timeline: &mut Timeline) {
+    fn stall(&mut self, index: u32, way: Side, blocks: bool, timeline: &mut Timeline) {
         let wait = self.profile.retransmit_after;
         let connection = &mut self.connections[index as usize];
         let generation = connection.generation;
-        let sender = &mut connection.ways[usize::from(way)];
+        let sender = &mut connection.ways[way.index()];
         if let Some(stall) = &mut sender.stall {
             stall.blocks |= blocks;
             return;
@@ -410,11 +443,11 @@ impl Network {
         timeline.plan(due, Event::Retransmission { connection: index, generation, way });
     }
 
-    fn wait_longer(&mut self, index: u32, way: u8, is_delivered: bool, timeline: &mut Timeline) {
+    fn wait_longer(&mut self, index: u32, way: Side, is_delivered: bool, timeline: &mut Timeline) {
         let at_most = self.profile.retransmit_at_most;
         let connection = &mut self.connections[index as usize];
         let generation = connection.generation;
-        let sender = &mut connection.ways[usize::from(way)];
+        let sender = &mut connection.ways[way.index()];
         let Some(stall) = &mut sender.stall else { return };
         stall.wait = stall.wait.times(2).min(at_most);
         stall.due = timeline.now() + stall.wait;
@@ -424,10 +457,10 @@ impl Network {
     }
 
     /// The way is free again: everything that was held travels now, in order.
-    fn resume(&mut self, index: u32, way: u8, timeline: &mut Timeline) {
+    fn resume(&mut self, index: u32, way: Side, timeline: &mut Timeline) {
         let connection = &mut self.connections[index as usize];
         let generation = connection.generation;
-        let sender = &mut connection.ways[usize::from(way)];
+        let sender = &mut connection.ways[way.index()];
         let link = &mut self.links[sender.link as usize];
         sender.stall = None;
         sender.flow.iter_mut().for_each(Flow::reset);
@@ -445,8 +478,8 @@ impl Network {
         sender.last_arrival = last;
     }
 
-    fn tell_retransmission(&mut self, index: u32, way: u8, timeline: &mut Timeline) {
-        let sender = &self.connections[index as usize].ways[usize::from(way)];
+    fn tell_retransmission(&mut self, index: u32, way: Side, timeline: &mut Timeline) {
+        let sender = &self.connections[index as usize].ways[way.index()];
         let message = sender.on_the_way.front().and_then(|transit| transit.message);
         if message.is_some() {
             self.tell(index, way, message, Outcome::Retransmitted, timeline);
@@ -454,14 +487,14 @@ impl Network {
     }
 
     /// The sender's system gives up. Nothing tells the other end.
-    fn give_up(&mut self, index: u32, way: u8, timeline: &mut Timeline) -> Delivery {
-        let sender = &mut self.connections[index as usize].ways[usize::from(way)];
+    fn give_up(&mut self, index: u32, way: Side, timeline: &mut Timeline) -> Delivery {
+        let sender = &mut self.connections[index as usize].ways[way.index()];
         sender.stall = None;
         sender.flow.iter_mut().for_each(Flow::reset);
         for transit in std::mem::take(&mut sender.on_the_way) {
             self.lose(index, way, transit.message, DisconnectReason::Broken, timeline);
         }
-        match self.connections[index as usize].ends[usize::from(way)].is_open {
+        match self.connections[index as usize].ends[way.index()].is_open {
             true => self.end(index, way, DisconnectReason::Broken, timeline),
             // The sender closed before; the other end never learns it from here.
             false => None,
