@@ -95,7 +95,8 @@ pub struct Broker {
     pub(crate) spare_fetches: Spares<FetchRequest>,
     /// Answers that came to a fetcher and were taken up.
     pub(crate) spare_answers: Spares<FetchResponse>,
-    /// Who is at the other end of an accepted connection.
+    /// Who is at the other end of an accepted connection, also of one that has ended: a request may be on its way to a
+    /// handler then, which handles it all the same (`KafkaRequestHandler`).
     clients: BTreeMap<ConnectionId, NodeId>,
     /// Requests that came before the broker was ready to take any: one per connection at the most.
     early: VecDeque<(ConnectionId, CorrelationId, Request)>,
@@ -277,7 +278,6 @@ impl Broker {
     }
 
     fn client_gone(&mut self, connection: ConnectionId) {
-        self.clients.remove(&connection);
         self.early.retain(|(early, _, _)| *early != connection);
     }
 

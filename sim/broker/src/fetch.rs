@@ -48,7 +48,16 @@ impl FetchParams {
         self.replica.is_some()
     }
 
-    /// The end of what this reader may see.
+    /// The end of what this reader finds when it comes. Reads take no lock of the log (`UnifiedLog.read`): a follower
+    /// also finds an append that is in its fsync.
+    pub(crate) fn end_on_arrival(&self, partition: &Partition) -> Offset {
+        match self.replica {
+            Some(_) => partition.appended_end(),
+            None => self.end_of(partition),
+        }
+    }
+
+    /// The end of what this reader may see if it has waited.
     pub(crate) fn end_of(&self, partition: &Partition) -> Offset {
         match (self.replica, self.isolation) {
             (Some(_), _) => partition.visible_end(),

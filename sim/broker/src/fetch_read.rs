@@ -154,7 +154,10 @@ impl Broker {
             reads.answer_at_once(answer);
             return Ok(false);
         }
-        let end = params.end_of(partition);
+        let end = match reader.from_purgatory {
+            true => params.end_of(partition),
+            false => params.end_on_arrival(partition),
+        };
         let max_bytes = params.max_bytes.saturating_sub(reads.bytes).min(fetch.max_bytes);
         let min_one = reads.bytes == 0;
         let mut read = partition.log.read(fetch.fetch_offset, max_bytes, end, min_one, out)?;

@@ -17,6 +17,9 @@ pub const MIN_EVICTION_AGE: Span = Span::from_millis(120_000);
 /// What moved in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moved {
+    /// Its log end, and an fsync of that is under way: a follower that comes meanwhile finds it, and one that waits is
+    /// told when the append is over (`ReplicaManager.addCompletePurgatoryAction`).
+    UnflushedEnd,
     /// Its log end: followers want to know.
     LogEnd,
     /// Its high watermark: consumers want to know; followers are told with the next answer.
@@ -174,7 +177,7 @@ impl FetchSessionCache {
             let Watcher { session: watcher, slot } = partition.watchers()[index];
             let Some(session) = self.get_mut(watcher) else { continue };
             let is_follower = session.is_privileged();
-            if moved == Moved::LogEnd && !is_follower {
+            if matches!(moved, Moved::LogEnd | Moved::UnflushedEnd) && !is_follower {
                 continue;
             }
             session.note_move(slot, partition.id());
@@ -184,7 +187,7 @@ impl FetchSessionCache {
             let wakes = match moved {
                 Moved::LogEnd | Moved::Role => true,
                 Moved::HighWatermark => !is_follower,
-                Moved::LogStart => false,
+                Moved::LogStart | Moved::UnflushedEnd => false,
             };
             if wakes && session.parked.is_some() && !std::mem::replace(&mut session.is_woken, true)
             {

@@ -60,8 +60,8 @@ pub enum Role {
 pub struct Leader {
     /// Where its epoch starts: everything committed by earlier leaders lies below.
     pub epoch_start_offset: Offset,
-    /// The end of the log as fetches and the high watermark see it: behind the log's own end while an
-    /// append waits for its fsync.
+    /// The end of the log as the high watermark sees it: behind the log's own end while an append waits for its
+    /// fsync.
     pub visible_end: Offset,
     /// The in-sync replicas.
     pub state: PartitionState,
@@ -423,6 +423,12 @@ impl Partition {
                 leader.replicas.push(Replica::new(broker));
             }
         }
+    }
+
+    /// The end of the append that is in its fsync, under the log's lock, which the ones behind it wait for.
+    pub fn appended_end(&self) -> Offset {
+        let appended = self.unflushed.front().map(|appended| appended.end);
+        appended.map_or(self.visible_end(), |end| end.max(self.visible_end()))
     }
 
     /// The end of what need not wait for an fsync. A follower's append may have one under way when it becomes the

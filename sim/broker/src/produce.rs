@@ -157,9 +157,9 @@ impl Broker {
     }
 }
 
-/// What was appended is shown, and committed if nobody else is needed. While an fsync is under way it
-/// is not: Kafka fsyncs within the append and under the log's lock, so that an append also waits for
-/// the fsync of the one before.
+/// What was appended is shown, and committed if nobody else is needed. While an fsync is under way only a follower that
+/// comes meanwhile sees it: Kafka fsyncs within the append and under the log's lock, which reads do not take, but another
+/// append does, and whoever moves the high watermark.
 fn show_append(
     purgatory: &mut Purgatory,
     partition: &mut Partition,
@@ -171,6 +171,7 @@ fn show_append(
         && !Mutant::ShowsUnflushed.lives()
     {
         unflushed.end = end;
+        purgatory.unflushed_end_moved(partition);
         return;
     }
     if let Role::Leader(leader) = &mut partition.role {

@@ -260,6 +260,11 @@ impl Purgatory {
         self.sessions.partition_moved(partition, Moved::LogEnd);
     }
 
+    /// The log end of a partition moved, and its fsync is under way.
+    pub fn unflushed_end_moved(&mut self, partition: &mut Partition) {
+        self.sessions.partition_moved(partition, Moved::UnflushedEnd);
+    }
+
     /// The high watermark of a partition moved: consumers may read on, and produce requests are
     /// acknowledged that waited for no more (`checkEnoughReplicasReachOffset`).
     pub fn high_watermark_moved(&mut self, partition: &mut Partition, out: &mut Outbox) {

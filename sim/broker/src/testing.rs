@@ -288,10 +288,16 @@ impl Bench {
     }
 
     pub fn produce(&mut self, to: NodeId, index: u32, acks: Acks, records: u32) -> ConnectionId {
+        let connection = self.connect(to);
+        self.produce_on(connection, index, acks, records);
+        connection
+    }
+
+    pub fn produce_on(&mut self, connection: ConnectionId, index: u32, acks: Acks, records: u32) {
         let batch = RecordBatch::of_counted(0, records, 100, self.at().wall, None);
         let data = PartitionProduceData { partition: orders(index), batch: batch.into() };
         let timeout = Span::from_secs(30);
-        self.ask(to, ProduceRequest { acks, timeout, data: [data].into() })
+        self.ask_on(connection, ProduceRequest { acks, timeout, data: [data].into() });
     }
 
     /// What became of a produce request: error and base offset; none while it waits.

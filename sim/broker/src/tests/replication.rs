@@ -106,6 +106,23 @@ fn flush_messages_holds_back_the_acknowledgement_and_the_fetch_until_the_fsync()
 }
 
 #[test]
+fn a_follower_that_comes_in_the_middle_of_the_leaders_fsync_reads_and_commits_nothing() {
+    let mut bench = Bench::new(2, &[]);
+    bench.cut.insert((b(2), b(1)));
+    bench.create(&[("flush.messages", "1")], state(Some(1), 0, &[1, 2], &[1, 2], 0));
+    bench.holds_flushes = true;
+    let all = bench.produce(b(1), 0, Acks::All, 1);
+    bench.cut.clear();
+    bench.advance(20_000);
+    assert_eq!((bench.log(b(2)).0, bench.log(b(1)).1), (1, 0), "it has read what is not flushed");
+    assert_eq!(bench.produced(all), None);
+    while !bench.held_flushes.is_empty() {
+        bench.flush();
+    }
+    assert_eq!(bench.produced(all), Some((ErrorCode::None, Some(0))));
+}
+
+#[test]
 fn who_becomes_leader_in_the_middle_of_an_fsync_does_not_count_what_it_has_not_flushed() {
     let mut bench = Bench::new(2, &[]);
     bench.create(&[("flush.messages", "1")], state(Some(1), 0, &[1, 2], &[1, 2], 0));

@@ -1,6 +1,7 @@
 //! What clients ask besides records: metadata, offsets, ids, administration, and what is refused.
 
 use crate::testing::*;
+use klab_machine::{DisconnectReason, Input};
 use klab_wire::{
     Acks, DeleteRecordsRequest, DescribeConfigsRequest, ErrorCode, InitProducerIdRequest,
     MetadataRequest, MetadataTopic, Offset, Request, Response, Span, TopicName,
@@ -12,6 +13,16 @@ fn metadata(bench: &mut Bench, topic: &str, create: bool) -> MetadataTopic {
     let asked = bench.ask(b(1), request);
     let Some(Response::Metadata(mut answer)) = bench.answer(asked) else { panic!("no metadata") };
     answer.topics.remove(0)
+}
+
+#[test]
+fn a_request_is_handled_even_if_its_connection_has_ended() {
+    let mut bench = Bench::new(1, &[]);
+    bench.create(&[], state(Some(1), 0, &[1], &[1], 0));
+    let connection = bench.produce(b(1), 0, Acks::All, 1);
+    bench.input(b(1), Input::Disconnected { connection, reason: DisconnectReason::Closed });
+    bench.produce_on(connection, 0, Acks::All, 1);
+    assert_eq!(bench.log(b(1)), (2, 2));
 }
 
 #[test]

@@ -49,7 +49,8 @@ impl Lanes {
     pub(super) fn of(&mut self, input: &Input) -> u32 {
         match (self.threads, input) {
             (Threads::One, _) => FIRST,
-            (Threads::Broker { .. }, Input::Request { .. }) => FIRST,
+            // Nobody's request shall come before its connection.
+            (Threads::Broker { .. }, Input::Request { .. } | Input::Accepted { .. }) => FIRST,
             (
                 Threads::Broker { .. },
                 Input::Response { connection, response: Response::Fetch(_), .. },
@@ -134,5 +135,22 @@ impl Lane {
 
     pub(super) fn release(&mut self) {
         self.occupied -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use klab_machine::{CorrelationId, Listener};
+    use klab_wire::{MetadataRequest, NodeId};
+
+    #[test]
+    fn a_request_waits_behind_the_word_that_its_connection_is_there() {
+        let (connection, from) = (ConnectionId(1), NodeId::producer(1));
+        let accepted = Input::Accepted { connection, from, listener: Listener::Broker };
+        let request = MetadataRequest { topics: None, allow_auto_topic_creation: false }.into();
+        let asked = Input::Request { connection, correlation: CorrelationId(0), request };
+        let mut lanes = Lanes::new(Threads::Broker { network: 3, io: 8 });
+        assert_eq!(lanes.of(&accepted), lanes.of(&asked));
     }
 }
