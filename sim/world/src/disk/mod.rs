@@ -262,7 +262,9 @@ impl Disk {
         let directory = self.directory_of(file);
         let spindle = &mut self.spindles[usize::from(directory)];
         let bytes = spindle.flush(&self.profile, timeline.now(), bytes);
-        let time = self.fsync_time() + self.transfer(bytes);
+        let shares = spindle.shares_commit(&self.profile, timeline.now());
+        let commit = if shares { Span::ZERO } else { self.fsync_time() };
+        let time = commit + self.transfer(bytes);
         self.begin(directory, operation, (time, bytes), timeline);
         Ok(())
     }

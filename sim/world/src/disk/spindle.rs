@@ -22,6 +22,8 @@ pub(super) struct Spindle {
     /// Bytes in memory that are not on the disk, as of some time.
     dirty: u64,
     as_of: Time,
+    /// When the last commit of the journal begins that an fsync has asked for.
+    commits_at: Time,
     throttle: Throttle,
     stalls: Paused,
     /// How many partitions live here.
@@ -47,6 +49,7 @@ impl Spindle {
             free_at: Time::ZERO,
             dirty: 0,
             as_of: Time::ZERO,
+            commits_at: Time::ZERO,
             throttle: Throttle::default(),
             stalls: Paused::new(profile.stalls, weather),
             partitions: 0,
@@ -63,6 +66,16 @@ impl Spindle {
         // Meanwhile it writes nothing back.
         self.as_of = self.as_of.max(now) + time;
         self.free_at
+    }
+
+    /// Whether an fsync shares the commit of one that waits for its turn: that commits the file system's journal for all
+    /// that come meanwhile (`jbd2_log_wait_commit`, `xfs_log_force_seq`).
+    pub(super) fn shares_commit(&mut self, profile: &DiskProfile, now: Time) -> bool {
+        let shares = self.commits_at > now;
+        if !shares {
+            self.commits_at = if profile.is_free() { now } else { self.free_at.max(now) };
+        }
+        shares
     }
 
     /// An operation has begun that [`Spindle::work`] has made room for.
@@ -119,7 +132,7 @@ impl Spindle {
     /// The power is cut, or the disk replaced.
     pub(super) fn forget(&mut self) {
         self.operations.clear();
-        (self.free_at, self.dirty) = (Time::ZERO, 0);
+        (self.free_at, self.commits_at, self.dirty) = (Time::ZERO, Time::ZERO, 0);
         self.throttle = Throttle::default();
     }
 
@@ -157,6 +170,22 @@ mod tests {
         assert_eq!(spindle.dirty, 2_500);
         spindle.append(&profile, Time(9_000), 1, 0);
         assert_eq!(spindle.dirty, 1_000, "below the background limit nothing is written");
+    }
+
+    #[test]
+    fn fsyncs_that_come_while_one_waits_for_its_turn_share_its_commit() {
+        let profile = profile();
+        let mut spindle = Spindle::new(&profile, stream(1, "test", []));
+        let mut fsync = |now: u64| {
+            let shares = spindle.shares_commit(&profile, Time(now));
+            spindle.work(Time(now), if shares { Span::ZERO } else { Span(300) }, 0).0
+        };
+        assert_eq!([0, 100, 100, 200].map(&mut fsync), [300, 600, 600, 600], "the first has begun");
+        assert_eq!(
+            [300, 500].map(&mut fsync),
+            [900, 900],
+            "the second has begun, and the third waits"
+        );
     }
 
     #[test]
