@@ -3,8 +3,8 @@
 
 #![allow(clippy::float_arithmetic, reason = "figures are for people")]
 
-use klab::lab::published::rows::{Publication, Row};
-use klab::lab::published::{ComparedRow, compare_row, find};
+use klab::lab::published::rows::{PUBLICATIONS, Publication, Row};
+use klab::lab::published::{ComparedRow, compare_row, experiment, find};
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -37,6 +37,24 @@ fn is_in_the_table(publication: &str, row: &ComparedRow, table: &Path) {
 }
 
 #[test]
+fn every_row_is_a_run_of_klab_that_is_measured_on_hardware() {
+    let rows = PUBLICATIONS.iter().flat_map(|one| one.rows.iter().map(move |row| (one, row)));
+    for (publication, row) in rows {
+        let experiment = experiment(publication, row, &root().join("scenarios/published"));
+        let experiment = experiment.unwrap_or_else(|mistake| panic!("{}: {mistake}", row.name));
+        assert!(!experiment.scenario.hardware.is_ideal(), "{}", row.name);
+    }
+}
+
+#[test]
+fn ten_groups_of_readers_make_replication_slow_and_not_the_leader_alone() {
+    let median = |acks| compared("streamnative-2020", acks).figures[0].klab;
+    let alone = median("ten consumer groups, 100 partitions, acks=1");
+    let replicated = median("ten consumer groups, 100 partitions, acks=all");
+    assert!(alone < 4.0 && replicated > 3.0 * alone, "{alone} and {replicated} ms");
+}
+
+#[test]
 fn a_few_rows_are_near_what_was_published_and_as_the_pages_say() {
     let rows = [
         ("kreps-2011", "fifty messages"),
@@ -45,7 +63,10 @@ fn a_few_rows_are_near_what_was_published_and_as_the_pages_say() {
         ("kreps-2014", "records of 1,000 bytes"),
         ("pravega-2020", "1 partition, 1 producer"),
         ("pravega-2020", "linger"),
-        ("datastax-2019", "1 partition"),
+        ("pravega-2020", "fsync, 500 partitions, 1 producer"),
+        ("vanlightly-2023", "keys, 4 producers, 500 MB/s wanted"),
+        ("single-figures", "Confluent's course: 200 records a second, linger 1,500 ms"),
+        ("single-figures", "Rao: 1,000 partitions"),
         ("timeouts", "a broker is killed, KRaft mode"),
         ("hunt-2010", "3 servers, 50 % reads"),
         ("hunt-2010", "7 servers, one worker"),

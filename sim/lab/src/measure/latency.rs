@@ -24,9 +24,11 @@ pub struct Percentiles {
     pub records: u64,
     pub mean: u64,
     pub p50: u64,
+    pub p75: u64,
     pub p95: u64,
     pub p99: u64,
     pub p999: u64,
+    pub p9999: u64,
     pub max: u64,
 }
 
@@ -66,10 +68,10 @@ impl Latencies {
     /// What it says, if there was a record at all.
     pub fn percentiles(&self) -> Option<Percentiles> {
         let mean = self.mean()?;
-        let [p50, p95, p99, p999] =
-            [0.5, 0.95, 0.99, 0.999].map(|share| self.histogram.value_at_quantile(share));
+        let [p50, p75, p95, p99, p999, p9999] = [0.5, 0.75, 0.95, 0.99, 0.999, 0.999_9]
+            .map(|share| self.histogram.value_at_quantile(share));
         let (records, max) = (self.histogram.len(), self.histogram.max());
-        Some(Percentiles { records, mean, p50, p95, p99, p999, max })
+        Some(Percentiles { records, mean, p50, p75, p95, p99, p999, p9999, max })
     }
 }
 
@@ -88,9 +90,11 @@ mod tests {
             records: 1_000,
             mean: 116,
             p50: 100,
+            p75: 100,
             p95: 100,
             p99: 900,
             p999: 900,
+            p9999: 900,
             max: 900,
         };
         assert_eq!(found, wanted);

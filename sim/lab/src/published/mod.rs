@@ -10,9 +10,14 @@ pub mod control_plane;
 pub mod measure;
 mod page;
 pub mod rows;
+mod rows_of_clouds;
+mod rows_of_confluent;
 mod rows_of_control_plane;
+mod rows_of_datastax;
 mod rows_of_kreps_2011;
-mod rows_of_openmessaging;
+mod rows_of_pravega;
+mod rows_of_single_figures;
+mod rows_of_streamnative;
 mod rows_of_zab;
 mod rows_of_zookeeper;
 
@@ -23,7 +28,7 @@ use crate::parallel::{in_parallel, jobs};
 use crate::plot::spread::Spread;
 use control_plane::ControlPlane;
 use measure::Quantity;
-use rows::{Figure, PUBLICATIONS, Publication, Row};
+use rows::{Figure, PUBLICATIONS, Publication, Role, Row};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -55,7 +60,13 @@ impl Compared {
 
     /// Whether it is as near as it shall be.
     pub fn is_near(&self) -> bool {
-        (self.ratio() - 1.0).abs() <= self.figure.quantity.tolerance()
+        match self.figure.role {
+            Role::Shape => true,
+            Role::Bound => self.klab < self.figure.published,
+            Role::Fit | Role::Check | Role::Law => {
+                (self.ratio() - 1.0).abs() <= self.figure.quantity.tolerance()
+            }
+        }
     }
 }
 
@@ -114,13 +125,7 @@ pub fn compare_row(
     row: &Row,
     scenarios: &Path,
 ) -> Result<ComparedRow, Mistake> {
-    let name = row.scenario.unwrap_or(publication.name);
-    let subject = Subject {
-        scenario: scenarios.join(format!("{name}.toml")),
-        run: None,
-        settings: row.settings.iter().map(ToString::to_string).collect(),
-    };
-    let experiment = Experiment::load(&subject, None)?;
+    let experiment = experiment(publication, row, scenarios)?;
     let quantities: Vec<Quantity> = row.figures.iter().map(|figure| figure.quantity).collect();
     let is_about_control = quantities.iter().any(|one| matches!(one, Quantity::Control(_)));
     let runs: Vec<Vec<f64>> = (0..row.seeds)
@@ -142,6 +147,25 @@ pub fn compare_row(
         Compared { figure: *figure, klab: spread.median }
     });
     Ok(ComparedRow { row: *row, figures: figures.collect(), command: experiment.command() })
+}
+
+/// A row as a run of klab.
+///
+/// # Errors
+///
+/// The scenario cannot be read.
+pub fn experiment(
+    publication: &Publication,
+    row: &Row,
+    scenarios: &Path,
+) -> Result<Experiment, Mistake> {
+    let name = row.scenario.unwrap_or(publication.name);
+    let subject = Subject {
+        scenario: scenarios.join(format!("{name}.toml")),
+        run: None,
+        settings: row.settings.iter().map(ToString::to_string).collect(),
+    };
+    Experiment::load(&subject, None)
 }
 
 fn write(

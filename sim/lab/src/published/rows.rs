@@ -1,12 +1,15 @@
-//! The published rows as data: what was set, what was measured, and what is known of the difference. Those of
-//! the OpenMessaging benchmark are in `rows_of_openmessaging`, ZooKeeper's in `rows_of_zookeeper`.
+//! The published rows as data: what was set, what was measured, and what is known of the difference. Whoever has
+//! published more than one has a file: `rows_of_confluent`, `rows_of_zookeeper` and so on.
 
 use super::measure::Quantity::{self, Consumed, Records};
+use super::rows_of_clouds::{INSTACLUSTR_2022, VANLIGHTLY_2023};
+use super::rows_of_confluent::CONFLUENT_2020;
 use super::rows_of_control_plane::{CONFLUENT_2021, RAO_2015, RAO_2018, TIMEOUTS};
+use super::rows_of_datastax::DATASTAX_2019;
 use super::rows_of_kreps_2011::KREPS_2011;
-use super::rows_of_openmessaging::{
-    CONFLUENT_2020, DATASTAX_2019, PRAVEGA_2020, STREAMNATIVE_2020,
-};
+use super::rows_of_pravega::PRAVEGA_2020;
+use super::rows_of_single_figures::SINGLE_FIGURES;
+use super::rows_of_streamnative::STREAMNATIVE_2020;
 use super::rows_of_zab::ZAB_2011;
 use super::rows_of_zookeeper::HUNT_2010;
 
@@ -64,6 +67,10 @@ pub enum Role {
     Check,
     /// A law of queues or buffers, held against klab's own numbers.
     Law,
+    /// Published is only that it stays below this.
+    Bound,
+    /// Published is only what comes of it beside its neighbours: more, as much, or less.
+    Shape,
 }
 
 pub(super) const fn fit(quantity: Quantity, published: f64) -> Figure {
@@ -76,6 +83,14 @@ pub(super) const fn check(quantity: Quantity, published: f64) -> Figure {
 
 pub(super) const fn law(quantity: Quantity, says: f64) -> Figure {
     Figure { quantity, published: says, role: Role::Law }
+}
+
+pub(super) const fn below(quantity: Quantity, bound: f64) -> Figure {
+    Figure { quantity, published: bound, role: Role::Bound }
+}
+
+pub(super) const fn shape(quantity: Quantity) -> Figure {
+    Figure { quantity, published: f64::NAN, role: Role::Shape }
 }
 
 pub(super) const fn row(
@@ -106,6 +121,9 @@ pub const PUBLICATIONS: &[Publication] = &[
     STREAMNATIVE_2020,
     CONFLUENT_2020,
     DATASTAX_2019,
+    VANLIGHTLY_2023,
+    INSTACLUSTR_2022,
+    SINGLE_FIGURES,
     RAO_2015,
     RAO_2018,
     CONFLUENT_2021,

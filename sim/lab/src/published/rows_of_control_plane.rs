@@ -44,9 +44,8 @@ pub(super) const RAO_2015: Publication = Publication {
          which has the controller of 2024.",
     ],
     not_run: &[
-        "Replication with a thousand partitions between two brokers takes 20 ms longer: that row has chosen the cost \
-         of a look at a partition in a fetch (fetch-session-partition-ns of three-cheap-machines), so that to run it \
-         would show nothing.",
+        "Replication with a thousand partitions between two brokers takes 20 ms longer, and a few if ten share them: \
+         among [the single figures](single-figures.md).",
         "A broker that shuts down in order moves its leaders \"one at a time, in a few milliseconds each\": the same \
          way as an election; rows with numbers are [those of 2018](rao-2018.md).",
     ],
