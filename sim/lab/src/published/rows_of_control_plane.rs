@@ -18,7 +18,7 @@ pub(super) const RAO_2015: Publication = Publication {
            ones, for readers who want to estimate: 5 ms for an election, 2 ms for each partition that a new \
            controller reads. Neither machines nor disks are told: klab runs three-cheap-machines, and ZooKeeper's \
            logs on the disk that the rows of [ZooKeeper's own paper](hunt-2010.md) have chosen, whose write cache is \
-           on. Klab's time begins when the failure has been noticed, and ends when the last partition's new leader \
+           on. What is counted begins when the failure has been noticed, and ends when the last partition's new leader \
            has taken office. The broker leads a thousand partitions, as published; of the controller's 10,000 \
            partitions klab has 3,000, and tells its time for each.",
     rows: &[

@@ -146,10 +146,10 @@ pub(super) const ZAB_2011: Publication = Publication {
         "A thousand operations at a time and no write cache: klab needs two fsyncs for each operation, the one that \
          is under way when it comes and its own, and so comes to 1,000 / (2 x 55 ms). The published runs need about \
          one and a half. That fsyncs differ (here 45 to 65 ms, drawn for each) and that a quorum waits for the \
-         quicker disks only does not explain it: with one length for all klab has hardly less. What may explain it is \
-         what klab does not have: the time in which a server's log thread writes its queue before the next fsync \
-         (SyncRequestProcessor). What comes meanwhile still joins, and klab's next fsync begins at once; if a \
-         transaction takes 10 us to write, arithmetic comes to 13,000.",
+         quicker disks only does not explain it: with one length for all klab has hardly less. Nor does the time in \
+         which a server's log thread writes its queue before the next fsync, while more joins it \
+         (SyncRequestProcessor): 10 us for each transaction, tried, change nothing. Fsyncs of 38 ms under load, \
+         shorter than those that the publication's single operations waited for, would nearly do.",
         "An fsync takes 2 ms with the disk's write cache (the published difference between the two latencies) and 45 \
          to 65 ms without (the published latencies of one operation at a time, which have chosen the range): one \
          setting of the disk for each of its rows, none for a row. klab's median of so many draws hardly depends on \

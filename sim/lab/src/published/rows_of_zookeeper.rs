@@ -135,7 +135,7 @@ pub(super) const HUNT_2010: Publication = Publication {
          klab's have 100 bytes. What is left is that klab's cost of a packet comes from the rows of writes with \
          clients, which fall by 6 us for each follower, and the broadcast alone by 3.",
         "A server is down: klab's clients find another server within a second, as ZooKeeper's client does (it waits \
-         for a random part of a second, ClientCnxn), and few of them are enough to keep the others busy. In the \
+         for a random part of a second, ClientCnxn), and few clients are enough to keep the other servers busy. In the \
          publication the dip is deeper and lasts for 10 to 15 s, as if clients noticed late. Its election is below \
          200 ms; klab's has the 200 ms for which a server waits for a better vote (FastLeaderElection.finalizeWait) \
          in it, and the state that servers bring in line after it is a handful of znodes.",
