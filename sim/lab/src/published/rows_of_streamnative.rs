@@ -260,6 +260,9 @@ pub(super) const STREAMNATIVE_2020: Publication = Publication {
          records are read by the network thread that sends them (sendfile, KAFKA-7504), and every connection of that \
          thread waits for the disk: produce requests, followers' fetches and their answers. klab has a request \
          handler wait, of which there are eight, and an even queue at the disk.",
+        "Reading what is on the disks: klab comes to less than half. An answer of tens of megabytes is read from \
+         its disk as a whole before any of it leaves, and a consumer has one fetch at each broker under way; a \
+         real system reads ahead while it sends.",
     ],
     not_run: &[
         "Pulsar's figures: klab is a model of Kafka.",
