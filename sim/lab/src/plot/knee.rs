@@ -26,7 +26,7 @@ pub enum Shape {
     Bends {
         /// The point at which the plateau is reached, or the last good one.
         knee: usize,
-        /// The last point of the plateau.
+        /// The last point of the plateau, which may have a [dip](Shape::dip) before it.
         until: usize,
     },
 }
@@ -62,6 +62,13 @@ impl Shape {
         }
     }
 
+    /// The lowest point between the ends of a plateau of what should be more, if it is below the plateau.
+    pub fn dip(values: &[f64], knee: usize, until: usize) -> Option<usize> {
+        let highest = values.iter().copied().fold(0.0, f64::max);
+        let between = (knee..=until).filter(|place| values[*place] < highest * PLATEAU);
+        between.min_by(|one, other| values[*one].total_cmp(&values[*other]))
+    }
+
     /// The point that is marked in the picture.
     pub fn knee(self) -> Option<usize> {
         match self {
@@ -89,6 +96,12 @@ mod tests {
         for (values, shape) in cases {
             assert_eq!(Shape::of(values, Sense::More), *shape, "{values:?}");
         }
+    }
+
+    #[test]
+    fn a_plateau_may_have_a_dip() {
+        assert_eq!(Shape::dip(&[100.0, 400.0, 390.0, 395.0], 1, 3), None);
+        assert_eq!(Shape::dip(&[100.0, 400.0, 340.0, 330.0, 395.0], 1, 4), Some(3));
     }
 
     #[test]

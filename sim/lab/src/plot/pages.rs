@@ -8,11 +8,21 @@ const PRODUCERS: &[(&str, &[&str])] = &[
     ("10 producers", &["producer.count=10"]),
     ("50 producers", &["producer.count=50"]),
 ];
-const PARTITIONS: &str = "topic.partitions=1,4,16,..,4096";
+const THROUGHPUT: Curves = Curves {
+    along: "topic.partitions=1,4,16,..,4096",
+    lines: PRODUCERS,
+    measures: &["throughput"],
+    seeds: 2,
+};
 const ABOUT_THROUGHPUT: &str = "\
 Producers send records of 1,000 bytes as fast as they can to the partitions of one topic in turn, three replicas each. \
 With one partition one broker leads; with more the load is spread, until something else is the limit. Many partitions cost: \
 a batch is smaller when records are spread over more of them, and every batch holds a whole buffer of its producer's memory.";
+const ABOUT_ACKS_1: &str = "\
+Producers send records of 1,000 bytes as fast as they can to the partitions of one topic in turn, three replicas each. \
+With acks=1 the leader answers when it has appended, and does not wait for its followers: what is acknowledged runs ahead of \
+what is replicated, by as much as the difference of the two pictures, until replica.lag.time.max.ms (30 s) takes the \
+followers out of the ISR. With one partition one broker leads; with more the load is spread, until something else is the limit.";
 const ABOUT_LATENCY: &str = "\
 Four producers send records of 1,000 bytes at a fixed rate that the cluster carries easily over some hundred partitions, and \
 four consumers read them. What a record waits for is its batch (linger), the request before it, the replicas (acks=all), and \
@@ -24,41 +34,49 @@ pub const PAGES: &[Curated] = &[
     throughput_page(
         "partitions-nvme-acks-1",
         "How many partitions does throughput want? Cloud servers with NVMe, acks=1",
+        ABOUT_ACKS_1,
         &["producer.rate=max", "run-for=6s", "producer.acks=1"],
-        PARTITIONS,
+        Curves { measures: &["throughput", "replicated"], ..THROUGHPUT },
     ),
     throughput_page(
         "partitions-nvme-acks-all",
         "How many partitions does throughput want? Cloud servers with NVMe, acks=all",
-        &["producer.rate=max", "run-for=6s", "producer.acks=all"],
-        PARTITIONS,
+        ABOUT_THROUGHPUT,
+        &["producer.rate=max", "run-for=10s", "producer.acks=all"],
+        THROUGHPUT,
     ),
     throughput_page(
         "partitions-cheap-acks-1",
         "How many partitions does throughput want? Three cheap machines of 2014, acks=1",
+        ABOUT_ACKS_1,
         &[
             "hardware.profile=three-cheap-machines",
             "producer.rate=max",
-            "run-for=4s",
+            "run-for=12s",
             "producer.acks=1",
         ],
-        "topic.partitions=1,4,16,..,1024",
+        Curves {
+            along: "topic.partitions=1,4,16,..,1024",
+            measures: &["throughput", "replicated"],
+            ..THROUGHPUT
+        },
     ),
     throughput_page(
         "partitions-cheap-acks-all",
         "How many partitions does throughput want? Three cheap machines of 2014, acks=all",
+        ABOUT_THROUGHPUT,
         &[
             "hardware.profile=three-cheap-machines",
             "producer.rate=max",
-            "run-for=4s",
+            "run-for=40s",
             "producer.acks=all",
         ],
-        "topic.partitions=1,4,16,..,1024",
+        Curves { along: "topic.partitions=1,4,16,..,1024", seeds: 3, ..THROUGHPUT },
     ),
     latency_page(
         "latency-partitions",
         "What do partitions cost in latency?",
-        &["producer.rate=10000/s", "run-for=4s"],
+        &["producer.rate=10000/s", "run-for=10s"],
         Curves {
             along: "topic.partitions=1,4,16,64,256,1024,4096,8000",
             lines: &[("acks=1", &["producer.acks=1"]), ("acks=all", &["producer.acks=all"])],
@@ -181,11 +199,11 @@ led has no leader, and what it followed waits for it, since it is still in the I
 const fn throughput_page(
     name: &'static str,
     title: &'static str,
+    about: &'static str,
     set: &'static [&'static str],
-    along: &'static str,
+    curves: Curves,
 ) -> Curated {
-    let curves = Curves { along, lines: PRODUCERS, measures: &["throughput"], seeds: 2 };
-    let (about, scenario) = (ABOUT_THROUGHPUT, "performance/throughput.toml");
+    let scenario = "performance/throughput.toml";
     Curated { name, title, about, scenario, set, drawn: Drawn::Curves(curves), is_quick: false }
 }
 

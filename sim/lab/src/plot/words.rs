@@ -38,8 +38,12 @@ fn curve(grid: &Grid, results: &Results, quantity: Quantity, line: usize) -> Str
             number(quantity, low(&values)),
             number(quantity, high(&values))
         ),
-        Shape::Rises => format!("{name} grows all the way, from {} to {}.", at(0), at(last)),
-        Shape::Falls => format!("{name} falls all the way, from {} to {}.", at(0), at(last)),
+        Shape::Rises => {
+            format!("{name} grows{}, from {} to {}.", steadily(&values), at(0), at(last))
+        }
+        Shape::Falls => {
+            format!("{name} falls{}, from {} to {}.", steadily(&values), at(0), at(last))
+        }
         Shape::Bends { knee, until } => match quantity.sense {
             Sense::More => {
                 let rise = match knee {
@@ -51,12 +55,14 @@ fn curve(grid: &Grid, results: &Results, quantity: Quantity, line: usize) -> Str
                     true => String::new(),
                     false => format!(" (its highest is {})", at(best)),
                 };
+                let dip = Shape::dip(&values, knee, until);
+                let dip = dip.map_or(String::new(), |dip| format!(", but for {}", at(dip)));
                 let end = match until {
                     _ if until == last => {
-                        "It stays within a tenth of the highest to the end".to_string()
+                        format!("It stays within a tenth of the highest to the end{dip}")
                     }
                     _ => format!(
-                        "It stays within a tenth of the highest up to {}, and falls to {}, {} % of it",
+                        "It stays within a tenth of the highest up to {}{dip}, and falls to {}, {} % of it",
                         x(until),
                         at(last),
                         percent(values[last], values[best])
@@ -180,6 +186,13 @@ fn extreme(values: &[f64], sense: Sense) -> usize {
     };
     let places = 0..values.len();
     places.fold(0, |best, place| if better(values[place], values[best]) { place } else { best })
+}
+
+/// Whether a curve that grows or falls does so from each point to the next.
+fn steadily(values: &[f64]) -> &'static str {
+    let rises = values.is_sorted();
+    let falls = values.is_sorted_by(|one, next| one >= next);
+    if rises || falls { " all the way" } else { "" }
 }
 
 fn low(values: &[f64]) -> f64 {
