@@ -4,10 +4,10 @@ use crate::clusters::scenario;
 use crate::toys::*;
 use klab_machine::Command;
 use klab_wire::{InitProducerIdRequest, NodeId, Span, Time};
-use klab_world::toy::ToyConfig;
+use klab_world::toy::{Answer, ToyConfig};
 use klab_world::{
-    Buffers, Costs, HostPlan, Latency, NetworkProfile, NodeView, Pauses, ProcessPlan, ResourceKind,
-    Sockets, Threads, World,
+    Buffers, Costs, DiskProfile, HostPlan, Latency, NetworkProfile, NodeView, Pauses, ProcessPlan,
+    ResourceKind, Sockets, Threads, World,
 };
 
 const ALL: [NodeId; 4] =
@@ -74,6 +74,52 @@ fn a_process_that_collects_its_garbage_does_nothing_else() {
     assert!(when(&world, SERVER, is_request).is_empty());
     run(&mut world, secs(60));
     assert!(when(&world, SERVER, is_request).len() >= 4);
+}
+
+/// When the server has taken its four requests, if it writes each down and fsyncs it before it answers: an fsync takes
+/// 20 ms, and service 10 ms.
+fn four_durable_requests_at(io: u32) -> Vec<u64> {
+    let disk = DiskProfile { fsync: millis(20), ..DiskProfile::default() };
+    let durable = ToyConfig { answer: Answer::Durably, ..ToyConfig::server() };
+    let server = ProcessPlan { host: broker(8, io), disk, ..plan(SERVER, durable) };
+    let clients = ALL.map(|node| plan(node, ToyConfig::client(&[SERVER], 1)));
+    let mut world = world_of(1, steady(), [vec![server], clients.to_vec()].concat());
+    run(&mut world, millis(120));
+    when(&world, SERVER, is_request)[..4].to_vec()
+}
+
+#[test]
+fn a_request_handler_that_fsyncs_what_it_appends_takes_nothing_else_in_hand() {
+    assert_eq!(four_durable_requests_at(1), [13, 43, 73, 103]);
+    // Two handlers share the disk: the first is free at 33, the second at 53.
+    assert_eq!(four_durable_requests_at(2), [13, 13, 43, 63]);
+    assert_eq!(four_durable_requests_at(4), [13, 13, 13, 13]);
+}
+
+/// How long the request handlers of the first broker are busy in ten seconds, if a partition of a fetch session costs so
+/// much at every look: three brokers, and three hundred partitions in which nothing happens.
+fn request_handlers_busy(session_partition_ns: u64) -> u64 {
+    let idle = format!(
+        "[hardware]\nprofile = \"ideal\"\ncores = 8\nother-request-ns = 1\n\
+         fetch-session-partition-ns = {session_partition_ns}\n\
+         [[topic]]\nname = \"idle\"\npartitions = 300\nreplication = 3\n"
+    );
+    let mut world = World::new(&scenario("10s", &idle), 1);
+    world.run(Time(10_000_000_000), &mut |_| {});
+    let usage =
+        world.usage().into_iter().find(|usage| usage.node == SERVER).expect("it has meters");
+    let handlers = usage.resources.iter().find(|one| one.kind == ResourceKind::IoThreads);
+    handlers.map_or(0, |handlers| handlers.busy.0)
+}
+
+#[test]
+fn every_look_at_a_fetch_session_costs_for_each_of_its_partitions() {
+    let [free, dear, twice] = [0, 1_000, 2_000].map(request_handlers_busy);
+    // Two followers that ask twice a second (`replica.fetch.wait.max.ms`), each for the third that this broker leads.
+    let looks_of_an_idle_cluster = (dear - free) / (100 * 1_000);
+    assert!(looks_of_an_idle_cluster >= 2 * 2 * 5, "{looks_of_an_idle_cluster}");
+    let ratio = (twice - free) * 100 / (dear - free);
+    assert!((190..=210).contains(&ratio), "twice the cost is {ratio} % of the time");
 }
 
 #[test]
