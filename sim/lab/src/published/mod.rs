@@ -30,7 +30,7 @@ use control_plane::ControlPlane;
 use measure::Quantity;
 use rows::{Figure, PUBLICATIONS, Publication, Role, Row};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A published number with klab's.
 #[derive(Clone, Copy, Debug)]
@@ -81,16 +81,44 @@ pub fn published(arguments: &PublishedArguments) -> Result<Exit, Mistake> {
         Some(name) => vec![find(name)?],
     };
     for publication in chosen {
-        let compared = compare(publication, &arguments.scenarios)?;
+        let compared = compare(publication, &arguments.scenarios, jobs(None))?;
         anstream::print!("{}", page::text(publication, &compared));
         if !arguments.no_report {
             write(&arguments.report, publication, &compared)?;
         }
     }
-    if arguments.only.is_none() && !arguments.no_report {
-        write_file(&arguments.report.join("index.md"), &page::index())?;
-    }
     Ok(Exit::AsExpected)
+}
+
+/// Where the scenarios of the rows are.
+pub const SCENARIOS: &str = "scenarios/published";
+/// Where the pages are.
+pub const PAGES: &str = "reports/published";
+
+/// Makes a publication's page anew.
+///
+/// # Errors
+///
+/// A scenario cannot be read, or the page cannot be written.
+pub fn make(publication: &Publication, folder: &Path, jobs: usize) -> Result<(), Mistake> {
+    write(folder, publication, &compare(publication, Path::new(SCENARIOS), jobs)?)
+}
+
+/// The files of a publication's page that are not what its rows give now.
+///
+/// # Errors
+///
+/// A scenario cannot be read.
+pub fn changed(
+    publication: &Publication,
+    folder: &Path,
+    jobs: usize,
+) -> Result<Vec<String>, Mistake> {
+    let made = files(publication, &compare(publication, Path::new(SCENARIOS), jobs)?);
+    let files = made.into_iter().map(|(name, content)| (folder.join(name), content));
+    let changed =
+        files.filter(|(path, content)| !fs::read_to_string(path).is_ok_and(|old| old == *content));
+    Ok(changed.map(|(path, _)| path.display().to_string()).collect())
 }
 
 /// The publication of this name.
@@ -105,14 +133,18 @@ pub fn find(name: &str) -> Result<&'static Publication, Mistake> {
     })
 }
 
-/// Runs the rows of a publication, as many at once as there are cores.
+/// Runs the rows of a publication, so many at a time.
 ///
 /// # Errors
 ///
 /// A scenario cannot be read.
-pub fn compare(publication: &Publication, scenarios: &Path) -> Result<Vec<ComparedRow>, Mistake> {
+pub fn compare(
+    publication: &Publication,
+    scenarios: &Path,
+    jobs: usize,
+) -> Result<Vec<ComparedRow>, Mistake> {
     let run = |row: &Row| compare_row(publication, row, scenarios);
-    in_parallel(publication.rows, jobs(None), run, || {}).into_iter().collect()
+    in_parallel(publication.rows, jobs, run, || {}).into_iter().collect()
 }
 
 /// Runs a row under its seeds; of each figure the median counts.
@@ -168,14 +200,23 @@ pub fn experiment(
     Experiment::load(&subject, None)
 }
 
+/// The files of a page: its name and its content.
+fn files(publication: &Publication, compared: &[ComparedRow]) -> [(String, String); 3] {
+    let name = publication.name;
+    [
+        (format!("{name}.md"), page::page(publication, compared)),
+        (format!("{name}.csv"), page::table(publication, compared)),
+        ("index.md".to_string(), page::index()),
+    ]
+}
+
 fn write(
     folder: &Path,
     publication: &Publication,
     compared: &[ComparedRow],
 ) -> Result<(), Mistake> {
-    let path = |ending: &str| -> PathBuf { folder.join(format!("{}.{ending}", publication.name)) };
-    write_file(&path("md"), &page::page(publication, compared))?;
-    write_file(&path("csv"), &page::table(publication, compared))
+    let files = files(publication, compared);
+    files.iter().try_for_each(|(name, content)| write_file(&folder.join(name), content))
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), Mistake> {
