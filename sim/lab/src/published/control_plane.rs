@@ -1,7 +1,7 @@
 //! What is read off a run for a published number of the control plane: how soon a failure is noticed, how long elections,
 //! a new controller and an orderly end take, what a fault leaves of the throughput.
 //!
-//! What became of a failure is what `klab compare` reads of it ([`Reaction`]); only brokers that go in order and the
+//! What became of a failure is what `klab compare` reads of it (`compare::reaction`); only brokers that go in order and the
 //! elections within an ensemble are followed here.
 
 #![allow(clippy::float_arithmetic, reason = "ratios are for people, and made in the lab")]

@@ -2,7 +2,7 @@
 //!
 //! An act names processes by selectors; they are resolved when its time comes. Some faults last for a
 //! while (`for`) and are undone afterwards. When two of them overlap on the same thing it stays
-//! disturbed until the last one is over ([`Holds`](holds::Holds)).
+//! disturbed until the last one is over ([`holds`]).
 
 mod holds;
 mod undo;

@@ -2,7 +2,7 @@
 //!
 //! A message leaves through its sender's card, travels its link, and comes in through its receiver's
 //! card. On a connection messages arrive in the order in which they were sent, whatever happens:
-//! what is lost is sent again, and what was sent after it waits (see [`way`](self::way)).
+//! what is lost is sent again, and what was sent after it waits (see [`way`]).
 
 mod card;
 mod connection;
