@@ -187,6 +187,7 @@ impl<M: Machine> Engine<M> {
             hosted.is_stepping = false;
             hosted.lanes.clear();
             hosted.stages.clear();
+            hosted.departures.clear();
             hosted.syncing.clear();
             hosted.inbox.clear();
             hosted.outbox = Outbox::default();

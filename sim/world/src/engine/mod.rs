@@ -5,6 +5,7 @@
 //! names appear only where somebody outside asks.
 
 mod blocked;
+mod departures;
 mod effects;
 mod faults;
 mod lanes;

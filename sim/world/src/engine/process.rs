@@ -2,6 +2,7 @@
 //! directory on a disk of its own (as with `metadata.log.dir`).
 
 use super::blocked::Syncing;
+use super::departures::Departures;
 use super::lanes::Lanes;
 use super::service::Stage;
 use crate::clock::Clock;
@@ -101,6 +102,8 @@ pub(super) struct Hosted<M: Machine> {
     /// What events will bring on there, and how many such events there have been.
     pub(super) stages: BTreeMap<u32, Stage>,
     pub(super) staged: u32,
+    /// What it has sent and what has not left.
+    pub(super) departures: Departures,
     /// Its threads that are in an fsync.
     pub(super) syncing: Vec<Syncing>,
     /// It is lined up for service.
@@ -169,6 +172,7 @@ impl<M: Machine> Hosted<M> {
             lanes: Lanes::new(threads),
             stages: BTreeMap::new(),
             staged: 0,
+            departures: Departures::default(),
             syncing: Vec::new(),
             is_ready: false,
         }

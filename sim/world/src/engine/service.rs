@@ -28,8 +28,10 @@ pub(super) enum Stage {
     Holding { lane: u32, then: Blocking },
     /// The thread has waited for the disk.
     Blocked { lane: u32, then: Blocking },
-    /// A message leaves.
-    Leaving(Effect),
+    /// The oldest message of a connection leaves.
+    Leaving(ConnectionId),
+    /// The process ends.
+    Halting,
 }
 
 impl<M: Machine> Engine<M> {
@@ -92,7 +94,12 @@ impl<M: Machine> Engine<M> {
                 self.hand_on_cores(machine);
             }
             Stage::Blocked { lane, then } => self.block(machine, lane, then),
-            Stage::Leaving(effect) => self.carry_out_one(machine, effect),
+            Stage::Leaving(connection) => {
+                if let Some(message) = hosted.departures.leave(connection) {
+                    self.carry_out_one(machine, message);
+                }
+            }
+            Stage::Halting => self.carry_out_one(machine, Effect::Halt),
         }
     }
 
@@ -295,9 +302,11 @@ impl<M: Machine> Engine<M> {
         (self.processes[process].host.slowed(cost), blocking, messages)
     }
 
-    /// A message leaves its thread: a broker's answer through a network thread, everything else at once.
+    /// A message leaves its thread: a broker's answer through a network thread, everything else at once; but nothing
+    /// before what was sent earlier on the same connection.
     fn leave(&mut self, machine: u32, message: Effect, at: Time) {
-        let hosted = &self.machines[machine as usize];
+        let now = self.timeline.now();
+        let hosted = &mut self.machines[machine as usize];
         let host = &mut self.processes[hosted.process as usize].host;
         let through_network_thread = matches!(hosted.lanes.threads, Threads::Broker { .. })
             && matches!(message, Effect::Respond { .. } | Effect::Close { .. });
@@ -305,10 +314,25 @@ impl<M: Machine> Engine<M> {
             true => host.pass_network_thread(at + host.slowed(host.costs.hand_off), 0),
             false => at,
         };
-        match at > self.timeline.now() {
-            true => self.stage(machine, at, Stage::Leaving(message)),
-            false => self.carry_out_one(machine, message),
+        match connection_of(&message) {
+            None if at > now => self.stage(machine, at, Stage::Halting),
+            Some(connection) if at > now || !hosted.departures.is_free(connection) => {
+                let at = hosted.departures.line_up(connection, message, at);
+                self.stage(machine, at, Stage::Leaving(connection));
+            }
+            _ => self.carry_out_one(machine, message),
         }
+    }
+}
+
+/// The connection that a message goes by; none for the end of the process.
+fn connection_of(message: &Effect) -> Option<ConnectionId> {
+    match message {
+        Effect::Send { connection, .. }
+        | Effect::Frame { connection, .. }
+        | Effect::Respond { connection, .. }
+        | Effect::Close { connection } => Some(*connection),
+        _ => None,
     }
 }
 
