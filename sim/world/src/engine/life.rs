@@ -189,6 +189,7 @@ impl<M: Machine> Engine<M> {
             hosted.stages.clear();
             hosted.departures.clear();
             hosted.syncing.clear();
+            hosted.log_locks.clear();
             hosted.inbox.clear();
             hosted.outbox = Outbox::default();
             hosted.timers.clear();
