@@ -14,7 +14,7 @@ use crate::purgatory::{
 use crate::replicas::why_not_hosted;
 use klab_log::{AppendInfo, AppendOrigin};
 use klab_machine::fact::ReplicationFact;
-use klab_machine::{FlushId, Mutant, Outbox};
+use klab_machine::{Mutant, Outbox};
 use klab_wire::{
     Acks, ErrorCode, Few, Now, Offset, PartitionProduceData, PartitionProduceResponse,
     ProduceRequest, RecordBatch, TopicIdPartition, TopicPartition,
@@ -138,16 +138,10 @@ impl Broker {
     }
 
     /// An append's fsync is done.
-    pub(crate) fn append_flushed(
-        &mut self,
-        id: TopicIdPartition,
-        flush: FlushId,
-        now: Now,
-        out: &mut Outbox,
-    ) {
+    pub(crate) fn append_flushed(&mut self, id: TopicIdPartition, now: Now, out: &mut Outbox) {
         let local = local!(self, now);
         let Some(partition) = self.replicas.get_mut(id) else { return };
-        if !self.purgatory.append_flushed(partition, flush, out) {
+        if !self.purgatory.append_flushed(partition, out) {
             return;
         }
         self.purgatory.log_end_moved(partition);

@@ -14,7 +14,7 @@ use crate::partition::{Leader, Partition, Role};
 use crate::system_timer::SystemTimer;
 use klab_machine::fact::ReplicationFact;
 use klab_machine::timer::BrokerTimer;
-use klab_machine::{ConnectionId, CorrelationId, FlushId, Mutant, Outbox};
+use klab_machine::{ConnectionId, CorrelationId, Mutant, Outbox};
 use klab_metadata::ClusterImage;
 use klab_wire::{
     Acks, DeleteRecordsResponse, DeletedRecords, ErrorCode, Few, LeaderIdAndEpoch, NodeId, Now,
@@ -306,18 +306,13 @@ impl Purgatory {
         }
     }
 
-    /// A partition's fsync is done: what it held back is shown and acknowledged. Says whether the
-    /// visible end moved.
-    pub fn append_flushed(
-        &mut self,
-        partition: &mut Partition,
-        flush: FlushId,
-        out: &mut Outbox,
-    ) -> bool {
+    /// An fsync of a partition is done: what was held back and is flushed now is shown and acknowledged. Says whether
+    /// the visible end moved.
+    pub fn append_flushed(&mut self, partition: &mut Partition, out: &mut Outbox) -> bool {
         let mut moved = false;
-        while partition.unflushed.front().is_some_and(|unflushed| unflushed.flush <= flush) {
-            let Some(unflushed) = partition.unflushed.pop_front() else { break };
-            if let Role::Leader(leader) = &mut partition.role {
+        let Partition { unflushed, log, role, .. } = partition;
+        while let Some(unflushed) = unflushed.pop_front_if(|one| !log.awaits(one.flush)) {
+            if let Role::Leader(leader) = &mut *role {
                 moved |= leader.visible_end < unflushed.end;
                 leader.visible_end = leader.visible_end.max(unflushed.end);
             }

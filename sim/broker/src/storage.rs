@@ -186,7 +186,7 @@ impl Broker {
             } else if let Some(log) = self.storage.found.get_mut(&id) {
                 log.flushed(flush, out);
             }
-            self.append_flushed(id, flush, now, out);
+            self.append_flushed(id, now, out);
             self.fetched_flushed(id, flush);
         }
         self.go_on_closing(flush, now, out);

@@ -28,6 +28,7 @@ pub(crate) struct Flushes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pending {
     id: FlushId,
+    file: File,
     up_to: Offset,
     done: bool,
 }
@@ -63,17 +64,22 @@ impl Flushes {
         self.asked = self.asked.max(log_start);
     }
 
-    fn ask(&mut self, id: FlushId, up_to: Offset) {
-        self.pending.push(Pending { id, up_to, done: false });
+    fn ask(&mut self, id: FlushId, file: File, up_to: Offset) {
+        self.pending.push(Pending { id, file, up_to, done: false });
         self.unclaimed += 1;
         self.asked = up_to;
     }
 
     /// Takes note of a finished fsync; the recovery point follows in the order of asking. None if
     /// the fsync is not one of these, else whether the recovery point moved.
+    ///
+    /// An fsync is one of a file: what was asked for before of the same segment is done as well, though its own fsync, of
+    /// another thread, may have to come yet.
     fn finish(&mut self, id: FlushId) -> Option<bool> {
         let place = self.pending.iter().position(|flush| flush.id == id)?;
-        self.pending[place].done = true;
+        let file = self.pending[place].file;
+        let same_file = self.pending[..=place].iter_mut().filter(|one| one.file == file);
+        same_file.for_each(|one| one.done = true);
         let done = self.pending.iter().take_while(|flush| flush.done).count();
         let before = self.recovery_point;
         for flush in self.pending.drain(..done) {
@@ -111,11 +117,12 @@ impl Log {
         for place in first..self.segments.len() {
             let end = self.segments.end_of(place).unwrap_or(self.log_end).min(to);
             if end > self.flushes.asked {
-                let id = match Mutant::FlushesTheWrongFile.lives() {
-                    true => out.flush(File::LeaderEpochCheckpoint(self.partition)),
-                    false => out.flush(self.segments.at(place).file(self.partition)),
+                let file = match Mutant::FlushesTheWrongFile.lives() {
+                    true => File::LeaderEpochCheckpoint(self.partition),
+                    false => self.segments.at(place).file(self.partition),
                 };
-                self.flushes.ask(id, end);
+                let id = out.flush(file);
+                self.flushes.ask(id, file, end);
                 last = Some(id);
             }
         }
@@ -155,6 +162,11 @@ impl Log {
             out.state(LogFact::LogFlushed { partition: self.name.clone(), to });
         }
         moved.is_some()
+    }
+
+    /// Whether what this fsync was asked for is still to be brought to the platter, or something before it.
+    pub fn awaits(&self, flush: FlushId) -> bool {
+        self.flushes.pending.iter().any(|pending| pending.id == flush)
     }
 
     /// No fsync of a segment is under way.
@@ -201,6 +213,24 @@ mod tests {
         assert!(rig.act(|log, now, out| log.flush(now, out)).is_some());
         assert_eq!(rig.act(|log, now, out| log.flush(now, out)), None);
         assert!(!rig.log.flushed(FlushId(999), &mut rig.out), "another log's");
+    }
+
+    #[test]
+    fn an_fsync_brings_all_of_its_segment_and_nothing_of_another() {
+        let mut rig = Rig::new();
+        let mut fsync_after = |rig: &mut Rig| {
+            rig.append(records(1));
+            rig.act(|log, now, out| log.flush(now, out)).expect("there is something to flush")
+        };
+        let [first, second] = [fsync_after(&mut rig), fsync_after(&mut rig)];
+        rig.log.flushed(second, &mut rig.out);
+        assert_eq!((rig.log.recovery_point(), rig.log.awaits(first)), (Offset(2), false));
+        assert!(!rig.log.flushed(first, &mut rig.out), "it has nothing left to bring");
+        let old = fsync_after(&mut rig);
+        rig.roll();
+        let new = fsync_after(&mut rig);
+        rig.log.flushed(new, &mut rig.out);
+        assert_eq!((rig.log.recovery_point(), rig.log.awaits(old)), (Offset(2), true));
     }
 
     #[test]

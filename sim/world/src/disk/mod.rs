@@ -462,7 +462,7 @@ fn damage(block: &mut Block) {
 }
 
 /// The partition that a file belongs to.
-pub(crate) fn partition_of(file: File) -> Option<TopicIdPartition> {
+fn partition_of(file: File) -> Option<TopicIdPartition> {
     match file {
         File::PartitionMetadata(partition)
         | File::Segment(partition, _)

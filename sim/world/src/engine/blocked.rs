@@ -3,17 +3,15 @@
 //! Dirty pages that are too many hold up whoever appends, cold data whoever reads, and an fsync after every so many
 //! records (`flush.messages`) whoever appends: a request handler or a replica fetcher fsyncs within the append, one
 //! partition after the other, and meanwhile takes nothing else in hand (`UnifiedLog.append`, `ReplicaManager.appendToLocalLog`).
-//! It does so under the log's lock: who appends to the same log meanwhile waits for it, and fsyncs after it.
 //! An fsync that a sealed segment or a checkpoint gets is the scheduler's, and nobody waits for it.
 
 use super::Engine;
 use super::lanes::{Lanes, SECOND};
 use super::service::Stage;
 use crate::costs::Threads;
-use crate::disk::partition_of;
 use klab_machine::{Effect, File, FlushId, Machine};
 use klab_wire::{Span, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// What a thread has to wait for before it takes anything else in hand.
 #[derive(Clone, Debug, Default)]
@@ -31,32 +29,6 @@ pub(super) struct Syncing {
     since: Time,
     awaits: FlushId,
     then: Blocking,
-}
-
-/// The locks of logs whose appends are being fsynced.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LogLocks {
-    /// The fsyncs that are not done, in the order of their appends.
-    fsyncs: BTreeMap<FlushId, File>,
-    /// Threads that wait for a log, and since when.
-    waiting: Vec<(u32, Time, Blocking)>,
-}
-
-impl LogLocks {
-    /// An append to a log is to be fsynced.
-    pub(super) fn lock(&mut self, file: File, flush: FlushId) {
-        self.fsyncs.insert(flush, file);
-    }
-
-    /// Whether no earlier append to the same log is still to be fsynced.
-    fn is_next(&self, file: File, flush: FlushId) -> bool {
-        let log = partition_of(file);
-        self.fsyncs.range(..flush).all(|(_, earlier)| partition_of(*earlier) != log)
-    }
-
-    pub(super) fn clear(&mut self) {
-        (self.fsyncs.clear(), self.waiting.clear());
-    }
 }
 
 impl Blocking {
@@ -81,11 +53,7 @@ impl<M: Machine> Engine<M> {
         if wait > Span::ZERO {
             hosted.lanes.get(lane).busy += wait;
             self.stage(machine, now + wait, Stage::Blocked { lane, then });
-        } else if let Some((file, awaits)) = then.syncs.front().copied() {
-            if !hosted.log_locks.is_next(file, awaits) {
-                return hosted.log_locks.waiting.push((lane, now, then));
-            }
-            then.syncs.pop_front();
+        } else if let Some((file, awaits)) = then.syncs.pop_front() {
             hosted.syncing.push(Syncing { lane, since: now, awaits, then });
             self.carry_out_one(machine, Effect::Flush { file, then: awaits });
         } else {
@@ -101,34 +69,7 @@ impl<M: Machine> Engine<M> {
             return;
         };
         let Syncing { lane, since, then, .. } = hosted.syncing.swap_remove(place);
-        hosted.log_locks.fsyncs.remove(&flush);
-        let waiting = std::mem::take(&mut hosted.log_locks.waiting);
-        let blocked = std::iter::once((lane, since, then)).chain(waiting);
-        for (lane, since, then) in blocked {
-            let now = self.timeline.now();
-            self.machines[machine as usize].lanes.get(lane).busy += now.since(since);
-            self.block(machine, lane, then);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use klab_wire::{Offset, PartitionId, TopicId, TopicIdPartition};
-
-    #[test]
-    fn appends_to_one_log_are_fsynced_in_their_order_whichever_segment_they_are_in() {
-        let segment = |partition, base| {
-            let topic = TopicIdPartition { topic: TopicId(7), partition: PartitionId(partition) };
-            File::Segment(topic, Offset(base))
-        };
-        let mut locks = LogLocks::default();
-        let appends = [(1, segment(0, 0)), (2, segment(1, 0)), (3, segment(0, 90))];
-        appends.iter().for_each(|(flush, file)| locks.lock(*file, FlushId(*flush)));
-        let free = |locks: &LogLocks| appends.map(|(id, file)| locks.is_next(file, FlushId(id)));
-        assert_eq!(free(&locks), [true, true, false]);
-        locks.fsyncs.remove(&FlushId(1));
-        assert_eq!(free(&locks), [true, true, true]);
+        hosted.lanes.get(lane).busy += self.timeline.now().since(since);
+        self.block(machine, lane, then);
     }
 }

@@ -189,7 +189,6 @@ impl<M: Machine> Engine<M> {
             hosted.stages.clear();
             hosted.departures.clear();
             hosted.syncing.clear();
-            hosted.log_locks.clear();
             hosted.inbox.clear();
             hosted.outbox = Outbox::default();
             hosted.timers.clear();

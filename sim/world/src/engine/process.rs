@@ -1,7 +1,7 @@
 //! A process: what a crash kills. One node id, its host, its clock, one or more machines, each with a log
 //! directory on a disk of its own (as with `metadata.log.dir`).
 
-use super::blocked::{LogLocks, Syncing};
+use super::blocked::Syncing;
 use super::departures::Departures;
 use super::lanes::Lanes;
 use super::service::Stage;
@@ -106,8 +106,6 @@ pub(super) struct Hosted<M: Machine> {
     pub(super) departures: Departures,
     /// Its threads that are in an fsync.
     pub(super) syncing: Vec<Syncing>,
-    /// And the logs that they have locked.
-    pub(super) log_locks: LogLocks,
     /// It is lined up for service.
     pub(super) is_ready: bool,
 }
@@ -176,7 +174,6 @@ impl<M: Machine> Hosted<M> {
             staged: 0,
             departures: Departures::default(),
             syncing: Vec::new(),
-            log_locks: LogLocks::default(),
             is_ready: false,
         }
     }

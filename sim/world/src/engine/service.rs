@@ -2,8 +2,8 @@
 //! free, for its service time, and then through the machine.
 //!
 //! A machine's state, stores and facts change at one moment, at the end of its service time, however many of its
-//! inputs are in service at once: what a broker's threads share is guarded by locks, of which the model has only that of a
-//! log in its fsync. What only the step tells (records found, an application's sends, a wait for the disk) keeps the thread
+//! inputs are in service at once: what a broker's threads share is guarded by locks of which the model has
+//! none. What only the step tells (records found, an application's sends, a wait for the disk) keeps the thread
 //! busy after the step, and the step's messages leave when that has passed. A thread that waits for the disk leaves its
 //! core to others (see [`blocked`](super::blocked)).
 
@@ -281,7 +281,6 @@ impl<M: Machine> Engine<M> {
                 // Within the append, and so before the next partition's (`UnifiedLog.append`).
                 Effect::Flush { file, then } if syncs && appended_to == Some(file) => {
                     blocking.syncs.push_back((file, then));
-                    self.machines[machine as usize].log_locks.lock(file, then);
                 }
                 Effect::Store { file, change } => {
                     appended_to = matches!(change, Change::Append(_)).then_some(file);
