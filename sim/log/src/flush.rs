@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn an_fsync_brings_all_of_its_segment_and_nothing_of_another() {
         let mut rig = Rig::new();
-        let mut fsync_after = |rig: &mut Rig| {
+        let fsync_after = |rig: &mut Rig| {
             rig.append(records(1));
             rig.act(|log, now, out| log.flush(now, out)).expect("there is something to flush")
         };
