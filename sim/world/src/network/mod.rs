@@ -10,6 +10,7 @@ mod flow;
 mod handshake;
 mod latency;
 mod link;
+mod retransmission;
 mod side;
 mod tamper;
 mod way;
