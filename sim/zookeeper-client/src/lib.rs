@@ -7,6 +7,7 @@
 //! | concept | file | class |
 //! |---|---|---|
 //! | connections, pings, answers | `session.rs` | `ClientCnxn` |
+//! | what comes before every path | `chroot.rs` | `ConnectStringParser` |
 //! | which server next | `host_provider.rs` | `StaticHostProvider` |
 //! | watches of a client | `watch_registry.rs` | `ZKWatchManager` |
 //! | registers, counters, members | `application.rs`, `workload.rs` | |
@@ -22,6 +23,7 @@
 //! - Callbacks have no order among each other but that of the events given.
 
 mod application;
+mod chroot;
 mod creates;
 mod host_provider;
 mod lock;
