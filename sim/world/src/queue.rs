@@ -37,6 +37,9 @@ const DAY: u32 = 15;
 /// How many days the calendar has: 8.4 ms, longer than a message travels.
 const DAYS: u64 = 256;
 
+/// So many events are kept in order one by one. Of more, each put among them would move them all.
+const FEW: usize = 16;
+
 /// An event with its place in the order: the time in the high half, the sequence in the low one.
 #[derive(Clone, Copy, Debug)]
 struct Planned<E> {
@@ -96,6 +99,9 @@ impl<E> Queue<E> {
         self.planned += 1;
         self.len += 1;
         let day = planned.day();
+        if day < self.day && self.today.len() > FEW {
+            self.turn_back(day);
+        }
         let ahead = day.saturating_sub(self.day);
         if ahead >= DAYS {
             self.later.push(Reverse(planned));
@@ -206,6 +212,27 @@ impl<E> Queue<E> {
         }
     }
 
+    /// An event comes before the day that has come, which was far ahead because nothing else was planned when its
+    /// first event was, and on which a good deal has been put down since: the earliest day of them all is the one
+    /// that has come. When hundreds of fetches have waited for the same time, all their answers are planned so. It
+    /// stays as it is if a day in between is that of the calendar's next round.
+    fn turn_back(&mut self, day: u64) {
+        let earliest = self.today.last().map_or(day, |next| day.min(next.day()));
+        let between = self.day.saturating_sub(earliest);
+        let busy = self.busy.next_from((earliest % DAYS) as u8);
+        let is_free = |busy: u8| (u64::from(busy) + DAYS - earliest % DAYS) % DAYS >= between;
+        if between == 0 || between >= DAYS || !busy.is_none_or(is_free) {
+            return;
+        }
+        let ahead = self.today.partition_point(|planned| planned.day() > earliest);
+        for planned in self.today.drain(..ahead) {
+            let number = (planned.day() % DAYS) as u8;
+            self.calendar[usize::from(number)].push(planned);
+            self.busy.set(number);
+        }
+        self.day = earliest;
+    }
+
     /// What was planned long ago may be due before what was planned just now.
     fn is_later_next(&self) -> bool {
         match (self.today.last(), self.later.peek()) {
@@ -277,6 +304,28 @@ mod tests {
         assert_eq!(busy.iter().collect::<Vec<_>>(), [69, 70, 255]);
     }
 
+    #[test]
+    fn of_what_comes_before_the_day_that_has_come_only_a_few_are_put_among_each_other() {
+        // The first event is far ahead, or it is near and one of the next round keeps the page from being turned back.
+        for (first, second, turns_back) in [(8_000, 8_100, true), (300, 8_600, false)] {
+            let mut queue = Queue::new();
+            queue.push(Time(first * 1_000), 0);
+            queue.push(Time(second * 1_000), 1);
+            let mut times: Vec<_> =
+                [first, second].into_iter().map(|micros| micros * 1_000).collect();
+            for number in 0..90_u64 {
+                let at = 250_000 - 7_000 * (number % 30);
+                queue.push(Time(at), 2 + number);
+                times.push(at);
+            }
+            assert_eq!(queue.today.len() <= 2 * FEW, turns_back, "{}", queue.today.len());
+            times.sort();
+            let popped: Vec<_> =
+                std::iter::from_fn(|| queue.pop_before(None)).map(|(at, _)| at.0).collect();
+            assert_eq!(popped, times);
+        }
+    }
+
     /// Spans of every kind: now, today, in the calendar, beyond it.
     fn ahead() -> impl Strategy<Value = Span> {
         prop_oneof![
@@ -287,10 +336,15 @@ mod tests {
         ]
     }
 
+    fn taken() -> impl Strategy<Value = u32> {
+        prop_oneof![0..3_u32, Just(0), Just(0), Just(0), 30..60_u32]
+    }
+
     proptest! {
         #[test]
         fn a_calendar_is_a_queue(
-            steps in prop::collection::vec((ahead(), 0..3_u32, any::<bool>()), 0..300),
+            // As many events are taken as are planned, on the whole: in bursts, so that the calendar is often empty.
+            steps in prop::collection::vec((ahead(), taken(), any::<bool>()), 0..300),
         ) {
             let (mut queue, mut sorted, mut now) = (Queue::new(), Vec::new(), Time::ZERO);
             for (number, (span, takes, tidies)) in steps.into_iter().enumerate() {
