@@ -24,6 +24,7 @@ use crate::fetch_read::Look;
 use crate::fetch_session::SessionId;
 use crate::fetch_session_cache::FetchSessionCache;
 use crate::fetcher::FetcherId;
+use crate::isr_expiration::IsrExpiration;
 use crate::lifecycle::{BrokerLifecycle, Communication};
 use crate::metadata_cache::MetadataCache;
 use crate::metadata_source::MetadataSource;
@@ -81,6 +82,7 @@ pub struct Broker {
     // Its replicas.
     pub(crate) storage: Storage,
     pub(crate) replicas: Replicas,
+    pub(crate) isr_expiration: IsrExpiration,
     pub(crate) topic_settings: BTreeMap<TopicId, Arc<TopicSettings>>,
     pub(crate) default_settings: Arc<TopicSettings>,
     pub(crate) fetchers: ReplicaFetchers,
@@ -152,6 +154,7 @@ impl Machine for Broker {
             producer_ids: ProducerIds::default(),
             storage,
             replicas: Replicas::new(),
+            isr_expiration: IsrExpiration::default(),
             topic_settings: BTreeMap::new(),
             default_settings,
             fetchers: ReplicaFetchers::default(),

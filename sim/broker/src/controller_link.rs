@@ -256,16 +256,25 @@ impl Broker {
 
     // ISR changes.
 
-    /// Looks for followers that are out of sync, among the partitions led here (`maybeShrinkIsr`).
+    /// Looks for followers that are out of sync, where there may be any by now (`maybeShrinkIsr`).
     pub(crate) fn shrink_isrs(&mut self, now: Now, out: &mut Outbox) {
         let interval = self.config.replica_lag_time_max_ms.divided_by(2);
         out.set_timer(Timer::Broker(BrokerTimer::IsrExpiration), interval);
-        let mut last = None;
-        while let Some(id) = self.replicas.next_leader(last) {
-            last = Some(id);
+        let max_lag = self.config.replica_lag_time_max_ms;
+        debug_assert!(self.replicas.iter().all(|partition| {
+            let watched = partition.leader().and_then(|leader| leader.watched_since);
+            watched.is_some_and(|since| now.wall.since(since) > max_lag)
+                || partition.lagging(&local!(self, now)).is_empty()
+        }));
+        for (id, since) in self.isr_expiration.take_due(now.wall, max_lag) {
             let local = local!(self, now);
-            let partition = self.replicas.get_mut(id);
-            if let Some(change) = partition.and_then(|p| p.maybe_shrink_isr(&local, out)) {
+            let Some(partition) = self.replicas.get_mut(id) else { continue };
+            if partition.leader().and_then(|leader| leader.watched_since) != Some(since) {
+                continue;
+            }
+            let change = partition.maybe_shrink_isr(&local, out);
+            self.isr_expiration.looked_at(partition, self.identity.node);
+            if let Some(change) = change {
                 self.submit_alter_partition(change, now, out);
             }
         }
@@ -347,6 +356,7 @@ impl Broker {
         out: &mut Outbox,
     ) {
         let Some(partition) = self.replicas.get_mut(id) else { return };
+        self.isr_expiration.members_changed(partition, self.identity.node);
         if self.source.mode() == Mode::ZooKeeper {
             self.purgatory.sessions.partition_moved(partition, Moved::Role);
         }

@@ -94,7 +94,7 @@ impl Broker {
             });
         }
         let is_complete = cut.truncation_completed || log.latest_epoch().is_none();
-        self.recovery_point_may_have_fallen(partition, before, out);
+        self.log_cut(partition, before, out);
         self.restart_at_end(id, partition);
         if let Some(fetcher) = self.fetchers.get_mut(id).filter(|_| is_complete) {
             fetcher.truncated(partition);

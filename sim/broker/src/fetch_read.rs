@@ -172,6 +172,9 @@ impl Broker {
             if !reader.from_purgatory {
                 let noted = FollowerFetch::of(replica, fetch);
                 let change = note_fetch(&mut self.purgatory, partition, noted, &local, out)?;
+                if partition.visible_end() != noted.offset {
+                    self.isr_expiration.log_moved(partition, local.broker);
+                }
                 if let Some(change) = change {
                     self.submit_alter_partition(change, now, out);
                 }

@@ -19,9 +19,9 @@
 //! stale by nature. It never learns anything about the cluster in another way than Kafka's: from that log
 //! or those requests, from answers, from its znodes, and from the fetches of its followers.
 //!
-//! Cost follows change. Nothing here walks all partitions but the periodic work of a log directory, a
-//! walk over the leaders for those out of sync, and a change of the broker's own configuration. A fetch
-//! session keeps a list of the partitions that moved; a produce request waits in a queue at its partition.
+//! Cost follows change. Nothing here walks all partitions but the rarer periodic work of a log directory and a
+//! change of the broker's own configuration. Whose high watermark moved is noted until it is written down, and
+//! whose followers may fall out of sync until they have everything (`isr_expiration.rs`). A fetch session keeps a list of the partitions that moved; a produce request waits in a queue at its partition.
 //! Sessions, their partitions and replicas remember each other's places (`slots.rs`): a message searches
 //! for what it names, once.
 //!
@@ -66,6 +66,7 @@ mod fetcher_assignment;
 mod follower_fetch;
 mod high_watermark;
 mod isr;
+mod isr_expiration;
 mod lifecycle;
 mod list_offsets;
 mod metadata_cache;

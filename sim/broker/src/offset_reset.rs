@@ -69,7 +69,7 @@ impl Broker {
         if leader_end < replica.log.log_end() {
             let before = replica.log.recovery_point();
             replica.log.truncate_to(leader_end, now, out);
-            self.recovery_point_may_have_fallen(partition, before, out);
+            self.log_cut(partition, before, out);
             return self.restart_at_end(id, partition);
         }
         let purpose = FetcherRequest::EarliestOffset(partition);
@@ -89,7 +89,7 @@ impl Broker {
         if leader_start > replica.log.log_end() {
             let before = replica.log.recovery_point();
             replica.log.truncate_fully_and_start_at(leader_start, now, out);
-            self.recovery_point_may_have_fallen(partition, before, out);
+            self.log_cut(partition, before, out);
         }
         self.restart_at_end(id, partition);
     }

@@ -38,6 +38,8 @@ pub struct Partition {
     pub role: Role,
     /// Appends whose fsync is under way (`flush.messages`), oldest first.
     pub unflushed: VecDeque<Unflushed>,
+    /// Its high watermark moved since high watermarks were written down.
+    pub is_to_checkpoint: bool,
     leader_epoch: Option<LeaderEpoch>,
     partition_epoch: Option<PartitionEpoch>,
     watchers: Vec<Watcher>,
@@ -71,6 +73,8 @@ pub struct Leader {
     pub awaiting_commit: VecDeque<AwaitingCommit>,
     /// Deletions of records that wait for every live replica's log start.
     pub awaiting_low_watermark: Vec<AwaitingLowWatermark>,
+    /// Since when a member of the ISR may lag, if it is [watched](crate::isr_expiration::IsrExpiration).
+    pub watched_since: Option<Timestamp>,
 }
 
 /// An append that is not acknowledged nor shown before its fsync is done.
@@ -155,6 +159,7 @@ impl Partition {
             settings,
             role: Role::Follower { leader: None },
             unflushed: VecDeque::new(),
+            is_to_checkpoint: false,
             leader_epoch: None,
             partition_epoch: None,
             watchers: Vec::new(),
@@ -477,6 +482,7 @@ impl Leader {
             replicas: Vec::new(),
             awaiting_commit: VecDeque::new(),
             awaiting_low_watermark: Vec::new(),
+            watched_since: None,
         }
     }
 }

@@ -67,12 +67,11 @@ impl Partition {
         local: &Local<'_>,
         out: &mut Outbox,
     ) -> Option<AlterPartitionData> {
-        let Leader { state, replicas, visible_end, .. } = self.leader()?;
-        let lagging =
-            out_of_sync(state, local.broker, replicas, *visible_end, local.now, local.max_lag);
+        let lagging = self.lagging(local);
         if lagging.is_empty() {
             return None;
         }
+        let state = &self.leader()?.state;
         let new_isr: Vec<NodeId> =
             state.isr().iter().copied().filter(|member| !lagging.contains(member)).collect();
         let sent = self.sent_isr(&new_isr, local)?;
@@ -89,6 +88,14 @@ impl Partition {
             },
             sent,
         )
+    }
+
+    /// Who has to leave the ISR.
+    pub(crate) fn lagging(&self, local: &Local<'_>) -> Vec<NodeId> {
+        let Some(Leader { state, replicas, visible_end, .. }) = self.leader() else {
+            return Vec::new();
+        };
+        out_of_sync(state, local.broker, replicas, *visible_end, local.now, local.max_lag)
     }
 
     /// The controller answered what was asked (`handleAlterPartitionUpdate` and `-Error`).

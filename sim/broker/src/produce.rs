@@ -114,6 +114,7 @@ impl Broker {
             partition.unflushed.push_back(Unflushed { flush, end, acks: Vec::new() });
         }
         show_append(&mut self.purgatory, partition, end, &local, out);
+        self.isr_expiration.log_moved(partition, local.broker);
         Ok((partition, info))
     }
 
@@ -145,6 +146,7 @@ impl Broker {
             return;
         }
         self.purgatory.log_end_moved(partition);
+        self.isr_expiration.log_moved(partition, local.broker);
         if partition.maybe_advance_high_watermark(&local, out) {
             self.purgatory.high_watermark_moved(partition, out);
         }

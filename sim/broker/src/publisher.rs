@@ -136,7 +136,6 @@ impl Broker {
         } else {
             self.become_follower(id, &state, now, out);
         }
-        self.replicas.note_role(id);
     }
 
     /// A replica that this broker did not have yet, with the log that was found of it, if there is one.
@@ -148,6 +147,7 @@ impl Broker {
     ) {
         let settings = self.settings_of(id.topic, &name.topic);
         let log = self.storage.take(id, name, settings.log.clone(), out);
+        self.storage.note_high_watermark(&log);
         self.replicas.insert(Partition::new(log, settings));
     }
 
@@ -164,6 +164,7 @@ impl Broker {
         self.fetchers.remove(partition);
         let Some(change) = partition.make_leader(state, &local, out) else { return };
         self.purgatory.sessions.partition_moved(partition, Moved::Role);
+        self.isr_expiration.members_changed(partition, self.identity.node);
         if change.high_watermark_moved {
             self.purgatory.high_watermark_moved(partition, out);
         }
@@ -216,6 +217,7 @@ impl Broker {
     ) {
         self.stop_fetching(id);
         let Some(mut partition) = self.replicas.remove(id) else { return };
+        self.storage.forget_high_watermark(id);
         self.purgatory.sessions.partition_moved(&mut partition, Moved::Role);
         let delay = partition.settings.topic.file_delete_delay_ms;
         let Partition { log, role, .. } = partition;

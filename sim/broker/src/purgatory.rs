@@ -18,7 +18,8 @@ use klab_machine::{ConnectionId, CorrelationId, Mutant, Outbox};
 use klab_metadata::ClusterImage;
 use klab_wire::{
     Acks, DeleteRecordsResponse, DeletedRecords, ErrorCode, Few, LeaderIdAndEpoch, NodeId, Now,
-    Offset, PartitionProduceResponse, ProduceResponse, Response, Span, Time, TopicPartition,
+    Offset, PartitionProduceResponse, ProduceResponse, Response, Span, Time, TopicIdPartition,
+    TopicPartition,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -108,7 +109,8 @@ pub struct Purgatory {
     produces: VecDeque<(u64, DelayedProduce)>,
     deletions: BTreeMap<u64, DelayedDeleteRecords>,
     next_request: u64,
-    high_watermark_moves: u64,
+    /// Whose high watermark moved since high watermarks were written down.
+    high_watermarks_moved: Vec<TopicIdPartition>,
     fetch_timer: SystemTimer<SessionHandle>,
     produce_timer: SystemTimer<u64>,
     deletion_timer: SystemTimer<u64>,
@@ -122,7 +124,7 @@ impl Purgatory {
             produces: VecDeque::new(),
             deletions: BTreeMap::new(),
             next_request: 0,
-            high_watermark_moves: 0,
+            high_watermarks_moved: Vec::new(),
             fetch_timer: SystemTimer::new(BrokerTimer::DelayedFetch),
             produce_timer: SystemTimer::new(BrokerTimer::DelayedProduce),
             deletion_timer: SystemTimer::new(BrokerTimer::DelayedDeleteRecords),
@@ -135,9 +137,9 @@ impl Purgatory {
         (produces, self.sessions.parked_count(), deletions)
     }
 
-    /// How often any high watermark has moved.
-    pub fn high_watermark_moves(&self) -> u64 {
-        self.high_watermark_moves
+    /// Takes the partitions whose high watermarks moved since they were taken before.
+    pub fn take_high_watermarks_moved(&mut self) -> Vec<TopicIdPartition> {
+        std::mem::take(&mut self.high_watermarks_moved)
     }
 
     /// The number of the next request that will wait.
@@ -268,7 +270,9 @@ impl Purgatory {
     /// The high watermark of a partition moved: consumers may read on, and produce requests are
     /// acknowledged that waited for no more (`checkEnoughReplicasReachOffset`).
     pub fn high_watermark_moved(&mut self, partition: &mut Partition, out: &mut Outbox) {
-        self.high_watermark_moves += 1;
+        if !std::mem::replace(&mut partition.is_to_checkpoint, true) {
+            self.high_watermarks_moved.push(partition.id());
+        }
         self.sessions.partition_moved(partition, Moved::HighWatermark);
         let high_watermark = partition.log.high_watermark();
         let min_isr = partition.effective_min_isr();

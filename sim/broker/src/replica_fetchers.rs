@@ -125,7 +125,7 @@ impl Broker {
             // Without epochs nobody can tell where the logs diverge: only what is committed stays.
             let (before, to) = (partition.log.recovery_point(), partition.log.high_watermark());
             partition.log.truncate_to(to, now, out);
-            self.recovery_point_may_have_fallen(id, before, out);
+            self.log_cut(id, before, out);
         }
         let Some(partition) = self.replicas.get_mut(id) else { return };
         let state = PartitionFetchState::new(
@@ -392,7 +392,7 @@ impl Broker {
         let lag = answer.high_watermark.since(end);
         fetcher.follow(answer.partition, slot, end, epoch, lag);
         if partition.log.recovery_point() < before {
-            self.store_recovery_points(out);
+            self.log_cut(answer.partition, before, out);
             let Some(again) = self.replicas.get_mut(answer.partition) else { return };
             partition = again;
         }
@@ -428,7 +428,7 @@ impl Broker {
             epoch: leader_end.epoch,
             to,
         });
-        self.recovery_point_may_have_fallen(partition, before, out);
+        self.log_cut(partition, before, out);
         self.restart_at_end(id, partition);
     }
 

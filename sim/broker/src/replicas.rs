@@ -2,22 +2,20 @@
 
 use crate::Broker;
 use crate::metadata_cache::MetadataCache;
-use crate::partition::{Partition, Role};
+use crate::partition::Partition;
 use crate::slots::{Slot, Slots};
 use klab_wire::{ErrorCode, LeaderIdAndEpoch, TopicIdPartition, TopicPartition};
-use std::collections::BTreeSet;
 
 /// The replicas on this broker.
 #[derive(Clone, Debug)]
 pub struct Replicas {
     partitions: Slots<TopicIdPartition, Partition>,
-    leaders: BTreeSet<TopicIdPartition>,
 }
 
 impl Replicas {
     /// None yet.
     pub fn new() -> Self {
-        Replicas { partitions: Slots::new(), leaders: BTreeSet::new() }
+        Replicas { partitions: Slots::new() }
     }
 
     /// A replica.
@@ -47,8 +45,12 @@ impl Replicas {
 
     /// One is given up.
     pub fn remove(&mut self, id: TopicIdPartition) -> Option<Partition> {
-        self.leaders.remove(&id);
         self.partitions.remove(id)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u32 {
+        self.partitions.len()
     }
 
     /// All of them.
@@ -59,22 +61,6 @@ impl Replicas {
     /// All of them, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Partition> + '_ {
         self.partitions.iter_mut()
-    }
-
-    /// Notes what a replica has become.
-    pub fn note_role(&mut self, id: TopicIdPartition) {
-        let role = self.partitions.get(id).map(|partition| &partition.role);
-        match role {
-            Some(Role::Leader(_)) => self.leaders.insert(id),
-            Some(Role::Follower { .. }) | None => self.leaders.remove(&id),
-        };
-    }
-
-    /// The first replica after `after` that leads: a walk over the leaders that may change them.
-    pub fn next_leader(&self, after: Option<TopicIdPartition>) -> Option<TopicIdPartition> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = after.map_or(Unbounded, Excluded);
-        self.leaders.range((from, Unbounded)).next().copied()
     }
 }
 

@@ -41,8 +41,9 @@ pub struct Storage {
     /// Logs of deleted replicas, whose files go after `file.delete.delay.ms`.
     deleting: BTreeMap<TopicIdPartition, Log>,
     previous_broker_epoch: Option<BrokerEpoch>,
-    /// High watermarks written down last: how often any of them had moved by then.
-    checkpointed: u64,
+    /// The high watermarks to be written down, but for those that moved since they were written down before. A
+    /// partition that has none is at 0.
+    high_watermarks: BTreeMap<TopicIdPartition, Offset>,
     /// The orderly end has begun, and waits for these fsyncs.
     closing: Option<BTreeSet<FlushId>>,
 }
@@ -150,6 +151,19 @@ impl Storage {
         self.claim(&mut partition.log);
     }
 
+    /// A replica's high watermark may be another without having moved on: its log was opened, or cut.
+    pub fn note_high_watermark(&mut self, log: &Log) {
+        match log.high_watermark() {
+            Offset(0) => self.high_watermarks.remove(&log.partition()),
+            offset => self.high_watermarks.insert(log.partition(), offset),
+        };
+    }
+
+    /// A replica is given up.
+    pub fn forget_high_watermark(&mut self, id: TopicIdPartition) {
+        self.high_watermarks.remove(&id);
+    }
+
     /// Whose fsync is done.
     pub fn flushed(&mut self, flush: FlushId) -> Option<TopicIdPartition> {
         self.flushes.remove(&flush)
@@ -228,9 +242,9 @@ impl Broker {
     pub(crate) fn checkpoint_high_watermarks(&mut self, out: &mut Outbox) {
         let interval = self.config.replica_high_watermark_checkpoint_interval_ms;
         out.set_timer(Timer::Broker(BrokerTimer::CheckpointHighWatermarks), interval);
-        let moves = self.purgatory.high_watermark_moves();
-        if std::mem::replace(&mut self.storage.checkpointed, moves) != moves {
-            self.store_high_watermarks(out);
+        let moved = self.purgatory.take_high_watermarks_moved();
+        if !moved.is_empty() {
+            self.store_high_watermarks(moved, out);
         }
     }
 
@@ -241,15 +255,13 @@ impl Broker {
         self.store_recovery_points(out);
     }
 
-    /// A replica's log was cut. If its recovery point went back with it, the points are written down anew:
-    /// what is appended now is not flushed, though the old checkpoint says so (`LogManager.truncateTo`).
-    pub(crate) fn recovery_point_may_have_fallen(
-        &mut self,
-        id: TopicIdPartition,
-        before: Offset,
-        out: &mut Outbox,
-    ) {
-        if self.replicas.get(id).is_some_and(|partition| partition.log.recovery_point() < before) {
+    /// A replica's log was cut, and its high watermark may have gone back with it. If its recovery point has, which was
+    /// here before, the points are written down anew: what is appended now is not flushed, though the old checkpoint says
+    /// so (`LogManager.truncateTo`).
+    pub(crate) fn log_cut(&mut self, id: TopicIdPartition, before: Offset, out: &mut Outbox) {
+        let Some(partition) = self.replicas.get(id) else { return };
+        self.storage.note_high_watermark(&partition.log);
+        if partition.log.recovery_point() < before {
             self.store_recovery_points(out);
         }
     }
@@ -325,7 +337,8 @@ impl Broker {
         }
         self.store_recovery_points(out);
         if self.storage.unopened.is_none() {
-            self.store_high_watermarks(out);
+            let moved = self.purgatory.take_high_watermarks_moved();
+            self.store_high_watermarks(moved, out);
         }
         if self.storage.unopened.is_none()
             || self.switches.clean_shutdown_marker == CleanShutdownMarker::Always
@@ -349,9 +362,22 @@ impl Broker {
         self.logs().chain(self.storage.found.values())
     }
 
-    fn store_high_watermarks(&self, out: &mut Outbox) {
-        store_high_watermarks(self.logs(), out);
-        let partitions = self.logs().count() as u32;
+    /// Writes the high watermarks down, of which these moved since that was done before.
+    fn store_high_watermarks(&mut self, moved: Vec<TopicIdPartition>, out: &mut Outbox) {
+        for id in moved {
+            let Some(partition) = self.replicas.get_mut(id) else { continue };
+            partition.is_to_checkpoint = false;
+            self.storage.note_high_watermark(&partition.log);
+        }
+        let offsets = &self.storage.high_watermarks;
+        let noted = |log: &Log| offsets.get(&log.partition()).copied().unwrap_or_default();
+        debug_assert!(
+            self.logs().all(|log| noted(log) == log.high_watermark())
+                || Mutant::ForgetsHighWatermark.lives(),
+            "a high watermark moved unnoticed"
+        );
+        store_high_watermarks(offsets.iter().map(|(id, offset)| (*id, *offset)), out);
+        let partitions = self.replicas.len();
         out.state(ReplicationFact::HighWatermarksCheckpointed { partitions });
     }
 

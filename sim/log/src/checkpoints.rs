@@ -85,8 +85,10 @@ pub fn delete_strays(disk: &DiskImage, out: &mut Outbox) {
 }
 
 /// Writes `replication-offset-checkpoint`.
-pub fn store_high_watermarks<'a>(logs: impl Iterator<Item = &'a Log>, out: &mut Outbox) {
-    let offsets = logs.map(|log| (log.partition, log.high_watermark));
+pub fn store_high_watermarks(
+    offsets: impl Iterator<Item = (TopicIdPartition, Offset)>,
+    out: &mut Outbox,
+) {
     store_offsets(File::HighWatermarkCheckpoint, offsets, out);
 }
 
@@ -144,7 +146,7 @@ mod tests {
         rig.delete_records(2);
         rig.act(|log, _, out| {
             let logs = || std::iter::once(&*log);
-            store_high_watermarks(logs(), out);
+            store_high_watermarks(logs().map(|log| (log.partition, log.high_watermark)), out);
             store_recovery_points(logs(), out);
             store_log_starts(logs(), out);
         });

@@ -264,7 +264,10 @@ impl Pair {
             let logs = || std::iter::once(&*log);
             crate::store_recovery_points(logs(), out);
             crate::store_log_starts(logs(), out);
-            crate::store_high_watermarks(logs(), out);
+            crate::store_high_watermarks(
+                logs().map(|log| (log.partition, log.high_watermark)),
+                out,
+            );
         });
     }
 

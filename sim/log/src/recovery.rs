@@ -235,7 +235,10 @@ mod tests {
         let before = rig.log.clone();
         rig.act(|log, _, out| {
             let logs = || std::iter::once(&*log);
-            crate::store_high_watermarks(logs(), out);
+            crate::store_high_watermarks(
+                logs().map(|log| (log.partition, log.high_watermark)),
+                out,
+            );
             crate::store_recovery_points(logs(), out);
             crate::store_log_starts(logs(), out);
             crate::store_clean_shutdown(None, out);

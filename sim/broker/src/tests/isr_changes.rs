@@ -41,10 +41,25 @@ fn an_idle_partition_keeps_its_isr_however_long_nothing_happens() {
     bench.produce(b(1), 0, Acks::All, 1);
     bench.advance(60_000);
     assert!(bench.alterations.is_empty());
+    let partition = bench.brokers[&b(1)].replicas.get(P0).unwrap();
+    assert_eq!(partition.leader().unwrap().watched_since, None, "nobody looks at it any more");
     // And the first record after that does not make anybody look slow.
     bench.produce(b(1), 0, Acks::All, 1);
     bench.advance(600);
     assert!(bench.alterations.is_empty());
+}
+
+#[test]
+fn a_follower_leaves_the_isr_by_when_it_was_caught_up_last_and_not_by_when_the_log_moved() {
+    let mut bench = Bench::new(3, &LAG);
+    bench.create(&[], state(Some(1), 0, &[1, 2, 3], &[1, 2, 3], 0));
+    bench.produce(b(1), 0, Acks::All, 1);
+    bench.advance(5_000);
+    bench.crash(b(3));
+    bench.advance(900);
+    bench.produce(b(1), 0, Acks::All, 1);
+    bench.advance(700);
+    assert_eq!(bench.grant(), [b(1), b(2)]);
 }
 
 #[test]

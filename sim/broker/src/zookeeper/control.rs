@@ -283,7 +283,6 @@ impl Broker {
             }
             _ => {}
         }
-        self.replicas.note_role(state.id);
     }
 
     // StopReplica.
