@@ -37,7 +37,7 @@ const DAY: u32 = 15;
 /// How many days the calendar has: 8.4 ms, longer than a message travels.
 const DAYS: u64 = 256;
 
-/// So many events are kept in order one by one. Of more, each put among them would move them all.
+/// Behind so many events one more is put in order by itself. Behind more, each would have to move them all.
 const FEW: usize = 16;
 
 /// An event with its place in the order: the time in the high half, the sequence in the low one.
@@ -99,7 +99,7 @@ impl<E> Queue<E> {
         self.planned += 1;
         self.len += 1;
         let day = planned.day();
-        if day < self.day && self.today.len() > FEW {
+        if day < self.day && self.is_among_many(&planned) {
             self.turn_back(day);
         }
         let ahead = day.saturating_sub(self.day);
@@ -210,6 +210,14 @@ impl<E> Queue<E> {
         if self.today.len() > 1 {
             self.today.sort_unstable_by(|one, other| other.cmp(one));
         }
+    }
+
+    /// So much of what is kept in order comes before this event that it pays to put the rest down unsorted. What comes
+    /// after it costs nothing, however much that is.
+    fn is_among_many(&self, planned: &Planned<E>) -> bool {
+        let many = FEW.max(self.today.len() / 4);
+        let place = self.today.len().checked_sub(many + 1);
+        place.is_some_and(|place| self.today[place].order < planned.order)
     }
 
     /// An event comes before the day that has come, which was far ahead because nothing else was planned when its
